@@ -1,0 +1,64 @@
+import Type, { type Static } from 'typebox';
+import { AnyId, Id, Nullable, OneOf, Timestamp } from './schema.ts';
+
+export const CollectionName = Type.String({ pattern: '^[a-z0-9][a-z0-9_-]{0,62}$' });
+export const defaultCollection = 'knowledge';
+
+const Metadata = Type.Record(Type.String({ maxLength: 120 }), Type.Unknown(), { maxProperties: 50 });
+
+export const DocumentInput = Type.Object(
+  {
+    externalId: Type.Optional(AnyId),
+    collection: Type.Optional(Type.Unsafe<string>({ ...CollectionName, default: defaultCollection })),
+    title: Type.Optional(Nullable(Type.String({ maxLength: 500 }))),
+    text: Type.String({ minLength: 1, maxLength: 100_000 }),
+    metadata: Type.Optional(Metadata),
+  },
+  { additionalProperties: false },
+);
+export type DocumentInput = Static<typeof DocumentInput>;
+
+export const Document = Type.Object(
+  {
+    id: Id,
+    externalId: Nullable(Type.String()),
+    collection: Type.String(),
+    title: Nullable(Type.String()),
+    text: Type.String(),
+    metadata: Type.Record(Type.String(), Type.Unknown()),
+    embedded: Type.Boolean({ description: 'false until a worker has computed the embedding' }),
+    createdAt: Timestamp,
+    updatedAt: Timestamp,
+  },
+  { $id: 'Document' },
+);
+export type Document = Static<typeof Document>;
+
+export const SearchBody = Type.Object(
+  {
+    query: Type.String({ minLength: 1, maxLength: 8_000, pattern: '\\S' }),
+    collection: Type.Optional(CollectionName),
+    filter: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { maxProperties: 20 })),
+    threshold: Type.Optional(Type.Number({ minimum: -1, maximum: 1, default: 0.25 })),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 10 })),
+  },
+  { additionalProperties: false },
+);
+export type SearchBody = Static<typeof SearchBody>;
+
+export const SearchHit = Type.Object({
+  id: Id,
+  externalId: Nullable(Type.String()),
+  collection: Type.String(),
+  title: Nullable(Type.String()),
+  text: Type.String(),
+  metadata: Type.Record(Type.String(), Type.Unknown()),
+  similarity: Type.Number({ description: 'cosine similarity, -1 to 1' }),
+});
+export type SearchHit = Static<typeof SearchHit>;
+
+export const SearchAnswer = Type.Object(
+  { items: Type.Array(SearchHit), cache: OneOf(['hit', 'miss'] as const), model: Type.String() },
+  { $id: 'SearchAnswer' },
+);
+export type SearchAnswer = Static<typeof SearchAnswer>;

@@ -1,0 +1,59 @@
+import { Ajv, type ErrorObject } from 'ajv';
+import addFormats from 'ajv-formats';
+import type { Static, TSchema } from 'typebox';
+import { invalidInput, type FieldError } from './errors.ts';
+
+const options = { allErrors: true, strict: false, useDefaults: true, removeAdditional: false } as const;
+
+/** JSON bodies: types are taken as they come, defaults are filled in. */
+export const strictAjv = addFormats.default(new Ajv({ ...options }));
+
+/** Query strings, CSV cells and environment variables: text is converted to the schema's type. */
+export const coercingAjv = addFormats.default(new Ajv({ ...options, coerceTypes: 'array' }));
+
+/** Turns Ajv's errors into `{field, message}`; `root` names the thing checked (`input`, `body`). */
+export function toFieldErrors(errors: readonly ErrorObject[], root = ''): FieldError[] {
+  const named = errors
+    // The branches of an anyOf/oneOf say nothing a person can act on; their parts' errors do.
+    .filter((e, _, all) => !(['anyOf', 'oneOf', 'if'].includes(e.keyword) && all.length > 1))
+    .map((e) => ({ field: fieldOf(e, root), message: messageOf(e) }));
+  const seen = new Set<string>();
+  return named.filter(({ field, message }) => {
+    const key = `${field} ${message}`;
+    return !seen.has(key) && seen.add(key);
+  });
+}
+
+function fieldOf(error: ErrorObject, root: string): string {
+  const path = error.instancePath.split('/').filter(Boolean);
+  if (root) path.unshift(root);
+  const own = error.params as { missingProperty?: string; additionalProperty?: string };
+  const last = own.missingProperty ?? own.additionalProperty;
+  if (last !== undefined) path.push(last);
+  return path.map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~')).join('.') || 'body';
+}
+
+function messageOf(error: ErrorObject): string {
+  if (error.keyword === 'required') return 'is required';
+  if (error.keyword === 'additionalProperties') return 'is not known here';
+  if (error.keyword === 'enum') {
+    const { allowedValues } = error.params as { allowedValues: unknown[] };
+    return `must be one of ${allowedValues.join(', ')}`;
+  }
+  return error.message ?? 'is invalid';
+}
+
+/**
+ * Compiles a check for one schema, once. The returned function gives the typed value back or throws
+ * `invalid_input` naming every field that is wrong. `coerce` converts text (query, CSV, environment).
+ */
+export function createCheck<T extends TSchema>(
+  schema: T,
+  { root = '', coerce = false }: { root?: string; coerce?: boolean } = {},
+): (value: unknown) => Static<T> {
+  const validate = (coerce ? coercingAjv : strictAjv).compile(schema);
+  return (value) => {
+    if (validate(value)) return value as Static<T>;
+    throw invalidInput(toFieldErrors(validate.errors ?? [], root));
+  };
+}

@@ -1,0 +1,22 @@
+import Type from 'typebox';
+
+/** Environment variables that more than one service reads; each service's schema picks from these. */
+export const settings = {
+  DATABASE_URL: Type.String({ description: 'Postgres (with pgvector), `postgres://user:password@host:port/database`' }),
+  REDIS_URL: Type.String({ description: 'Redis for queues and session copies; `maxmemory-policy noeviction`' }),
+  REDIS_CACHE_URL: Type.String({ description: 'Redis for caches; an evicting policy such as `allkeys-lru`' }),
+  HOST: Type.String({ default: '127.0.0.1', description: 'Address to listen on' }),
+  LOG_LEVEL: Type.Unsafe<'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'>({
+    type: 'string',
+    enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+    default: 'info',
+    description: 'Least severe log level written',
+  }),
+  METRICS_TOKEN: Type.Optional(Type.String({ description: 'When set, metrics need `Authorization: Bearer <it>`' })),
+  WORKER_API_KEY: Type.String({ minLength: 32, description: 'API key by which workers prove themselves to the gateway' }),
+  EMBEDDINGS_BASE_URL: Type.Optional(
+    Type.String({ description: 'OpenAI-compatible endpoint for embeddings; without it the offline model is used' }),
+  ),
+  EMBEDDINGS_API_KEY: Type.Optional(Type.String({ description: 'Bearer key for `EMBEDDINGS_BASE_URL`' })),
+  EMBEDDINGS_MODEL: Type.Optional(Type.String({ description: 'Model name sent to `EMBEDDINGS_BASE_URL`' })),
+} as const;

@@ -1,0 +1,34 @@
+import postgres from 'postgres';
+
+export type Sql = postgres.Sql;
+/** A pool, or the transaction handed to `sql.begin(tx => …)`: statements take it first so that a missed one shows. */
+export type Db = postgres.Sql | postgres.TransactionSql;
+
+type Options = {
+  /** Connections at most (default 10). */
+  max?: number;
+  /** Shown in pg_stat_activity. */
+  name: string;
+  /** Queue-like tables analysed while empty get sequential scans; the ledger's pool forbids them. */
+  ledger?: boolean;
+};
+
+/** A Postgres pool. Nothing connects until the first statement. `bigint` and `numeric` columns come as numbers. */
+export function createSql(databaseUrl: string, { max = 10, name, ledger = false }: Options): Sql {
+  return postgres(databaseUrl, {
+    max,
+    idle_timeout: 60,
+    max_lifetime: 60 * 30,
+    connect_timeout: 5,
+    backoff: (attempt: number) => Math.min(0.1 * 2 ** attempt, 2),
+    onnotice: () => {},
+    types: {
+      bigint: { to: 20, from: [20], parse: Number, serialize: String },
+      numeric: { to: 1700, from: [1700], parse: Number, serialize: String },
+    },
+    connection: {
+      application_name: name,
+      ...(ledger && { enable_seqscan: false, enable_hashjoin: false, enable_mergejoin: false, plan_cache_mode: 'force_generic_plan' }),
+    },
+  });
+}

@@ -1,0 +1,2 @@
+export { createSql, type Db, type Sql } from './client.ts';
+export { migrate, missingMigrations } from './migrate.ts';

@@ -1,0 +1,41 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { createSql, type Db } from './client.ts';
+
+const folder = new URL('../migrations/', import.meta.url);
+const lockKey = 7_310_240_001;
+
+/** Names of all migrations this version of the code needs, oldest first. */
+export async function neededMigrations(): Promise<string[]> {
+  return (await readdir(folder)).filter((file) => /^\d{4}_.+\.sql$/.test(file)).toSorted();
+}
+
+/**
+ * Brings the database's schema forward, one transaction per file, under an advisory lock so that several starters
+ * may call it at once. Forward only; running it again does nothing. Returns what it applied.
+ */
+export async function migrate(databaseUrl: string): Promise<{ applied: string[] }> {
+  const sql = createSql(databaseUrl, { max: 1, name: 'flowstate-migrate' });
+  try {
+    await sql`SELECT pg_advisory_lock(${lockKey})`;
+    await sql`CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())`;
+    const applied: string[] = [];
+    for (const name of await missingMigrations(sql)) {
+      const statements = await readFile(new URL(name, folder), 'utf8');
+      await sql.begin(async (tx) => {
+        await tx.unsafe(statements);
+        await tx`INSERT INTO schema_migrations (name) VALUES (${name})`;
+      });
+      applied.push(name);
+    }
+    return { applied };
+  } finally {
+    await sql.end();
+  }
+}
+
+/** Migrations this code needs and the database lacks; a newer database is fine (expand, then contract). */
+export async function missingMigrations(sql: Db): Promise<string[]> {
+  const rows = await sql<{ name: string }[]>`SELECT name FROM schema_migrations`;
+  const done = new Set(rows.map((row) => row.name));
+  return (await neededMigrations()).filter((name) => !done.has(name));
+}

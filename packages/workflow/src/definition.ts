@@ -1,0 +1,119 @@
+import type { Effect, QueueName } from '@flowstate/contracts';
+import type { Static, TSchema } from 'typebox';
+
+/** How often and how patiently something is tried again. */
+export type RetryPolicy = {
+  /** Tries in all, the first included. */
+  attempts: number;
+  /** Wait before the second try, in milliseconds; doubles each time, with full jitter. */
+  backoffMs?: number;
+  /** Upper bound of one wait, in milliseconds. */
+  maxBackoffMs?: number;
+};
+
+export type StepOptions = {
+  /** What the function does to the outside world; `pure` unless said otherwise. */
+  effect?: Effect;
+  retry?: RetryPolicy;
+  /** Milliseconds after which a try is aborted and counted as failed. */
+  timeoutMs?: number;
+};
+
+/** What a step's function gets. */
+export type StepContext = {
+  /** Aborted when the run is cancelled, lost or drained, or when the step's time is up. */
+  signal: AbortSignal;
+  /** Same value on every try of this step of this run, also after a crash: hand it to the far end of a keyed effect. */
+  idempotencyKey: string;
+  /** 1 for the first try. */
+  attempt: number;
+};
+
+/** One call of the platform's API with the authority of whoever started the run. */
+export type BackendRequest<T extends TSchema> = {
+  /** Bounded name for metrics and traces, e.g. `interactions.list`. */
+  operation: string;
+  method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** Path below the gateway, e.g. `/api/customers/C-0001`. Encode its parts. */
+  path: string;
+  query?: Record<string, string | number | boolean | undefined>;
+  body?: unknown;
+  /** The answer is checked against this. */
+  response: T;
+};
+
+/** Port through which agents reach data: never the database, always the gateway. */
+export type Backend = <T extends TSchema>(request: BackendRequest<T>, signal?: AbortSignal) => Promise<Static<T>>;
+
+/** What an agent gets beside its input. */
+export type AgentContext = {
+  runId: string;
+  signal: AbortSignal;
+  backend: Backend;
+  /** Live news for whoever watches the run; not recorded. */
+  progress(data: Record<string, unknown>): void;
+};
+
+/** A specialised capability with a checked input and output. Numbers it returns are computed, never invented. */
+export type Agent<I extends TSchema = TSchema, O extends TSchema = TSchema> = {
+  name: string;
+  description: string;
+  input: I;
+  output: O;
+  run(ctx: AgentContext, input: Static<I>): Promise<Static<O>> | Static<O>;
+};
+
+/** What a workflow function gets. Everything outside a step must be deterministic: it is replayed after a crash. */
+export type WorkflowContext = {
+  runId: string;
+  signal: AbortSignal;
+  /** Runs `fn` once and records its result (JSON) under `name`; a finished step returns the recorded result. */
+  step<T>(name: string, fn: (step: StepContext) => Promise<T> | T, options?: StepOptions): Promise<T>;
+  /** Runs an agent as a pure step named after it (or `name`), its input and output checked. */
+  agent<I extends TSchema, O extends TSchema>(
+    agent: Agent<I, O>,
+    input: NoInfer<Static<I>>,
+    options?: { name?: string; retry?: RetryPolicy; timeoutMs?: number },
+  ): Promise<Static<O>>;
+  /** Waits for all; when one fails the others are still awaited before the first error is thrown. */
+  all<T extends readonly unknown[]>(branches: readonly [...{ [K in keyof T]: Promise<T[K]> }]): Promise<T>;
+  /** The time, recorded: the same on every replay. */
+  now(): Date;
+  /** A number in [0, 1), recorded. */
+  random(): number;
+  /** Live news for whoever watches the run; not recorded. */
+  progress(data: Record<string, unknown>): void;
+  backend: Backend;
+};
+
+export type Workflow<I extends TSchema = TSchema, O extends TSchema = TSchema> = {
+  name: string;
+  /** Runs stay on the version they began with. */
+  version: string;
+  description: string;
+  /** Queue it is served from (`workflows` unless it is bulk work on documents). */
+  queue: QueueName;
+  input: I;
+  output: O;
+  /** Default for steps that name none. */
+  retry: RetryPolicy;
+  run(ctx: WorkflowContext, input: Static<I>): Promise<Static<O>>;
+};
+
+type Declaration<I extends TSchema, O extends TSchema> = Omit<Workflow<I, O>, 'run' | 'queue' | 'retry'> &
+  Partial<Pick<Workflow, 'queue' | 'retry'>>;
+
+/**
+ * Declares a workflow. A schema property marked `'x-flowstate-entity': 'customer'` holds the id of a stored customer:
+ * the gateway refuses a run whose customer does not exist with 404.
+ */
+export function defineWorkflow<I extends TSchema, O extends TSchema>(
+  declaration: Declaration<I, O>,
+  run: (ctx: WorkflowContext, input: Static<I>) => Promise<Static<O>>,
+): Workflow<I, O> {
+  return { queue: 'workflows', retry: { attempts: 3, backoffMs: 200, maxBackoffMs: 10_000 }, ...declaration, run };
+}
+
+export function defineAgent<I extends TSchema, O extends TSchema>(agent: Agent<I, O>): Agent<I, O> {
+  return agent;
+}
