@@ -1,0 +1,62 @@
+import { FlowstateError, type Principal, type Role } from '@flowstate/contracts';
+import type { FastifyRequest } from 'fastify';
+import type { App } from './deps.ts';
+
+/** Who may call a route: `open` anybody, `worker` only a worker's API key, else the roles named. */
+export type Rule = 'open' | 'worker' | readonly Role[];
+
+/** `METHOD /path/pattern` → rule. */
+export type AccessTable = Readonly<Record<string, Rule>>;
+
+export type Authenticator = {
+  /** Proves who sends the request or throws `invalid_token`. */
+  authenticate(request: FastifyRequest): Promise<Principal>;
+  /** Throws unless the request carries the workers' API key. */
+  authenticateWorker(request: FastifyRequest): void;
+};
+
+/** Deny by default: a route without a rule does not boot, and every rule is enforced before the body is read. */
+export function enforceAccess(app: App, table: AccessTable, authenticator: Authenticator): void {
+  app.decorateRequest('principal', null);
+
+  app.addHook('onRoute', (route) => {
+    for (const method of [route.method].flat()) {
+      // HEAD answers like GET, OPTIONS is CORS.
+      if (method !== 'HEAD' && method !== 'OPTIONS' && ruleOf(table, method, route.url) === undefined) {
+        throw new Error(`${method} ${route.url} has no access rule in routes/index.ts`);
+      }
+    }
+  });
+
+  app.addHook('onRequest', async (request) => {
+    const pattern = request.routeOptions.url;
+    if (pattern === undefined) return; // no such route: the not-found handler answers
+    const rule = ruleOf(table, request.method === 'HEAD' ? 'GET' : request.method, pattern);
+    if (rule === 'open') return;
+    if (rule === undefined) throw new FlowstateError('forbidden', 'This route has no access rule');
+    if (rule === 'worker') return authenticator.authenticateWorker(request);
+    const principal = await authenticator.authenticate(request);
+    request.principal = principal;
+    if (!rule.includes(principal.role)) {
+      throw new FlowstateError('forbidden', `The role ${principal.role} may not do this`);
+    }
+  });
+}
+
+/** Exact pattern first, then the longest `prefix/*` (pages served by a plugin under one prefix). */
+function ruleOf(table: AccessTable, method: string, pattern: string): Rule | undefined {
+  const exact = table[`${method} ${pattern}`];
+  if (exact !== undefined) return exact;
+  const parts = pattern.split('/');
+  for (let length = parts.length; length > 1; length--) {
+    const rule = table[`${method} ${parts.slice(0, length).join('/')}/*`];
+    if (rule !== undefined) return rule;
+  }
+  return undefined;
+}
+
+/** The principal of a closed route's request. */
+export function principalOf(request: FastifyRequest): Principal {
+  if (request.principal === null) throw new FlowstateError('invalid_token', 'This needs a login');
+  return request.principal;
+}

@@ -1,0 +1,33 @@
+import { randomUUID } from 'node:crypto';
+import { coercingAjv, strictAjv } from '@flowstate/contracts';
+import Fastify, { type FastifyBaseLogger } from 'fastify';
+import { enforceAccess, type Authenticator } from './access.ts';
+import type { App, Deps } from './deps.ts';
+import { problemErrors } from './problem.ts';
+import { access, registerRoutes } from './routes/index.ts';
+
+const bodyLimit = 1024 * 1024;
+
+/** Builds the gateway's HTTP application; nothing listens yet. */
+export async function createApp(deps: Deps, authenticator: Authenticator): Promise<App> {
+  const app: App = Fastify({
+    loggerInstance: deps.log as FastifyBaseLogger,
+    bodyLimit,
+    trustProxy: deps.config.TRUST_PROXY,
+    genReqId: () => randomUUID(),
+    requestIdHeader: false,
+    forceCloseConnections: 'idle',
+    disableRequestLogging: true,
+  });
+  // JSON bodies are taken as they come; parameters and query strings arrive as text.
+  app.setValidatorCompiler(({ schema, httpPart }) =>
+    (httpPart === 'body' ? strictAjv : coercingAjv).compile(schema as object),
+  );
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+  });
+  problemErrors(app);
+  enforceAccess(app, access, authenticator);
+  registerRoutes(app, deps);
+  return app;
+}

@@ -1,0 +1,30 @@
+import { loadConfig, settings } from '@flowstate/runtime';
+import Type, { type Static } from 'typebox';
+
+/** Everything the gateway reads from its environment. */
+export const GatewayConfig = Type.Object({
+  DATABASE_URL: settings.DATABASE_URL,
+  REDIS_URL: settings.REDIS_URL,
+  REDIS_CACHE_URL: settings.REDIS_CACHE_URL,
+  HOST: settings.HOST,
+  PORT: Type.Integer({ default: 3001, minimum: 0, maximum: 65535, description: 'Port of the HTTP API' }),
+  JWT_SECRET: Type.String({ minLength: 32, description: 'Signs access tokens; at least 32 bytes' }),
+  JWT_PREVIOUS_SECRETS: Type.Optional(
+    Type.String({ description: 'Comma-separated secrets that still verify (or, mid-rotation, already verify)' }),
+  ),
+  JWT_ISSUER: Type.String({ minLength: 1, description: '`iss` of access tokens' }),
+  JWT_AUDIENCE: Type.String({ minLength: 1, description: '`aud` of access tokens' }),
+  WORKER_API_KEY: settings.WORKER_API_KEY,
+  METRICS_TOKEN: settings.METRICS_TOKEN,
+  TRUST_PROXY: Type.Boolean({ default: false, description: 'Take client addresses from `X-Forwarded-For`' }),
+  EMBEDDINGS_BASE_URL: settings.EMBEDDINGS_BASE_URL,
+  EMBEDDINGS_API_KEY: settings.EMBEDDINGS_API_KEY,
+  EMBEDDINGS_MODEL: settings.EMBEDDINGS_MODEL,
+  LOG_LEVEL: settings.LOG_LEVEL,
+});
+
+export type GatewayConfig = Static<typeof GatewayConfig>;
+
+export function readConfig(env: NodeJS.ProcessEnv): GatewayConfig {
+  return loadConfig(GatewayConfig, env);
+}

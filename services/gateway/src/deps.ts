@@ -1,0 +1,58 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { Principal, Run } from '@flowstate/contracts';
+import type { Logger } from '@flowstate/runtime';
+import type { Sql } from '@flowstate/store';
+import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Redis } from 'ioredis';
+import type { GatewayConfig } from './config.ts';
+
+/** The gateway's Fastify instance: schemas are TypeBox, so handlers' types follow from them. */
+export type App = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>;
+
+export type StartRun = {
+  workflow: string;
+  input: unknown;
+  principal: Principal;
+  priority?: number;
+  delayMs?: number;
+  webhookUrl?: string;
+  tags?: string[];
+  /** From the `Idempotency-Key` header; a replay with the same body answers the same run. */
+  idempotency?: { route: string; key: string; body: unknown };
+  traceparent?: string;
+};
+
+/** Runs as routes use them. What the principal may not see answers `not_found`. */
+export type RunService = {
+  /** Validates, commits, then enqueues. */
+  start(request: StartRun): Promise<{ run: Run; replayed: boolean }>;
+  cancel(id: string, principal: Principal): Promise<Run>;
+  /** A failed run goes on from its failed step as a new attempt. */
+  retry(id: string, principal: Principal): Promise<Run>;
+};
+
+/** What `main.ts` opens and hands to the routes; each route file picks what it needs. */
+export type Deps = {
+  config: GatewayConfig;
+  log: Logger;
+  sql: Sql;
+  /** REDIS_URL: session copies, rate limits, run events. Commands fail at once while Redis is away. */
+  redis: Redis;
+  /** REDIS_CACHE_URL. */
+  cache: Redis;
+  runs: RunService;
+};
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set by the access check before any handler of a closed route runs; null on open ones. */
+    principal: Principal | null;
+  }
+}

@@ -1,0 +1,74 @@
+import { STATUS_CODES } from 'node:http';
+import { FlowstateError, httpStatus, toFieldErrors, type Problem } from '@flowstate/contracts';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import type { App } from './deps.ts';
+
+/** Every refusal and failure leaves the gateway as `application/problem+json` (RFC 9457), rendered here only. */
+export function problemErrors(app: App): void {
+  app.setErrorHandler<FastifyError>((error, request, reply) => {
+    const known = toKnownError(error);
+    if (known.code === 'internal') request.log.error({ err: error }, 'request failed');
+    return sendProblem(request, reply, known);
+  });
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(request, reply, new FlowstateError('not_found', `There is no ${request.method} ${pathOf(request)}`)),
+  );
+}
+
+export function sendProblem(request: FastifyRequest, reply: FastifyReply, error: FlowstateError): FastifyReply {
+  const status = httpStatus[error.code];
+  if (status === 401) reply.header('www-authenticate', 'Bearer error="invalid_token"');
+  if (error.retryAfter !== undefined) reply.header('retry-after', String(error.retryAfter));
+  const problem: Problem = {
+    type: `urn:flowstate:error:${error.code}`,
+    title: STATUS_CODES[status] ?? 'Error',
+    status,
+    code: error.code,
+    // What went wrong inside is for the log, not for the caller.
+    detail: error.code === 'internal' ? 'Something went wrong here; the request id finds it in the log' : error.message,
+    requestId: request.id,
+    ...(error.errors && { errors: error.errors }),
+  };
+  return reply.code(status).type('application/problem+json').serializer(JSON.stringify).send(problem);
+}
+
+function pathOf(request: FastifyRequest): string {
+  return request.url.split('?')[0] ?? '';
+}
+
+/** Fastify's own refusals and the stores' outages, in our words. */
+function toKnownError(error: FastifyError): FlowstateError {
+  if (error instanceof FlowstateError) return error;
+  if (error.validation) {
+    const root = error.validationContext === 'body' ? '' : (error.validationContext ?? '');
+    const errors = toFieldErrors(error.validation as Parameters<typeof toFieldErrors>[0], root);
+    return new FlowstateError('invalid_input', errors.map((e) => `${e.field} ${e.message}`).join('; '), { errors });
+  }
+  if (isDatabaseOutage(error)) {
+    return new FlowstateError('unavailable', 'The database is not reachable right now', { cause: error });
+  }
+  switch (error.statusCode) {
+    case 413:
+      return new FlowstateError('payload_too_large', error.message);
+    case 415:
+      return new FlowstateError('unsupported_media_type', error.message);
+    case 429:
+      return new FlowstateError('rate_limited', error.message, { retryAfter: 1 });
+    default:
+      if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
+        return new FlowstateError('invalid_input', error.message);
+      }
+      return new FlowstateError('internal', error.message, { cause: error });
+  }
+}
+
+/** SQLSTATE classes 08 (connection), 57P (shutdown), 53 (resources), 25006 (read-only after a failover), and sockets. */
+export function isDatabaseOutage(error: { code?: string }): boolean {
+  const code = error.code ?? '';
+  return (
+    /^(08|57P|53)/.test(code) ||
+    ['25006', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOTFOUND', 'ETIMEDOUT', 'EAI_AGAIN'].includes(code) ||
+    code.startsWith('CONNECTION_') ||
+    code === 'CONNECT_TIMEOUT'
+  );
+}

@@ -1,0 +1,78 @@
+import { roles } from '@flowstate/contracts';
+import type { AccessTable } from '../access.ts';
+import type { App, Deps } from '../deps.ts';
+
+const any = roles;
+const staff = ['admin', 'manager', 'agent', 'integration'] as const;
+const operate = ['admin', 'manager', 'agent', 'integration', 'service'] as const;
+const readRuns = ['admin', 'manager', 'analyst', 'agent', 'integration', 'service'] as const;
+const readData = [...staff, 'analyst'] as const;
+const lead = ['admin', 'manager'] as const;
+const feed = ['admin', 'manager', 'integration', 'service'] as const;
+
+/** Who may call what. A route that is not in this table does not boot. */
+export const access: AccessTable = {
+  'GET /api/health': 'open',
+  'GET /api/ready': 'open',
+  'GET /api/metrics': 'open', // bearer METRICS_TOKEN when it is set
+  'GET /api/openapi.json': 'open',
+  'GET /api/docs': 'open',
+  'GET /api/docs/*': 'open',
+
+  'POST /api/auth/login': 'open',
+  'POST /api/auth/refresh': 'open',
+  'POST /api/auth/logout': any,
+  'GET /api/auth/me': any,
+  'POST /api/auth/password': any,
+  'GET /api/auth/sessions': any,
+  'DELETE /api/auth/sessions/:id': any,
+
+  'GET /api/workflows': any,
+  'GET /api/workflows/:name': any,
+  'POST /api/workflows/:name/runs': operate,
+  'GET /api/runs': readRuns,
+  'GET /api/runs/:id': readRuns,
+  'GET /api/runs/:id/steps': readRuns,
+  'GET /api/runs/:id/events': readRuns,
+  'POST /api/runs/:id/cancel': operate,
+  'POST /api/runs/:id/retry': operate,
+
+  'POST /api/documents': feed,
+  'GET /api/documents': feed,
+  'PUT /api/documents/embeddings': feed,
+  'GET /api/documents/:id': feed,
+  'DELETE /api/documents/:id': feed,
+  'POST /api/search/semantic': any,
+
+  'GET /api/customers': readData,
+  'POST /api/customers': staff,
+  'GET /api/customers/:id': readData,
+  'GET /api/customers/:id/interactions': readData,
+  'GET /api/customers/:id/opportunities': readData,
+  'GET /api/customers/:id/integrations': readData,
+  'GET /api/interactions': readData,
+  'POST /api/interactions': staff,
+  'GET /api/opportunities': readData,
+  'POST /api/opportunities': staff,
+  'GET /api/opportunities/base-rates': readData,
+  'GET /api/integrations': readData,
+  'POST /api/integrations': staff,
+  'POST /api/import': staff,
+
+  'POST /api/internal/run-tokens': 'worker',
+
+  'GET /admin/login': 'open',
+  'POST /admin/login': 'open',
+  'POST /admin/logout': 'open',
+  'GET /admin/queues': ['admin', 'manager', 'analyst'],
+  'GET /admin/queues/*': ['admin', 'manager', 'analyst'],
+  'PUT /admin/queues/*': ['admin'],
+  'POST /admin/queues/*': ['admin'],
+  'PATCH /admin/queues/*': ['admin'],
+  'DELETE /admin/queues/*': ['admin'],
+};
+
+/** Every route of the gateway, in the table's order. */
+export function registerRoutes(_app: App, _deps: Deps): void {
+  void lead;
+}
