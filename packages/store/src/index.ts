@@ -1,2 +1,2 @@
 export { createSql, type Db, type Sql } from './client.ts';
-export { migrate, missingMigrations } from './migrate.ts';
+export { migrate, migrationsFolder, missingMigrations, neededMigrations } from './migrate.ts';

@@ -1,12 +1,12 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { createSql, type Db } from './client.ts';
 
-const folder = new URL('../migrations/', import.meta.url);
+export const migrationsFolder = new URL('../migrations/', import.meta.url);
 const lockKey = 7_310_240_001;
 
 /** Names of all migrations this version of the code needs, oldest first. */
 export async function neededMigrations(): Promise<string[]> {
-  return (await readdir(folder)).filter((file) => /^\d{4}_.+\.sql$/.test(file)).toSorted();
+  return (await readdir(migrationsFolder)).filter((file) => /^\d{4}_.+\.sql$/.test(file)).toSorted();
 }
 
 /**
@@ -20,7 +20,7 @@ export async function migrate(databaseUrl: string): Promise<{ applied: string[] 
     await sql`CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())`;
     const applied: string[] = [];
     for (const name of await missingMigrations(sql)) {
-      const statements = await readFile(new URL(name, folder), 'utf8');
+      const statements = await readFile(new URL(name, migrationsFolder), 'utf8');
       await sql.begin(async (tx) => {
         await tx.unsafe(statements);
         await tx`INSERT INTO schema_migrations (name) VALUES (${name})`;

@@ -1,0 +1,50 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { createSql, migrate, neededMigrations, migrationsFolder, type Sql } from '@flowstate/store';
+import type { Test } from 'tap';
+import { requiredEnv } from './environment.ts';
+
+export type TestDatabase = { url: string; sql: Sql };
+
+/** A migrated database of its own for one test file, cloned from a template (60 ms) and dropped at teardown. */
+export async function createTestDatabase(t: Pick<Test, 'teardown'>): Promise<TestDatabase> {
+  const admin = createSql(requiredEnv('DATABASE_URL'), { name: 'flowstate-test', max: 1 });
+  const template = await ensureTemplate(admin);
+  const name = `flowstate_test_${randomBytes(6).toString('hex')}`;
+  await admin.unsafe(`CREATE DATABASE ${name} TEMPLATE ${template}`);
+  const url = withDatabase(name);
+  const sql = createSql(url, { name: 'flowstate-test', max: 4 });
+  t.teardown(async () => {
+    await sql.end();
+    await admin.unsafe(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+    await admin.end();
+  });
+  return { url, sql };
+}
+
+/** The template is named after its migrations' content: a changed migration makes a new one. */
+async function ensureTemplate(admin: Sql): Promise<string> {
+  const hash = createHash('sha256');
+  for (const file of await neededMigrations()) hash.update(file).update(await readFile(new URL(file, migrationsFolder)));
+  const name = `flowstate_template_${hash.digest('hex').slice(0, 12)}`;
+  // One builder at a time: test files start in parallel.
+  await admin`SELECT pg_advisory_lock(7310240002)`;
+  try {
+    const [made] = await admin`SELECT 1 FROM pg_database WHERE datname = ${name} AND datistemplate`;
+    if (made === undefined) {
+      await admin.unsafe(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+      await admin.unsafe(`CREATE DATABASE ${name}`);
+      await migrate(withDatabase(name));
+      await admin.unsafe(`ALTER DATABASE ${name} IS_TEMPLATE true`);
+    }
+  } finally {
+    await admin`SELECT pg_advisory_unlock(7310240002)`;
+  }
+  return name;
+}
+
+function withDatabase(name: string): string {
+  const url = new URL(requiredEnv('DATABASE_URL'));
+  url.pathname = `/${name}`;
+  return url.href;
+}
