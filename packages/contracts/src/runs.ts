@@ -76,6 +76,7 @@ export const eventTypes = [
   'step.intended',
   'step.completed',
   'step.failed',
+  'value.recorded',
 ] as const;
 export type EventType = (typeof eventTypes)[number];
 

@@ -75,6 +75,7 @@ CREATE TABLE run_ends (
   state text NOT NULL CHECK (state IN ('completed', 'failed', 'cancelled')),
   started_at timestamptz,
   finished_at timestamptz NOT NULL DEFAULT now(),
+  seq_base int NOT NULL,
   last_seq int NOT NULL,                             -- seq of the terminal event
   chunk int NOT NULL,
   events text NOT NULL,                              -- steps that were finished since the last chunk

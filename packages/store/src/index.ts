@@ -1,2 +1,13 @@
+export { createBatcher, type Batcher } from './batcher.ts';
 export { createSql, type Db, type Sql } from './client.ts';
+export * from './ledger/accept.ts';
+export * from './ledger/catalogue.ts';
+export * from './ledger/checkpoint.ts';
+export * from './ledger/claim.ts';
+export * from './ledger/control.ts';
+export * from './ledger/finish.ts';
+export * from './ledger/read.ts';
+export * from './ledger/release.ts';
+export * from './ledger/sweep.ts';
+export * from './ledger/workers.ts';
 export { migrate, migrationsFolder, missingMigrations, neededMigrations } from './migrate.ts';

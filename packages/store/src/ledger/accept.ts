@@ -1,0 +1,92 @@
+import type { Db } from '../client.ts';
+
+/** A run as the gateway hands it to the ledger; `input` is JSON text. */
+export type AcceptedRun = {
+  id: string;
+  workflowId: number;
+  queue: string;
+  principalId: string;
+  role: string;
+  priority: number;
+  tags: string[];
+  input: string;
+  webhookUrl: string | null;
+  trace: string | null;
+  /** Milliseconds from now until it may start. */
+  delayMs: number;
+  /** Incarnation that runs it at once, without the queue (a worker's own probe); null otherwise. */
+  owner: number | null;
+};
+
+export type IdempotencyKey = { route: string; key: string; bodyHash: string };
+
+export type Acceptance = { id: string; createdAt: Date };
+
+const hours24 = '24 hours';
+
+/** Commits a batch of runs in one statement: the row that lives, and the one that stays. */
+export async function acceptRuns(db: Db, runs: AcceptedRun[]): Promise<Acceptance[]> {
+  const rows = await db<{ id: string; created_at: Date }[]>`
+    WITH input AS (${inputRows(db, runs)}),
+    live AS (
+      INSERT INTO run_live (id, queue, priority, ready_at, owner, state, started_at)
+      SELECT id, queue, priority, now() + delay_ms * interval '1 millisecond', owner,
+             CASE WHEN owner IS NULL THEN 'queued' ELSE 'running' END, CASE WHEN owner IS NOT NULL THEN now() END
+      FROM input
+    )
+    INSERT INTO runs (id, workflow_id, principal_id, role, priority, tags, input, webhook_url, trace)
+    SELECT id, workflow_id, principal_id, role, priority, tags, input, webhook_url, trace FROM input
+    RETURNING id, created_at`;
+  const created = new Map(rows.map((row) => [row.id, row.created_at]));
+  return runs.map(({ id }) => ({ id, createdAt: created.get(id) ?? new Date() }));
+}
+
+export type KeyedAcceptance = { run: Acceptance; replayed: boolean } | { conflict: true };
+
+/**
+ * Commits one run under its idempotency key. Of two at once one wins; the other waits for it and then finds the
+ * winner's run (or, with another body, a conflict). Keys are forgotten after 24 hours.
+ */
+export async function acceptKeyedRun(db: Db, run: AcceptedRun, key: IdempotencyKey): Promise<KeyedAcceptance> {
+  const [fresh] = await db<{ id: string; created_at: Date }[]>`
+    WITH input AS (${inputRows(db, [run])}),
+    taken AS (
+      INSERT INTO idempotency (principal_id, route, key, body_hash, run_id)
+      SELECT principal_id, ${key.route}, ${key.key}, ${key.bodyHash}, id FROM input
+      ON CONFLICT (principal_id, route, key) DO UPDATE
+        SET body_hash = excluded.body_hash, run_id = excluded.run_id, created_at = now()
+        WHERE idempotency.created_at < now() - ${hours24}::interval
+      RETURNING run_id
+    ),
+    live AS (
+      INSERT INTO run_live (id, queue, priority, ready_at)
+      SELECT id, queue, priority, now() + delay_ms * interval '1 millisecond' FROM input JOIN taken ON run_id = id
+    )
+    INSERT INTO runs (id, workflow_id, principal_id, role, priority, tags, input, webhook_url, trace)
+    SELECT id, workflow_id, principal_id, role, priority, tags, input, webhook_url, trace
+    FROM input JOIN taken ON run_id = id
+    RETURNING id, created_at`;
+  if (fresh) return { run: { id: fresh.id, createdAt: fresh.created_at }, replayed: false };
+
+  // The loser's own statement cannot see the row it waited for: a second snapshot can.
+  const [earlier] = await db<{ run_id: string; body_hash: string; created_at: Date }[]>`
+    SELECT run_id, body_hash, created_at FROM idempotency
+    WHERE principal_id = ${run.principalId} AND route = ${key.route} AND key = ${key.key}`;
+  if (earlier === undefined || earlier.body_hash !== key.bodyHash) return { conflict: true };
+  return { run: { id: earlier.run_id, createdAt: earlier.created_at }, replayed: true };
+}
+
+function inputRows(db: Db, runs: AcceptedRun[]) {
+  // Sorted, so that statements of several gateways lock in one order.
+  const rows = runs.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  return db`
+    SELECT id, workflow_id, queue, principal_id, role, priority,
+           ARRAY(SELECT jsonb_array_elements_text(tags::jsonb)) AS tags, input, webhook_url, trace, delay_ms, owner
+    FROM unnest(
+      ${rows.map((r) => r.id)}::uuid[], ${rows.map((r) => r.workflowId)}::int[], ${rows.map((r) => r.queue)}::text[],
+      ${rows.map((r) => r.principalId)}::uuid[], ${rows.map((r) => r.role)}::text[],
+      ${rows.map((r) => r.priority)}::int[], ${rows.map((r) => JSON.stringify(r.tags))}::text[],
+      ${rows.map((r) => r.input)}::text[], ${rows.map((r) => r.webhookUrl)}::text[],
+      ${rows.map((r) => r.trace)}::text[], ${rows.map((r) => r.delayMs)}::float8[], ${rows.map((r) => r.owner)}::int[]
+    ) AS t(id, workflow_id, queue, principal_id, role, priority, tags, input, webhook_url, trace, delay_ms, owner)`;
+}

@@ -1,0 +1,34 @@
+import type { Db } from '../client.ts';
+
+/** Events of one run that were finished in one window; `chunk` is one more than the run's last. */
+export type Chunk = { runId: string; chunk: number; events: string };
+
+/**
+ * Writes the chunks of many runs in one statement. The UPDATE takes each run's row lock and is the fence: a worker
+ * that lost its run gets no row back and writes nothing. Answers per chunk whether it is in the ledger; a chunk
+ * written by an earlier try whose answer was lost counts as written.
+ */
+export async function writeChunks(db: Db, incarnation: number, chunks: Chunk[]): Promise<boolean[]> {
+  const sorted = chunks.toSorted((a, b) => (a.runId < b.runId ? -1 : 1));
+  const written = await db<{ run_id: string }[]>`
+    WITH input AS (
+      SELECT * FROM unnest(
+        ${sorted.map((c) => c.runId)}::uuid[], ${sorted.map((c) => c.chunk)}::int[], ${sorted.map((c) => c.events)}::text[]
+      ) AS t(id, chunk, events)
+    ),
+    fenced AS (
+      UPDATE run_live l SET chunk = i.chunk FROM input i
+      WHERE l.id = i.id AND l.owner = ${incarnation} AND l.chunk = i.chunk - 1
+      RETURNING l.id, i.chunk, i.events
+    )
+    INSERT INTO run_journal (run_id, chunk, events) SELECT id, chunk, events FROM fenced RETURNING run_id`;
+  const ids = new Set(written.map((row) => row.run_id));
+  const doubtful = chunks.filter((c) => !ids.has(c.runId));
+  if (doubtful.length > 0) {
+    // Only the owner moves `chunk`, so an own row that already stands at this chunk was our lost answer.
+    const own = await db<{ id: string; chunk: number }[]>`
+      SELECT id, chunk FROM run_live WHERE id = ANY(${doubtful.map((c) => c.runId)}::uuid[]) AND owner = ${incarnation}`;
+    for (const row of own) if (doubtful.some((c) => c.runId === row.id && c.chunk === row.chunk)) ids.add(row.id);
+  }
+  return chunks.map((c) => ids.has(c.runId));
+}

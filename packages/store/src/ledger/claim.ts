@@ -1,0 +1,70 @@
+import type { RunEvent } from '@flowstate/contracts';
+import type { Db } from '../client.ts';
+
+/** A run as its new owner gets it: everything needed to go on from where the journal ends. */
+export type ClaimedRun = {
+  id: string;
+  workflow: string;
+  version: string;
+  queue: string;
+  /** JSON text. */
+  input: string;
+  principalId: string;
+  role: string;
+  attempt: number;
+  /** Last journal chunk; the next write must be one higher. */
+  chunk: number;
+  /** Events before this attempt. */
+  seqBase: number;
+  crashes: number;
+  trace: string | null;
+  createdAt: Date;
+  readyAt: Date;
+  startedAt: Date;
+  /** Recorded events of every attempt, oldest first. */
+  events: RunEvent[];
+};
+
+type Row = Omit<ClaimedRun, 'events'> & { journal: string[] | null };
+
+/**
+ * Makes `incarnation` the owner of those of `ids` that are ready and nobody's. The queue delivers, this decides:
+ * a second delivery of a run finds it owned, and gets nothing.
+ */
+export async function claimRuns(db: Db, incarnation: number, ids: string[]): Promise<ClaimedRun[]> {
+  const rows = await db<Row[]>`
+    WITH claimed AS (
+      UPDATE run_live l SET owner = ${incarnation}, state = 'running', started_at = coalesce(l.started_at, now())
+      FROM unnest(${ids.toSorted()}::uuid[]) AS i(id)
+      WHERE l.id = i.id AND l.owner IS NULL AND l.state = 'queued' AND NOT l.cancel
+      RETURNING l.*
+    )
+    ${claimedColumns(db)} FROM claimed c ${claimedJoins(db)}`;
+  return rows.map(toClaimedRun);
+}
+
+/** The runs of `ids` this incarnation already owns (given to it when they were accepted). */
+export async function loadOwnedRuns(db: Db, incarnation: number, ids: string[]): Promise<ClaimedRun[]> {
+  const rows = await db<Row[]>`
+    ${claimedColumns(db)} FROM run_live c ${claimedJoins(db)}
+    WHERE c.id = ANY(${ids}::uuid[]) AND c.owner = ${incarnation}`;
+  return rows.map(toClaimedRun);
+}
+
+function claimedColumns(db: Db) {
+  return db`
+    SELECT c.id, w.name AS workflow, w.version, c.queue, r.input, r.principal_id AS "principalId", r.role,
+           c.attempt, c.chunk, c.seq_base AS "seqBase", c.crashes, r.trace, r.created_at AS "createdAt",
+           c.ready_at AS "readyAt", c.started_at AS "startedAt",
+           CASE WHEN c.chunk > 0 THEN (
+             SELECT array_agg(j.events ORDER BY j.chunk) FROM run_journal j WHERE j.run_id = c.id
+           ) END AS journal`;
+}
+
+function claimedJoins(db: Db) {
+  return db`JOIN runs r ON r.id = c.id JOIN workflows w ON w.id = r.workflow_id`;
+}
+
+function toClaimedRun({ journal, ...run }: Row): ClaimedRun {
+  return { ...run, events: (journal ?? []).flatMap((events) => JSON.parse(events) as RunEvent[]) };
+}
