@@ -1,5 +1,6 @@
 export { createBatcher, type Batcher } from './batcher.ts';
 export { createSql, type Db, type Sql } from './client.ts';
+export * from './documents.ts';
 export * from './ledger/accept.ts';
 export * from './ledger/catalogue.ts';
 export * from './ledger/checkpoint.ts';
