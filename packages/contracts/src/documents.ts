@@ -11,7 +11,7 @@ export const DocumentInput = Type.Object(
     externalId: Type.Optional(AnyId),
     collection: Type.Optional(Type.Unsafe<string>({ ...CollectionName, default: defaultCollection })),
     title: Type.Optional(Nullable(Type.String({ maxLength: 500 }))),
-    text: Type.String({ minLength: 1, maxLength: 100_000 }),
+    text: Type.String({ minLength: 1, maxLength: 100_000, pattern: '\\S' }),
     metadata: Type.Optional(Metadata),
   },
   { additionalProperties: false },
@@ -26,6 +26,7 @@ export const Document = Type.Object(
     title: Nullable(Type.String()),
     text: Type.String(),
     metadata: Type.Record(Type.String(), Type.Unknown()),
+    contentHash: Type.String({ description: 'of title and text: what the embedding is made from' }),
     embedded: Type.Boolean({ description: 'false until a worker has computed the embedding' }),
     createdAt: Timestamp,
     updatedAt: Timestamp,
@@ -33,6 +34,38 @@ export const Document = Type.Object(
   { $id: 'Document' },
 );
 export type Document = Static<typeof Document>;
+
+/** Embeddings as a worker hands them in. An item counts only while the document's content is still the one it read. */
+export const EmbeddingsBody = Type.Object(
+  {
+    model: Type.String({ minLength: 1, maxLength: 200 }),
+    items: Type.Array(
+      Type.Object(
+        {
+          id: Id,
+          contentHash: Type.String({ maxLength: 128 }),
+          embedding: Type.Array(Type.Number(), { minItems: 1, maxItems: 16_000 }),
+        },
+        { additionalProperties: false },
+      ),
+      { minItems: 1, maxItems: 200 },
+    ),
+  },
+  { additionalProperties: false },
+);
+export type EmbeddingsBody = Static<typeof EmbeddingsBody>;
+
+export const EmbeddingsAnswer = Type.Object({
+  items: Type.Array(
+    Type.Object({
+      id: Id,
+      status: OneOf(['stored', 'changed', 'missing'] as const, {
+        description: '`changed`: the content is another one by now, the embedding was not taken',
+      }),
+    }),
+  ),
+});
+export type EmbeddingsAnswer = Static<typeof EmbeddingsAnswer>;
 
 export const SearchBody = Type.Object(
   {

@@ -7,4 +7,5 @@ export * from './jobs.ts';
 export * from './roles.ts';
 export * from './runs.ts';
 export * from './schema.ts';
+export * from './storable.ts';
 export * from './validate.ts';

@@ -11,6 +11,8 @@ export const strictAjv = addFormats.default(new Ajv({ ...options }));
 /** Query strings, CSV cells and environment variables: text is converted to the schema's type. */
 export const coercingAjv = addFormats.default(new Ajv({ ...options, coerceTypes: 'array' }));
 
+const maxFieldErrors = 100;
+
 /** Turns Ajv's errors into `{field, message}`; `root` names the thing checked (`input`, `body`). */
 export function toFieldErrors(errors: readonly ErrorObject[], root = ''): FieldError[] {
   const named = errors
@@ -18,10 +20,12 @@ export function toFieldErrors(errors: readonly ErrorObject[], root = ''): FieldE
     .filter((e, _, all) => !(['anyOf', 'oneOf', 'if'].includes(e.keyword) && all.length > 1))
     .map((e) => ({ field: fieldOf(e, root), message: messageOf(e) }));
   const seen = new Set<string>();
-  return named.filter(({ field, message }) => {
+  const distinct = named.filter(({ field, message }) => {
     const key = `${field} ${message}`;
     return !seen.has(key) && seen.add(key);
   });
+  // A body full of mistakes (an array of a thousand) is not answered by as many complaints.
+  return distinct.slice(0, maxFieldErrors);
 }
 
 function fieldOf(error: ErrorObject, root: string): string {
