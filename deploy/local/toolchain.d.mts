@@ -1,0 +1,6 @@
+export declare const CLONE: string
+export declare function ensureToolchain(options: {
+  log: (line: string) => void
+  signal?: AbortSignal
+  env?: NodeJS.ProcessEnv
+}): Promise<{ node: string; env: NodeJS.ProcessEnv }>
