@@ -11,14 +11,15 @@ type Options = {
   name: string;
   /** Queue-like tables analysed while empty get sequential scans; the ledger's pool forbids them. */
   ledger?: boolean;
+  /** Never closed for idleness or age: the session itself means something. */
+  keepAlive?: boolean;
 };
 
 /** A Postgres pool. Nothing connects until the first statement. `bigint` and `numeric` columns come as numbers. */
-export function createSql(databaseUrl: string, { max = 10, name, ledger = false }: Options): Sql {
+export function createSql(databaseUrl: string, { max = 10, name, ledger = false, keepAlive = false }: Options): Sql {
   return postgres(databaseUrl, {
     max,
-    idle_timeout: 60,
-    max_lifetime: 60 * 30,
+    ...(keepAlive ? { max_lifetime: null } : { idle_timeout: 60, max_lifetime: 60 * 30 }),
     connect_timeout: 5,
     backoff: (attempt: number) => Math.min(0.1 * 2 ** attempt, 2),
     onnotice: () => {},

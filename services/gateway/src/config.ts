@@ -21,6 +21,8 @@ export const GatewayConfig = Type.Object({
   EMBEDDINGS_API_KEY: settings.EMBEDDINGS_API_KEY,
   EMBEDDINGS_MODEL: settings.EMBEDDINGS_MODEL,
   LOG_LEVEL: settings.LOG_LEVEL,
+  FLOWSTATE_VERSION: settings.FLOWSTATE_VERSION,
+  FLOWSTATE_COMMIT: settings.FLOWSTATE_COMMIT,
 });
 
 export type GatewayConfig = Static<typeof GatewayConfig>;

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import { FlowstateError, httpStatus, toFieldErrors, type Problem } from '@flowstate/contracts';
+import { isDatabaseOutage } from '@flowstate/store';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { App } from './deps.ts';
 
@@ -60,15 +61,4 @@ function toKnownError(error: FastifyError): FlowstateError {
       }
       return new FlowstateError('internal', error.message, { cause: error });
   }
-}
-
-/** SQLSTATE classes 08 (connection), 57P (shutdown), 53 (resources), 25006 (read-only after a failover), and sockets. */
-export function isDatabaseOutage(error: { code?: string }): boolean {
-  const code = error.code ?? '';
-  return (
-    /^(08|57P|53)/.test(code) ||
-    ['25006', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOTFOUND', 'ETIMEDOUT', 'EAI_AGAIN'].includes(code) ||
-    code.startsWith('CONNECTION_') ||
-    code === 'CONNECT_TIMEOUT'
-  );
 }

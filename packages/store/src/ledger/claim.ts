@@ -21,6 +21,8 @@ export type ClaimedRun = {
   createdAt: Date;
   readyAt: Date;
   startedAt: Date;
+  /** Another owner had begun it. */
+  resumed: boolean;
   /** Recorded events of every attempt, oldest first. */
   events: RunEvent[];
 };
@@ -34,19 +36,20 @@ type Row = Omit<ClaimedRun, 'events'> & { journal: string[] | null };
 export async function claimRuns(db: Db, incarnation: number, ids: string[]): Promise<ClaimedRun[]> {
   const rows = await db<Row[]>`
     WITH claimed AS (
-      UPDATE run_live l SET owner = ${incarnation}, state = 'running', started_at = coalesce(l.started_at, now())
+      UPDATE run_live l SET owner = ${incarnation}, state = 'running', started_at = coalesce(l.started_at, clock_timestamp())
       FROM unnest(${ids.toSorted()}::uuid[]) AS i(id)
       WHERE l.id = i.id AND l.owner IS NULL AND l.state = 'queued' AND NOT l.cancel
-      RETURNING l.*
+      -- now() is when this statement's transaction began: an earlier start was another owner's.
+      RETURNING l.*, l.started_at < now() AS resumed
     )
-    ${claimedColumns(db)} FROM claimed c ${claimedJoins(db)}`;
+    ${claimedColumns(db)}, c.resumed FROM claimed c ${claimedJoins(db)}`;
   return rows.map(toClaimedRun);
 }
 
 /** The runs of `ids` this incarnation already owns (given to it when they were accepted). */
 export async function loadOwnedRuns(db: Db, incarnation: number, ids: string[]): Promise<ClaimedRun[]> {
   const rows = await db<Row[]>`
-    ${claimedColumns(db)} FROM run_live c ${claimedJoins(db)}
+    ${claimedColumns(db)}, false AS resumed FROM run_live c ${claimedJoins(db)}
     WHERE c.id = ANY(${ids}::uuid[]) AND c.owner = ${incarnation}`;
   return rows.map(toClaimedRun);
 }

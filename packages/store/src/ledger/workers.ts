@@ -11,9 +11,13 @@ export async function registerWorker(db: Db, worker: { host: string; pid: number
   return row.id;
 }
 
-/** Holds the worker's liveness lock for as long as this session lives. */
+/** Holds the worker's liveness lock for as long as this session lives; locking again in the same session does nothing. */
 export async function lockIncarnation(session: Db, incarnation: number): Promise<void> {
-  await session`SELECT pg_advisory_lock(${workerLockClass}, ${incarnation})`;
+  await session`
+    SELECT CASE WHEN NOT EXISTS (
+      SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = ${workerLockClass} AND objid = ${incarnation}
+        AND objsubid = 2 AND pid = pg_backend_pid()
+    ) THEN pg_advisory_lock(${workerLockClass}, ${incarnation}) END`;
 }
 
 export type Heartbeat = {

@@ -1,0 +1,55 @@
+import type { RunEvent, RunProgress } from '@flowstate/contracts';
+import { Redis } from 'ioredis';
+
+/** What travels on a run's channel: recorded events after their commit, or progress nobody records. */
+export type RunNews = RunEvent[] | RunProgress;
+
+const channelOf = (runId: string) => `flowstate:run:${runId}`;
+
+/** Tells whoever watches. News that Redis cannot carry is dropped: readers refill from Postgres. */
+export function createRunPublisher(redis: Redis): (runId: string, news: RunNews) => void {
+  return (runId, news) => {
+    redis.publish(channelOf(runId), JSON.stringify(news)).catch(() => {});
+  };
+}
+
+export type RunSubscriber = {
+  /** Hears a run's news until the returned function is called. Resolves once Redis confirmed, or when it is away. */
+  subscribe(runId: string, listener: (news: RunNews) => void): Promise<() => void>;
+  close(): void;
+};
+
+/** One Redis connection for all watchers of this process. */
+export function createRunSubscriber(redisUrl: string, onError: (error: Error) => void): RunSubscriber {
+  const redis = new Redis(redisUrl, { lazyConnect: true, enableOfflineQueue: false, maxRetriesPerRequest: 1 });
+  redis.on('error', onError);
+  redis.connect().catch(() => {}); // reported by the error event, retried by the client
+  const listeners = new Map<string, Set<(news: RunNews) => void>>();
+  redis.on('message', (channel: string, message: string) => {
+    const own = listeners.get(channel);
+    if (own === undefined) return;
+    const news = JSON.parse(message) as RunNews;
+    for (const listener of own) listener(news);
+  });
+  // Channels asked for while Redis was away; the client renews only those it had confirmed.
+  redis.on('ready', () => {
+    if (listeners.size > 0) redis.subscribe(...listeners.keys()).catch(() => {});
+  });
+
+  return {
+    async subscribe(runId, listener) {
+      const channel = channelOf(runId);
+      let own = listeners.get(channel);
+      if (own === undefined) listeners.set(channel, (own = new Set()));
+      own.add(listener);
+      await redis.subscribe(channel).catch(() => {});
+      return () => {
+        own.delete(listener);
+        if (own.size > 0 || listeners.get(channel) !== own) return;
+        listeners.delete(channel);
+        redis.unsubscribe(channel).catch(() => {});
+      };
+    },
+    close: () => redis.disconnect(),
+  };
+}

@@ -1,0 +1,17 @@
+import { timingSafeEqual } from 'node:crypto';
+import { FlowstateError } from '@flowstate/contracts';
+
+/** Compares two secrets in a time that does not tell where they differ. */
+export function secretsEqual(given: string, expected: string): boolean {
+  const a = Buffer.from(given);
+  const b = Buffer.from(expected);
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+/** Metrics are open unless METRICS_TOKEN is set; then they need it as bearer. Throws `invalid_token`. */
+export function checkMetricsToken(authorization: string | undefined, expected: string | undefined): void {
+  if (expected === undefined) return;
+  if (!secretsEqual(authorization ?? '', `Bearer ${expected}`)) {
+    throw new FlowstateError('invalid_token', 'Metrics need the bearer METRICS_TOKEN');
+  }
+}

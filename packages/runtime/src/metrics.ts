@@ -1,0 +1,21 @@
+import { collectDefaultMetrics, Gauge, Registry } from '@prometheus-io/client';
+
+/** Gauges whose names end in `_total`, which promtool rejects; their per-type siblings stay. */
+const misnamed = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
+
+/** What runs here: set by the image build or the starter; a bare checkout says `dev`. */
+export type Build = { FLOWSTATE_VERSION: string; FLOWSTATE_COMMIT: string };
+
+/** A registry with the default process metrics and `flowstate_build_info`. */
+export function createRegistry(service: string, build: Build): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  for (const name of misnamed) registry.removeSingleMetric(name);
+  new Gauge({
+    name: 'flowstate_build_info',
+    help: 'Always 1; the labels say what runs here',
+    labelNames: ['service', 'version', 'commit'],
+    registers: [registry],
+  }).set({ service, version: build.FLOWSTATE_VERSION, commit: build.FLOWSTATE_COMMIT }, 1);
+  return registry;
+}

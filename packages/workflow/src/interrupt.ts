@@ -1,0 +1,29 @@
+/** Why a run stops running here without having come to its own end. */
+export type InterruptReason = 'cancelled' | 'lost' | 'draining' | 'parked';
+
+/** Thrown out of whatever a run awaits; the engine acts on the reason, workflow code cannot swallow it. */
+export class RunInterrupt extends Error {
+  override readonly name = 'RunInterrupt';
+  readonly reason: InterruptReason;
+
+  constructor(reason: InterruptReason) {
+    super(`run ${reason}`);
+    this.reason = reason;
+  }
+}
+
+/** A step that used up its tries; `cause` is what its last try threw. */
+export class StepError extends Error {
+  override readonly name = 'StepError';
+  readonly step: string;
+
+  constructor(step: string, cause: unknown) {
+    super(`Step ${step} failed: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    this.step = step;
+  }
+}
+
+/** The workflow's code does not fit what the ledger recorded: it is not deterministic, or was changed under a run. */
+export class NonDeterminismError extends Error {
+  override readonly name = 'NonDeterminismError';
+}

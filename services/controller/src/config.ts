@@ -1,0 +1,20 @@
+import { loadConfig, settings } from '@flowstate/runtime';
+import Type, { type Static } from 'typebox';
+
+/** Everything the controller reads from its environment. */
+export const ControllerConfig = Type.Object({
+  DATABASE_URL: settings.DATABASE_URL,
+  REDIS_URL: settings.REDIS_URL,
+  HOST: settings.HOST,
+  PORT: Type.Integer({ default: 8090, minimum: 0, maximum: 65535, description: 'Port of health and metrics' }),
+  METRICS_TOKEN: settings.METRICS_TOKEN,
+  LOG_LEVEL: settings.LOG_LEVEL,
+  FLOWSTATE_VERSION: settings.FLOWSTATE_VERSION,
+  FLOWSTATE_COMMIT: settings.FLOWSTATE_COMMIT,
+});
+
+export type ControllerConfig = Static<typeof ControllerConfig>;
+
+export function readConfig(env: NodeJS.ProcessEnv): ControllerConfig {
+  return loadConfig(ControllerConfig, env);
+}

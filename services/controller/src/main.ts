@@ -1,0 +1,51 @@
+import { createRunQueues } from '@flowstate/queue';
+import { checkMetricsToken, createLogger, onShutdown, timedCheck } from '@flowstate/runtime';
+import { createSql } from '@flowstate/store';
+import Fastify, { type FastifyBaseLogger } from 'fastify';
+import { readConfig } from './config.ts';
+import { createPartitionKeeper } from './partitions.ts';
+import { createControllerMetrics } from './metrics.ts';
+import { createSweeper } from './sweeper.ts';
+
+const config = readConfig(process.env);
+const log = createLogger('controller', config.LOG_LEVEL);
+const sql = createSql(config.DATABASE_URL, { name: 'flowstate-controller', max: 4, ledger: true });
+const queues = createRunQueues(config.REDIS_URL, (err) => log.warn({ err: err.message }, 'redis'));
+const metrics = createControllerMetrics(config, queues, log);
+const sweeper = createSweeper({
+  sql,
+  queues,
+  log,
+  onReclaimed: (runs) => metrics.reclaimed.inc(runs),
+  onRedelivered: (runs) => metrics.redelivered.inc(runs),
+});
+const partitions = createPartitionKeeper(sql, log);
+
+const app = Fastify({ loggerInstance: log as FastifyBaseLogger, disableRequestLogging: true });
+app.get('/health', async (_request, reply) => {
+  const checks = await Promise.all([
+    timedCheck('postgres', () => sql`SELECT 1`),
+    timedCheck('redis', () => queues.counts('workflows')),
+  ]);
+  // Redis away is degraded, not dead: the ledger keeps what is accepted.
+  const [postgres, redis] = checks.map((check) => check.ok);
+  return reply.code(postgres ? 200 : 503).send({ status: postgres && redis ? 'ok' : 'degraded', checks });
+});
+app.get('/metrics', async (request, reply) => {
+  try {
+    checkMetricsToken(request.headers.authorization, config.METRICS_TOKEN);
+  } catch {
+    return reply.code(401).header('www-authenticate', 'Bearer error="invalid_token"').send();
+  }
+  return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
+});
+await app.listen({ host: config.HOST, port: config.PORT });
+log.info('controller ready');
+
+onShutdown(log, [
+  { name: 'sweeper', stop: () => sweeper.stop() },
+  { name: 'partitions', stop: () => partitions.stop() },
+  { name: 'http', stop: () => app.close() },
+  { name: 'queues', stop: () => queues.close() },
+  { name: 'postgres', stop: () => sql.end({ timeout: 5 }) },
+]);

@@ -1,0 +1,40 @@
+import { queueNames } from '@flowstate/contracts';
+import { createRegistry, type Build, type Logger } from '@flowstate/runtime';
+import type { RunQueues } from '@flowstate/queue';
+import { Counter, Gauge } from '@prometheus-io/client';
+
+/** What the controller measures; queue depth is read from Redis at each scrape. */
+export function createControllerMetrics(build: Build, queues: RunQueues, log: Logger) {
+  const registry = createRegistry('controller', build);
+  const registers = [registry];
+  new Gauge({
+    name: 'flowstate_queue_jobs',
+    help: 'Jobs in the queue by state; without samples while Redis is away',
+    labelNames: ['queue', 'state'],
+    registers,
+    async collect() {
+      // A number from before an outage would look like the truth.
+      this.reset();
+      for (const queue of queueNames) {
+        try {
+          for (const [state, count] of Object.entries(await queues.counts(queue))) this.set({ queue, state }, count);
+        } catch (error) {
+          log.warn({ err: error, queue }, 'queue cannot be counted');
+        }
+      }
+    },
+  });
+  return {
+    registry,
+    reclaimed: new Counter({
+      name: 'flowstate_runs_reclaimed_total',
+      help: 'Runs taken from workers found dead',
+      registers,
+    }),
+    redelivered: new Counter({
+      name: 'flowstate_runs_redelivered_total',
+      help: 'Deliveries made by the sweeper: first ones that never arrived, and later ones',
+      registers,
+    }),
+  };
+}

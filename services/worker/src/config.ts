@@ -1,0 +1,29 @@
+import { loadConfig, settings } from '@flowstate/runtime';
+import Type, { type Static } from 'typebox';
+
+/** Everything a worker reads from its environment. It never holds JWT_SECRET. */
+export const WorkerConfig = Type.Object({
+  DATABASE_URL: settings.DATABASE_URL,
+  REDIS_URL: settings.REDIS_URL,
+  HOST: settings.HOST,
+  PORT: Type.Integer({ default: 8000, minimum: 0, maximum: 65535, description: 'Port of health, metrics and probes' }),
+  GATEWAY_URL: Type.String({ default: 'http://127.0.0.1:3001', description: 'Where agents reach data' }),
+  WORKER_API_KEY: settings.WORKER_API_KEY,
+  WORKER_CONCURRENCY: Type.Integer({ default: 16, minimum: 1, maximum: 1000, description: 'Runs in hand at most' }),
+  FLOWSTATE_WORKFLOWS: Type.Optional(
+    Type.String({ description: "Folders of a team's own workflows, separated by commas" }),
+  ),
+  METRICS_TOKEN: settings.METRICS_TOKEN,
+  EMBEDDINGS_BASE_URL: settings.EMBEDDINGS_BASE_URL,
+  EMBEDDINGS_API_KEY: settings.EMBEDDINGS_API_KEY,
+  EMBEDDINGS_MODEL: settings.EMBEDDINGS_MODEL,
+  LOG_LEVEL: settings.LOG_LEVEL,
+  FLOWSTATE_VERSION: settings.FLOWSTATE_VERSION,
+  FLOWSTATE_COMMIT: settings.FLOWSTATE_COMMIT,
+});
+
+export type WorkerConfig = Static<typeof WorkerConfig>;
+
+export function readConfig(env: NodeJS.ProcessEnv): WorkerConfig {
+  return loadConfig(WorkerConfig, env);
+}

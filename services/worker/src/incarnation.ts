@@ -1,0 +1,74 @@
+import { hostname } from 'node:os';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Logger } from '@flowstate/runtime';
+import { beat, createSql, endWorker, lockIncarnation, registerWorker, type Sql } from '@flowstate/store';
+
+const beatEveryMs = 400;
+
+export type Incarnation = {
+  /** The number this process goes by now. */
+  id(): number;
+  /** Starts the heartbeat on behalf of whoever runs the runs. */
+  keepAlive(runner: Held): void;
+  /** Milliseconds since the ledger last confirmed that this worker is alive. */
+  silentMs(): number;
+  /** Stops beating; the ledger forgets this worker in order. */
+  end(): Promise<void>;
+};
+
+type Held = {
+  /** Runs this worker owns right now. */
+  held(): string[];
+  cancel(runId: string): void;
+  /** The ledger declared this worker dead: whatever it still runs belongs to others. */
+  loseAll(): void;
+};
+
+type Options = { databaseUrl: string; sql: Sql; log: Logger; bundle: string };
+
+/**
+ * This process in the ledger: a number never used again, a database session that holds its liveness lock, and a
+ * heartbeat row. The lock's connection is its own and direct; when it breaks it is opened and locked again.
+ */
+export async function createIncarnation({ databaseUrl, sql, log, bundle }: Options): Promise<Incarnation> {
+  const me = { host: hostname(), pid: process.pid, bundle };
+  let id = await registerWorker(sql, me);
+  const session = createSql(databaseUrl, { name: `flowstate-worker-${id}`, max: 1, keepAlive: true });
+  await lockIncarnation(session, id);
+  const stopped = new AbortController();
+  let confirmedAt = performance.now();
+
+  async function beatForever(runner: Held): Promise<void> {
+    while (!stopped.signal.aborted) {
+      try {
+        // Also on the session itself, so that a broken one is replaced and locked again.
+        const [{ alive, cancelled }] = await Promise.all([beat(sql, id, runner.held()), lockIncarnation(session, id)]);
+        confirmedAt = performance.now();
+        for (const runId of cancelled) runner.cancel(runId);
+        if (!alive && !stopped.signal.aborted) {
+          log.error({ incarnation: id }, 'declared dead by the ledger: giving up all runs, coming back under a new number');
+          runner.loseAll();
+          id = await registerWorker(sql, me);
+        }
+      } catch (err) {
+        log.warn({ err }, 'heartbeat failed');
+      }
+      await wait(beatEveryMs, undefined, { signal: stopped.signal }).catch(() => {});
+    }
+  }
+  let beating: Promise<void> | undefined;
+
+  return {
+    id: () => id,
+    keepAlive(runner) {
+      beating ??= beatForever(runner);
+    },
+    silentMs: () => performance.now() - confirmedAt,
+    async end() {
+      stopped.abort();
+      await beating;
+      await endWorker(sql, id);
+      await session.end({ timeout: 1 });
+    },
+  };
+}

@@ -1,0 +1,76 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Logger } from '@flowstate/runtime';
+import {
+  claimRuns,
+  createBatcher,
+  finishRuns,
+  isDatabaseOutage,
+  writeChunks,
+  type Chunk,
+  type ClaimedRun,
+  type FinishAnswer,
+  type RunEnd,
+  type Sql,
+} from '@flowstate/store';
+import type { ChunkSource, LedgerPort } from '@flowstate/workflow';
+
+export type WorkerLedger = LedgerPort & {
+  /** Makes this worker the run's owner; null when another is, or the run has ended. */
+  claim(runId: string): Promise<ClaimedRun | null>;
+};
+
+/** The ledger as this worker uses it: all runs' writes in common batches, outages of Postgres waited out. */
+export function createWorkerLedger(sql: Sql, incarnation: () => number, log: Logger): WorkerLedger {
+  const claims = createBatcher<string, ClaimedRun | null>({
+    async flush(ids) {
+      const claimed = new Map((await claimRuns(sql, incarnation(), [...new Set(ids)])).map((run) => [run.id, run]));
+      return ids.map((id) => {
+        const run = claimed.get(id) ?? null;
+        claimed.delete(id); // two deliveries in one batch: only one of them runs it
+        return run;
+      });
+    },
+  });
+
+  // A source gives its events away once; a batch that is written again in parts must find them.
+  const given = new WeakMap<ChunkSource, Chunk>();
+  function take(source: ChunkSource): Chunk | null {
+    const chunk = given.get(source) ?? source();
+    if (chunk !== null) given.set(source, chunk);
+    return chunk;
+  }
+  const chunks = createBatcher<ChunkSource, boolean>({
+    async flush(sources) {
+      const taken = sources.map(take);
+      const written = await throughOutages(() =>
+        writeChunks(sql, incarnation(), taken.filter((chunk): chunk is Chunk => chunk !== null)),
+      );
+      // A source that had nothing left to write is content.
+      return taken.map((chunk) => (chunk === null ? true : (written.shift() ?? false)));
+    },
+  });
+
+  const ends = createBatcher<RunEnd, FinishAnswer>({
+    flush: (batch) => throughOutages(() => finishRuns(sql, incarnation(), batch)),
+    sizeOf: (end) => (end.output?.length ?? 0) + end.events.length,
+    lanes: 2,
+  });
+
+  async function throughOutages<T>(write: () => Promise<T>): Promise<T> {
+    for (let delayMs = 50; ; delayMs = Math.min(delayMs * 2, 1000)) {
+      try {
+        return await write();
+      } catch (error) {
+        if (!isDatabaseOutage(error)) throw error;
+        log.warn({ err: error, delayMs }, 'ledger unreachable, write will be tried again');
+        await wait(delayMs);
+      }
+    }
+  }
+
+  return {
+    claim: (runId) => claims.add(runId),
+    writeChunk: (source) => chunks.add(source),
+    finish: (end) => ends.add(end),
+  };
+}

@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto';
+import { createRunConsumer, createRunPublisher, createRunQueues } from '@flowstate/queue';
+import { createLogger, onShutdown } from '@flowstate/runtime';
+import { createSql, publishWorkflow } from '@flowstate/store';
+import { queueNames } from '@flowstate/contracts';
+import { Redis } from 'ioredis';
+import { createApp } from './app.ts';
+import { createBackend } from './backend.ts';
+import { createCatalogue, loadWorkflows } from './catalogue.ts';
+import { readConfig } from './config.ts';
+import { workerChecks } from './health.ts';
+import { createIncarnation } from './incarnation.ts';
+import { createWorkerLedger } from './ledger-port.ts';
+import { createWorkerMetrics } from './metrics.ts';
+import { createRunner } from './runner.ts';
+import { shippedWorkflows } from './workflows/index.ts';
+
+const drainGraceMs = 5_000;
+
+const config = readConfig(process.env);
+const log = createLogger('worker', config.LOG_LEVEL);
+const reportRedis = (err: Error) => log.warn({ err: err.message }, 'redis');
+
+const shipped = shippedWorkflows(config);
+const own = config.FLOWSTATE_WORKFLOWS === undefined ? [] : await loadWorkflows(config.FLOWSTATE_WORKFLOWS);
+const catalogue = createCatalogue([...shipped.workflows, ...own]);
+const bundle = createHash('sha256')
+  .update(catalogue.all.map((workflow) => `${workflow.name}@${workflow.version}`).toSorted().join())
+  .digest('hex')
+  .slice(0, 12);
+
+const sql = createSql(config.DATABASE_URL, { name: 'flowstate-worker', max: 6, ledger: true });
+for (const { name, version, description, queue, input, output } of catalogue.all) {
+  await publishWorkflow(sql, { name, version, description, queue, input: { ...input }, output: { ...output } });
+}
+
+const metrics = createWorkerMetrics(config, () => runner.held().length);
+const queues = createRunQueues(config.REDIS_URL, reportRedis);
+const redis = new Redis(config.REDIS_URL, { enableOfflineQueue: false, maxRetriesPerRequest: 0 });
+redis.on('error', reportRedis);
+
+const incarnation = await createIncarnation({ databaseUrl: config.DATABASE_URL, sql, log, bundle });
+const backendFor = createBackend({
+  gatewayUrl: config.GATEWAY_URL,
+  workerApiKey: config.WORKER_API_KEY,
+  incarnation: incarnation.id,
+  onRequest({ operation, status, seconds }) {
+    metrics.backendRequests.inc({ operation, status });
+    metrics.backendDuration.observe({ operation, status }, seconds);
+  },
+});
+const runner = createRunner({
+  sql,
+  log,
+  catalogue,
+  ledger: createWorkerLedger(sql, incarnation.id, log),
+  incarnation: incarnation.id,
+  backendFor,
+  publish: createRunPublisher(redis),
+  deliver: queues.deliver,
+  metrics,
+});
+
+incarnation.keepAlive(runner);
+
+const consumers = queueNames.map((queue) =>
+  createRunConsumer({
+    redisUrl: config.REDIS_URL,
+    queue,
+    concurrency: config.WORKER_CONCURRENCY,
+    handle: ({ runId }) => runner.deliver(runId),
+    onError: reportRedis,
+  }),
+);
+
+let draining = false;
+const app = createApp({
+  log,
+  registry: metrics.registry,
+  metricsToken: config.METRICS_TOKEN,
+  gatewayUrl: config.GATEWAY_URL,
+  workerApiKey: config.WORKER_API_KEY,
+  incarnation: incarnation.id,
+  checks: () => workerChecks({ sql, redis, silentMs: incarnation.silentMs }),
+  draining: () => draining,
+  runOwned: runner.runOwned,
+});
+await app.listen({ host: config.HOST, port: config.PORT });
+log.info(
+  { incarnation: incarnation.id(), bundle, workflows: catalogue.all.map(({ name, version }) => `${name}@${version}`) },
+  'worker ready',
+);
+
+onShutdown(log, [
+  {
+    name: 'drain',
+    async stop() {
+      draining = true;
+      const closing = consumers.map((consumer) => consumer.close());
+      await runner.drain(drainGraceMs);
+      await Promise.all(closing);
+    },
+  },
+  { name: 'http', stop: () => app.close() },
+  { name: 'incarnation', stop: () => incarnation.end() },
+  { name: 'embedder', stop: () => shipped.close() },
+  { name: 'queues', stop: () => queues.close() },
+  { name: 'redis', stop: () => redis.disconnect() },
+  { name: 'postgres', stop: () => sql.end({ timeout: 5 }) },
+]);
