@@ -97,7 +97,6 @@ export const StartRunBody = Type.Object(
       Type.Integer({ minimum: 0, maximum: 9, default: 5, description: '0 is served first, 9 last' }),
     ),
     delayMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 365 * 24 * 3_600_000 })),
-    webhookUrl: Type.Optional(Type.String({ format: 'uri', maxLength: 2048 })),
     tags: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 64 }), { maxItems: 20, uniqueItems: true })),
   },
   { additionalProperties: false, required: ['input'] },

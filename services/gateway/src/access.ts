@@ -44,7 +44,7 @@ export function enforceAccess(app: App, table: AccessTable, authenticator: Authe
 }
 
 /** Exact pattern first, then the longest `prefix/*` (pages served by a plugin under one prefix). */
-function ruleOf(table: AccessTable, method: string, pattern: string): Rule | undefined {
+export function ruleOf(table: AccessTable, method: string, pattern: string): Rule | undefined {
   const exact = table[`${method} ${pattern}`];
   if (exact !== undefined) return exact;
   const parts = pattern.split('/');

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { coercingAjv, strictAjv } from '@flowstate/contracts';
 import Fastify, { type FastifyBaseLogger } from 'fastify';
-import { enforceAccess, type Authenticator } from './access.ts';
+import { enforceAccess, ruleOf, type Authenticator } from './access.ts';
 import type { App, Deps } from './deps.ts';
+import { measureRequests } from './metrics.ts';
+import { describeApi, serveApiDocs } from './openapi.ts';
 import { problemErrors } from './problem.ts';
 import { access, registerRoutes } from './routes/index.ts';
 
@@ -27,7 +29,12 @@ export async function createApp(deps: Deps, authenticator: Authenticator): Promi
     reply.header('x-request-id', request.id);
   });
   problemErrors(app);
+  await measureRequests(app, deps.metrics, ({ method, routeOptions: { url } }) =>
+    url === undefined ? undefined : ruleOf(access, method, url),
+  );
   enforceAccess(app, access, authenticator);
+  await describeApi(app, deps.config.FLOWSTATE_VERSION);
   registerRoutes(app, deps);
+  await serveApiDocs(app);
   return app;
 }

@@ -1,11 +1,14 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import type { Principal, Run } from '@flowstate/contracts';
+import type { Principal } from '@flowstate/contracts';
+import type { RunQueues, RunSubscriber } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
-import type { Sql } from '@flowstate/store';
+import type { Sql, StoredRun } from '@flowstate/store';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Redis } from 'ioredis';
 import type { GatewayConfig } from './config.ts';
+import type { GatewayMetrics } from './metrics.ts';
+import type { WorkflowCatalogue } from './runs/workflow-catalogue.ts';
 
 /** The gateway's Fastify instance: schemas are TypeBox, so handlers' types follow from them. */
 export type App = FastifyInstance<
@@ -22,20 +25,22 @@ export type StartRun = {
   principal: Principal;
   priority?: number;
   delayMs?: number;
-  webhookUrl?: string;
   tags?: string[];
   /** From the `Idempotency-Key` header; a replay with the same body answers the same run. */
   idempotency?: { route: string; key: string; body: unknown };
   traceparent?: string;
+  /** Incarnation of the worker that asked for the run and begins it at once, without the queue. */
+  owner?: number;
 };
 
 /** Runs as routes use them. What the principal may not see answers `not_found`. */
 export type RunService = {
   /** Validates, commits, then enqueues. */
-  start(request: StartRun): Promise<{ run: Run; replayed: boolean }>;
-  cancel(id: string, principal: Principal): Promise<Run>;
+  start(request: StartRun): Promise<{ run: StoredRun; replayed: boolean }>;
+  read(id: string, principal: Principal): Promise<StoredRun>;
+  cancel(id: string, principal: Principal): Promise<StoredRun>;
   /** A failed run goes on from its failed step as a new attempt. */
-  retry(id: string, principal: Principal): Promise<Run>;
+  retry(id: string, principal: Principal): Promise<StoredRun>;
 };
 
 /** What `main.ts` opens and hands to the routes; each route file picks what it needs. */
@@ -48,6 +53,12 @@ export type Deps = {
   /** REDIS_CACHE_URL. */
   cache: Redis;
   runs: RunService;
+  catalogue: WorkflowCatalogue;
+  subscriber: RunSubscriber;
+  queues: RunQueues;
+  metrics: GatewayMetrics;
+  /** True once shutdown began: not ready, streams close. */
+  draining: AbortSignal;
 };
 
 declare module 'fastify' {

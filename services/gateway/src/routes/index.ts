@@ -1,13 +1,17 @@
 import { roles } from '@flowstate/contracts';
 import type { AccessTable } from '../access.ts';
 import type { App, Deps } from '../deps.ts';
+import { healthRoutes } from './health.ts';
+import { runEventRoute } from './run-events.ts';
+import { runRoutes } from './runs.ts';
+import { startRunRoute } from './start-run.ts';
+import { workflowRoutes } from './workflows.ts';
 
 const any = roles;
 const staff = ['admin', 'manager', 'agent', 'integration'] as const;
 const operate = ['admin', 'manager', 'agent', 'integration', 'service'] as const;
 const readRuns = ['admin', 'manager', 'analyst', 'agent', 'integration', 'service'] as const;
 const readData = [...staff, 'analyst'] as const;
-const lead = ['admin', 'manager'] as const;
 const feed = ['admin', 'manager', 'integration', 'service'] as const;
 
 /** Who may call what. A route that is not in this table does not boot. */
@@ -73,6 +77,10 @@ export const access: AccessTable = {
 };
 
 /** Every route of the gateway, in the table's order. */
-export function registerRoutes(_app: App, _deps: Deps): void {
-  void lead;
+export function registerRoutes(app: App, deps: Deps): void {
+  healthRoutes(app, deps);
+  workflowRoutes(app, deps);
+  startRunRoute(app, deps);
+  runRoutes(app, deps);
+  runEventRoute(app, deps);
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { defaultCollection, type DocumentInput } from '@flowstate/contracts';
 import { v7 as uuidv7 } from 'uuid';
-import type { Db, Sql } from './client.ts';
+import type { Db, Sql } from '../client.ts';
 
 export type UpsertedDocument = {
   id: string;

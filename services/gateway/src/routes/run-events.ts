@@ -1,0 +1,73 @@
+import { invalidInput, type RunEvent } from '@flowstate/contracts';
+import Type from 'typebox';
+import { principalOf } from '../access.ts';
+import type { App, Deps } from '../deps.ts';
+import { watchEvents } from '../runs/run-watch.ts';
+
+const heartbeatMs = 15_000;
+
+/** A run's events as server-sent events: recorded ones carry their `seq` as id, progress has none. */
+export function runEventRoute(app: App, { runs, sql, subscriber, metrics, draining }: Deps): void {
+  app.get(
+    '/api/runs/:id/events',
+    {
+      schema: {
+        tags: ['runs'],
+        summary: 'Follow a run (SSE)',
+        description: 'Resumes after `Last-Event-ID`; ends with the terminal event',
+        params: Type.Object({ id: Type.String({ format: 'uuid' }) }),
+        headers: Type.Object({ 'last-event-id': Type.Optional(Type.String({ maxLength: 20 })) }),
+      },
+    },
+    async (request, reply) => {
+      const run = await runs.read(request.params.id, principalOf(request));
+      const lastSeq = lastSeen(request.headers['last-event-id']);
+      const left = new AbortController();
+      request.raw.once('close', () => left.abort());
+      const signal = AbortSignal.any([left.signal, draining]);
+
+      reply.hijack();
+      const stream = reply.raw;
+      stream.writeHead(200, {
+        'content-type': 'text/event-stream',
+        'cache-control': 'no-store',
+        'x-accel-buffering': 'no',
+        'x-request-id': request.id,
+      });
+      stream.write(': here it comes\n\n');
+      metrics.sseActive.inc();
+      const heartbeat = setInterval(() => stream.write(': still here\n\n'), heartbeatMs);
+      try {
+        for await (const event of watchEvents(sql, subscriber, run.id, lastSeq, signal)) {
+          // A reader that does not keep up waits here; what it misses meanwhile is read from Postgres.
+          if (!stream.write(frame(event))) await drained(stream, signal);
+        }
+      } catch (error) {
+        request.log.warn({ err: error }, 'event stream broke off; the reader will resume');
+      } finally {
+        clearInterval(heartbeat);
+        metrics.sseActive.dec();
+        stream.end();
+      }
+    },
+  );
+}
+
+function lastSeen(header: string | undefined): number {
+  if (header === undefined || header === '') return 0;
+  const seq = Number(header);
+  if (Number.isSafeInteger(seq) && seq >= 0) return seq;
+  throw invalidInput([{ field: 'headers.last-event-id', message: 'must be the id of an event of this run' }]);
+}
+
+function frame(event: RunEvent | { type: string }): string {
+  const id = 'seq' in event ? `id: ${event.seq}\n` : '';
+  return `${id}event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
+}
+
+function drained(stream: NodeJS.WritableStream, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    stream.once('drain', resolve);
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,73 @@
+import { invalidInput, OneOf, Page, pageQuery, Run, runStates, Step, Timestamp } from '@flowstate/contracts';
+import { listRuns, readSteps } from '@flowstate/store';
+import Type from 'typebox';
+import { principalOf } from '../access.ts';
+import type { App, Deps } from '../deps.ts';
+import { toApiRun } from '../runs/api-run.ts';
+import { seesAllRuns } from '../runs/run-service.ts';
+
+const RunParams = Type.Object({ id: Type.String({ format: 'uuid' }) });
+const RunQuery = Type.Object({
+  ...pageQuery,
+  workflow: Type.Optional(Type.String({ maxLength: 64 })),
+  state: Type.Optional(OneOf(runStates)),
+  tag: Type.Optional(Type.String({ maxLength: 64 })),
+  createdAfter: Type.Optional(Timestamp),
+  createdBefore: Type.Optional(Timestamp),
+});
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Reading, cancelling and retrying runs. */
+export function runRoutes(app: App, { runs, sql }: Pick<Deps, 'runs' | 'sql'>): void {
+  const tags = ['runs'];
+
+  app.get(
+    '/api/runs',
+    { schema: { tags, summary: 'Runs, newest first', querystring: RunQuery, response: { 200: Page(Run) } } },
+    async (request) => {
+      const { limit = 50, cursor, ...filter } = request.query;
+      if (cursor !== undefined && !uuid.test(cursor)) {
+        throw invalidInput([{ field: 'querystring.cursor', message: 'is not a cursor of this list' }]);
+      }
+      const principal = principalOf(request);
+      const principalId = seesAllRuns(principal) ? undefined : principal.id;
+      const found = await listRuns(sql, { ...filter, principalId, before: cursor, limit: limit + 1 });
+      const items = found.slice(0, limit);
+      return { items: items.map(toApiRun), nextCursor: found.length > limit ? (items.at(-1)?.id ?? null) : null };
+    },
+  );
+
+  app.get(
+    '/api/runs/:id',
+    { schema: { tags, summary: 'One run', params: RunParams, response: { 200: Run } } },
+    async (request) => toApiRun(await runs.read(request.params.id, principalOf(request))),
+  );
+
+  app.get(
+    '/api/runs/:id/steps',
+    {
+      schema: {
+        tags,
+        summary: 'Recorded steps of a run, oldest first',
+        params: RunParams,
+        response: { 200: Type.Object({ items: Type.Array(Step), nextCursor: Type.Null() }) },
+      },
+    },
+    async (request) => {
+      const run = await runs.read(request.params.id, principalOf(request));
+      return { items: await readSteps(sql, run.id), nextCursor: null };
+    },
+  );
+
+  for (const [action, summary] of [
+    ['cancel', 'Cancel a run: at once when queued, at its next await when running'],
+    ['retry', 'Retry a failed run from its failed step'],
+  ] as const) {
+    app.post(
+      `/api/runs/:id/${action}`,
+      { schema: { tags, summary, params: RunParams, response: { 202: Run } } },
+      async (request, reply) =>
+        reply.code(202).send(toApiRun(await runs[action](request.params.id, principalOf(request)))),
+    );
+  }
+}

@@ -1,0 +1,84 @@
+import { FlowstateError, Run, StartRunBody } from '@flowstate/contracts';
+import { secretsEqual } from '@flowstate/runtime';
+import type { FastifyRequest } from 'fastify';
+import Type from 'typebox';
+import { principalOf } from '../access.ts';
+import type { App, Deps } from '../deps.ts';
+import { toApiRun } from '../runs/api-run.ts';
+import { waitForEnd } from '../runs/run-watch.ts';
+
+const Params = Type.Object({ name: Type.String({ maxLength: 64 }) });
+const Headers = Type.Object({
+  'idempotency-key': Type.Optional(
+    Type.String({ minLength: 1, maxLength: 255, description: 'Same key and body within 24 h: the same run' }),
+  ),
+  prefer: Type.Optional(Type.String({ description: '`wait=N` (at most 60 s) asks for the finished run' })),
+  traceparent: Type.Optional(Type.String()),
+});
+const maxWaitSeconds = 60;
+
+/** Takes a run: validated, committed, then queued. The way of a run begins here. */
+export function startRunRoute(app: App, { runs, sql, subscriber, config }: Deps): void {
+  app.post(
+    '/api/workflows/:name/runs',
+    {
+      schema: {
+        tags: ['runs'],
+        summary: 'Start a run',
+        params: Params,
+        headers: Headers,
+        body: StartRunBody,
+        response: { 200: Run, 202: Run },
+      },
+    },
+    async (request, reply) => {
+      const { name } = request.params;
+      const key = request.headers['idempotency-key'];
+      const traceparent = validTraceparent(request.headers.traceparent);
+      const owner = workerOf(request, config.WORKER_API_KEY);
+      const { run } = await runs.start({
+        ...request.body,
+        workflow: name,
+        principal: principalOf(request),
+        ...(key !== undefined && { idempotency: { route: `POST /api/workflows/${name}/runs`, key, body: request.body } }),
+        ...(traceparent !== undefined && { traceparent }),
+        ...(owner !== undefined && { owner }),
+      });
+      reply.header('location', `/api/runs/${run.id}`);
+      const seconds = preferredWait(request.headers.prefer);
+      if (seconds > 0) {
+        // Hanging up ends the waiting, never the run.
+        const hungUp = new AbortController();
+        request.raw.once('close', () => hungUp.abort());
+        const ended = await waitForEnd(sql, subscriber, run.id, seconds, hungUp.signal);
+        if (ended?.finishedAt) return reply.header('preference-applied', `wait=${seconds}`).code(200).send(toApiRun(ended));
+        if (ended) return reply.code(202).send(toApiRun(ended));
+      }
+      return reply.code(202).send(toApiRun(run));
+    },
+  );
+}
+
+/** Seconds of `Prefer: wait=N` (RFC 7240); 0 without one. */
+function preferredWait(prefer: string | undefined): number {
+  const wait = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,6})"?/.exec(prefer ?? '')?.[1];
+  return wait === undefined ? 0 : Math.min(Number(wait), maxWaitSeconds);
+}
+
+/** W3C Trace Context; anything else is ignored, as the recommendation asks. */
+function validTraceparent(header: string | undefined): string | undefined {
+  return header !== undefined && /^[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.test(header)
+    ? header
+    : undefined;
+}
+
+/** A worker that runs the run itself (its readiness probe) proves by its key that it is one. */
+function workerOf(request: FastifyRequest, workerApiKey: string): number | undefined {
+  const incarnation = request.headers['flowstate-worker'];
+  if (incarnation === undefined) return undefined;
+  const key = request.headers['flowstate-worker-key'];
+  if (typeof key !== 'string' || !secretsEqual(key, workerApiKey) || !/^\d{1,9}$/.test(String(incarnation))) {
+    throw new FlowstateError('forbidden', 'Only a worker may take a run for itself');
+  }
+  return Number(incarnation);
+}

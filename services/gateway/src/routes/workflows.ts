@@ -1,0 +1,30 @@
+import { WorkflowEntry } from '@flowstate/contracts';
+import Type from 'typebox';
+import type { App, Deps } from '../deps.ts';
+
+const Params = Type.Object({ name: Type.String({ maxLength: 64 }) });
+
+/** The catalogue as workers published it. */
+export function workflowRoutes(app: App, { catalogue }: Pick<Deps, 'catalogue'>): void {
+  const tags = ['workflows'];
+  app.get(
+    '/api/workflows',
+    {
+      schema: {
+        tags,
+        summary: 'Workflows with their input and output schemas',
+        response: { 200: Type.Object({ items: Type.Array(WorkflowEntry), nextCursor: Type.Null() }) },
+      },
+    },
+    async () => ({ items: (await catalogue.list()).map(toEntry), nextCursor: null }),
+  );
+  app.get(
+    '/api/workflows/:name',
+    { schema: { tags, summary: 'One workflow', params: Params, response: { 200: WorkflowEntry } } },
+    async (request) => toEntry(await catalogue.get(request.params.name)),
+  );
+}
+
+function toEntry({ name, version, description, queue, input, output }: WorkflowEntry): WorkflowEntry {
+  return { name, version, description, queue, input, output };
+}

@@ -1,0 +1,58 @@
+import { createCheck, FlowstateError } from '@flowstate/contracts';
+import { listWorkflows, type PublishedWorkflow, type Sql } from '@flowstate/store';
+import type { TSchema } from 'typebox';
+
+export type KnownWorkflow = PublishedWorkflow & {
+  /** Throws `invalid_input` naming the field, e.g. `input.customerId`. */
+  checkInput: (input: unknown) => unknown;
+};
+
+export type WorkflowCatalogue = {
+  /** The newest published version; `not_found` when no worker ever published that name. */
+  get(name: string): Promise<KnownWorkflow>;
+  list(): Promise<KnownWorkflow[]>;
+};
+
+const freshForMs = 1_000;
+
+/** What workers have published, read at most once a second; a name we do not know is looked up at once. */
+export function createWorkflowCatalogue(sql: Sql): WorkflowCatalogue {
+  let known = new Map<number, KnownWorkflow>();
+  let newest = new Map<string, KnownWorkflow>();
+  let readAt = -Infinity;
+  let reading: Promise<void> | undefined;
+
+  async function read(): Promise<void> {
+    const rows = await listWorkflows(sql);
+    // A published definition never changes under its id: compiled checks are kept.
+    known = new Map(
+      rows.map((row) => [
+        row.id,
+        known.get(row.id) ?? { ...row, checkInput: createCheck(row.input as TSchema, { root: 'input' }) },
+      ]),
+    );
+    newest = new Map();
+    for (const row of rows) if (!newest.has(row.name)) newest.set(row.name, known.get(row.id) as KnownWorkflow);
+    readAt = performance.now();
+  }
+
+  async function refresh(): Promise<void> {
+    reading ??= read().finally(() => {
+      reading = undefined;
+    });
+    await reading;
+  }
+
+  return {
+    async get(name) {
+      if (performance.now() - readAt > freshForMs || !newest.has(name)) await refresh();
+      const workflow = newest.get(name);
+      if (workflow === undefined) throw new FlowstateError('not_found', `There is no workflow ${name}`);
+      return workflow;
+    },
+    async list() {
+      await refresh();
+      return [...newest.values()];
+    },
+  };
+}
