@@ -1,0 +1,43 @@
+import { randomUUID } from 'node:crypto';
+import { v7 as uuidv7 } from 'uuid';
+import { acceptRuns, listWorkflows, publishWorkflow, registerWorker, type AcceptedRun, type Sql } from '../src/index.ts';
+
+/** A published workflow, and a way to accept runs of it. */
+export async function ledgerFixture(sql: Sql) {
+  await publishWorkflow(sql, {
+    name: 'sample',
+    version: '1',
+    description: 'for tests',
+    queue: 'workflows',
+    input: { type: 'object' },
+    output: {},
+  });
+  const [workflow] = await listWorkflows(sql);
+  if (workflow === undefined) throw new Error('not published');
+  const principalId = randomUUID();
+  const newRun = (overrides: Partial<AcceptedRun> = {}): AcceptedRun => ({
+    id: uuidv7(),
+    workflowId: workflow.id,
+    queue: 'workflows',
+    principalId,
+    role: 'manager',
+    priority: 5,
+    tags: ['a, "b"', 'ü'],
+    input: '{"text":"\\u0000 NUL"}',
+    webhookUrl: null,
+    trace: null,
+    delayMs: 0,
+    owner: null,
+    ...overrides,
+  });
+  return {
+    principalId,
+    newRun,
+    async accept(overrides: Partial<AcceptedRun> = {}): Promise<string> {
+      const run = newRun(overrides);
+      await acceptRuns(sql, [run]);
+      return run.id;
+    },
+    worker: () => registerWorker(sql, { host: 'test', pid: 1, bundle: 'test' }),
+  };
+}

@@ -1,0 +1,181 @@
+import { createTestDatabase } from '@flowstate/test';
+import t from 'tap';
+import {
+  acceptKeyedRun,
+  acceptRuns,
+  cancelRun,
+  claimRuns,
+  finishRuns,
+  handBackRun,
+  listRuns,
+  publishWorkflow,
+  readEvents,
+  readRun,
+  readSteps,
+  retryRun,
+  writeChunks,
+  type RunEnd,
+} from '../src/index.ts';
+import { ledgerFixture } from './ledger-fixture.ts';
+
+const { sql } = await createTestDatabase(t);
+const { accept, newRun, worker, principalId } = await ledgerFixture(sql);
+
+const stepEvent = (seq: number, name: string) => ({
+  seq,
+  type: 'step.completed',
+  at: new Date().toISOString(),
+  data: { name, effect: 'pure', attempt: 1, startedAt: new Date().toISOString(), output: { seq } },
+});
+const endOf = (runId: string, overrides: Partial<RunEnd> = {}): RunEnd => ({
+  runId,
+  chunk: 0,
+  state: 'completed',
+  lastSeq: 3,
+  events: '[]',
+  output: '{"ok":true}',
+  error: null,
+  ...overrides,
+});
+
+t.test('a batch of runs is accepted and read back as it was given', async (t) => {
+  const runs = [newRun(), newRun({ tags: [] })];
+  const accepted = await acceptRuns(sql, runs);
+  t.same(accepted.map((a) => a.id), runs.map((r) => r.id), 'answers in the order given');
+  const run = await readRun(sql, runs[0]?.id ?? '');
+  t.match(run, { state: 'queued', workflow: 'sample', attempt: 1, tags: ['a, "b"', 'ü'], input: { text: '\u0000 NUL' } });
+});
+
+t.test('of two claims at once one gets the run', async (t) => {
+  const id = await accept();
+  const [a, b] = [await worker(), await worker()];
+  const claims = await Promise.all([claimRuns(sql, a, [id]), claimRuns(sql, b, [id])]);
+  t.equal(claims.flat().length, 1);
+  t.match(claims.flat()[0], { id, workflow: 'sample', chunk: 0, resumed: false, events: [] });
+});
+
+t.test('a worker that lost its run writes nothing: neither steps nor an end', async (t) => {
+  const id = await accept();
+  const [first, second] = [await worker(), await worker()];
+  await claimRuns(sql, first, [id]);
+  await handBackRun(sql, first, id);
+  const [claimed] = await claimRuns(sql, second, [id]);
+  t.equal(claimed?.resumed, true, 'the second owner knows it goes on with something begun');
+
+  t.same(await writeChunks(sql, first, [{ runId: id, chunk: 1, events: '[]' }]), [false]);
+  t.same(await finishRuns(sql, first, [endOf(id)]), ['lost']);
+  t.same(await writeChunks(sql, second, [{ runId: id, chunk: 1, events: JSON.stringify([stepEvent(3, 'one')]) }]), [true]);
+  t.equal((await readRun(sql, id))?.state, 'running');
+});
+
+t.test('a write whose answer was lost is recognised, a chunk is never written twice', async (t) => {
+  const id = await accept();
+  const me = await worker();
+  await claimRuns(sql, me, [id]);
+  const chunk = { runId: id, chunk: 1, events: JSON.stringify([stepEvent(3, 'one')]) };
+  t.same(await writeChunks(sql, me, [chunk]), [true]);
+  t.same(await writeChunks(sql, me, [chunk]), [true], 'again, as after a connection that broke before the answer');
+  const [count] = await sql<{ n: number }[]>`SELECT count(*)::int AS n FROM run_journal WHERE run_id = ${id}`;
+  t.equal(count?.n, 1);
+  t.same(await finishRuns(sql, me, [endOf(id, { chunk: 1, lastSeq: 4 })]), ['finished']);
+  t.same(await finishRuns(sql, me, [endOf(id, { chunk: 1, lastSeq: 4 })]), ['finished']);
+});
+
+t.test('neighbours in one batch do not disturb each other', async (t) => {
+  const me = await worker();
+  const ids = [await accept(), await accept(), await accept()];
+  await claimRuns(sql, me, ids);
+  await handBackRun(sql, me, ids[1] ?? '');
+  const written = await writeChunks(sql, me, ids.map((runId) => ({ runId, chunk: 1, events: '[]' })));
+  t.same(written, [true, false, true]);
+});
+
+t.test('events number a run without gaps, from accepted to the terminal one', async (t) => {
+  const id = await accept();
+  const me = await worker();
+  await claimRuns(sql, me, [id]);
+  await writeChunks(sql, me, [{ runId: id, chunk: 1, events: JSON.stringify([stepEvent(3, 'one')]) }]);
+  const rest = JSON.stringify([stepEvent(4, 'two')]);
+  await finishRuns(sql, me, [endOf(id, { chunk: 1, lastSeq: 5, events: rest })]);
+  const events = await readEvents(sql, id);
+  t.same(events.map((e) => e.seq), [1, 2, 3, 4, 5]);
+  t.same(events.map((e) => e.type), ['run.accepted', 'run.started', 'step.completed', 'step.completed', 'run.completed']);
+  t.match(await readSteps(sql, id), [
+    { name: 'one', state: 'completed', output: { seq: 3 } },
+    { name: 'two', state: 'completed', output: { seq: 4 } },
+  ]);
+});
+
+t.test('a failed run is retried as a new attempt that keeps what was finished', async (t) => {
+  const id = await accept();
+  const me = await worker();
+  await claimRuns(sql, me, [id]);
+  const events = JSON.stringify([stepEvent(3, 'one')]);
+  const error = JSON.stringify({ code: 'step_error', message: 'no', stack: 'secret places' });
+  await finishRuns(sql, me, [endOf(id, { state: 'failed', lastSeq: 4, events, output: null, error })]);
+  const delivery = await retryRun(sql, id, principalId);
+  t.match(delivery, { runId: id, queue: 'workflows' });
+  t.not(delivery?.dispatch, 0, 'the first job id is used up');
+  t.equal(await retryRun(sql, id, principalId), null, 'a second retry finds it live');
+
+  const [claimed] = await claimRuns(sql, me, [id]);
+  t.match(claimed, { attempt: 2, resumed: false });
+  t.same(claimed?.events.map((e) => e.type), ['step.completed', 'run.retried']);
+  await finishRuns(sql, me, [endOf(id, { chunk: claimed?.chunk ?? 0, lastSeq: 7 })]);
+  const all = await readEvents(sql, id);
+  t.same(all.map((e) => e.seq), [1, 2, 3, 4, 5, 6, 7]);
+  t.same(
+    all.map((e) => e.type),
+    ['run.accepted', 'run.started', 'step.completed', 'run.failed', 'run.retried', 'run.started', 'run.completed'],
+  );
+  t.notMatch(JSON.stringify(all), 'secret places', 'stacks are not events');
+  t.match(await readRun(sql, id), { state: 'completed', attempt: 2, error: null });
+});
+
+t.test('a cancel committed before the end wins, a finished run stays finished', async (t) => {
+  const queued = await accept();
+  t.match(await cancelRun(sql, queued), { outcome: 'cancelled', seq: 2 });
+  t.same((await readEvents(sql, queued)).map((e) => e.type), ['run.accepted', 'run.cancelled']);
+  t.same(await claimRuns(sql, await worker(), [queued]), []);
+
+  const running = await accept();
+  const me = await worker();
+  await claimRuns(sql, me, [running]);
+  t.same(await cancelRun(sql, running), { outcome: 'requested' });
+  t.same(await finishRuns(sql, me, [endOf(running)]), ['cancel-requested']);
+  t.same(await finishRuns(sql, me, [endOf(running, { state: 'cancelled', output: null })]), ['finished']);
+  t.equal((await readRun(sql, running))?.state, 'cancelled');
+  t.same(await cancelRun(sql, running), { outcome: 'not-live' });
+});
+
+t.test('an idempotency key makes one run of two requests at once, and refuses another body', async (t) => {
+  const key = { route: 'POST /x', key: 'k1', bodyHash: 'h1' };
+  const answers = await Promise.all([acceptKeyedRun(sql, newRun(), key), acceptKeyedRun(sql, newRun(), key)]);
+  const ids = answers.map((a) => ('run' in a ? a.run.id : 'conflict'));
+  t.equal(ids[0], ids[1], 'both answers name the same run');
+  t.same(answers.map((a) => 'replayed' in a && a.replayed).toSorted(), [false, true]);
+  const [live] = await sql<{ n: number }[]>`SELECT count(*)::int AS n FROM run_live WHERE id = ANY(${ids}::uuid[])`;
+  t.equal(live?.n, 1);
+  t.same(await acceptKeyedRun(sql, newRun(), { ...key, bodyHash: 'h2' }), { conflict: true });
+  const other = await acceptKeyedRun(sql, newRun({ principalId: '00000000-0000-7000-8000-000000000001' }), key);
+  t.match(other, { replayed: false }, "another principal's key is another key");
+});
+
+t.test('lists are newest first, filtered, and page by id', async (t) => {
+  const mine = '00000000-0000-7000-8000-00000000000a';
+  const ids: string[] = [];
+  for (let n = 0; n < 5; n++) ids.push(await accept({ principalId: mine, tags: [`n${n}`] }));
+  const page = await listRuns(sql, { principalId: mine, limit: 3 });
+  t.same(page.map((r) => r.id), ids.toReversed().slice(0, 3));
+  const next = await listRuns(sql, { principalId: mine, limit: 3, before: page.at(-1)?.id });
+  t.same(next.map((r) => r.id), ids.toReversed().slice(3));
+  t.same((await listRuns(sql, { principalId: mine, tag: 'n1', limit: 3 })).map((r) => r.id), [ids[1]]);
+  t.same(await listRuns(sql, { principalId: mine, state: 'completed', limit: 3 }), []);
+});
+
+t.test('another schema under the same name and version is refused', async (t) => {
+  const entry = { name: 'strict', version: '1', description: '', queue: 'workflows' as const, input: {}, output: {} };
+  await publishWorkflow(sql, entry);
+  await publishWorkflow(sql, { ...entry, description: 'other words are fine' });
+  await t.rejects(publishWorkflow(sql, { ...entry, input: { type: 'object' } }), { code: 'conflict' });
+});

@@ -1,0 +1,314 @@
+import { randomUUID } from 'node:crypto';
+import { FlowstateError } from '@flowstate/contracts';
+import { createLogger } from '@flowstate/runtime';
+import {
+  acceptRuns,
+  cancelRun,
+  claimRuns,
+  handBackRun,
+  listWorkflows,
+  publishWorkflow,
+  readEvents,
+  readRun,
+  readSteps,
+  registerWorker,
+  retryRun,
+} from '@flowstate/store';
+import { createTestDatabase } from '@flowstate/test';
+import { defineWorkflow, executeRun, type Backend, type Execution, type Workflow } from '@flowstate/workflow';
+import t from 'tap';
+import Type from 'typebox';
+import { v7 as uuidv7 } from 'uuid';
+import { createWorkerLedger } from '../src/ledger-port.ts';
+
+const { sql } = await createTestDatabase(t);
+const log = createLogger('test', 'silent');
+const noBackend: Backend = () => Promise.reject(new Error('not used here'));
+const anything = { input: Type.Unknown(), output: Type.Unknown() };
+
+type Run = Parameters<typeof defineWorkflow<typeof anything.input, typeof anything.output>>[1];
+let count = 0;
+
+function define(run: Run, options: Partial<Workflow> = {}): Workflow {
+  count += 1;
+  return defineWorkflow({ name: `w${count}`, version: '1', description: '', ...anything, ...options }, run) as Workflow;
+}
+
+async function accept(workflow: Workflow, input: unknown = {}): Promise<string> {
+  const { name, version, description, queue } = workflow;
+  await publishWorkflow(sql, { name, version, description, queue, input: {}, output: {} });
+  const id = uuidv7();
+  const published = (await listWorkflows(sql)).find((known) => known.name === name);
+  await acceptRuns(sql, [
+    {
+      id, workflowId: published?.id ?? 0, queue, principalId: randomUUID(), role: 'admin', priority: 5, tags: [],
+      input: JSON.stringify(input), webhookUrl: null, trace: null, delayMs: 0, owner: null,
+    },
+  ]);
+  return id;
+}
+
+/** Claims the run for a new incarnation and begins it, as a worker would. */
+async function begin(workflow: Workflow, id: string): Promise<Execution & { me: number }> {
+  const me = await registerWorker(sql, { host: 'test', pid: 1, bundle: 'test' });
+  const ledger = createWorkerLedger(sql, () => me, log);
+  const [run] = await claimRuns(sql, me, [id]);
+  if (run === undefined) throw new Error('not claimed');
+  return { me, ...executeRun({ run, workflow, ledger, backend: () => noBackend, publish: () => {} }) };
+}
+
+t.test('a run is worked step by step to its end, every step on record', async (t) => {
+  const workflow = define(async (ctx, input) => {
+    const a = await ctx.step('double', () => (input as { n: number }).n * 2);
+    const [b, c] = await ctx.all([ctx.step('left', () => a + 1), ctx.step('right', () => a + 2)]);
+    return { sum: b + c };
+  });
+  const id = await accept(workflow, { n: 20 });
+  const { done } = await begin(workflow, id);
+  t.same(await done, { state: 'completed', output: { sum: 83 } });
+  t.match(await readRun(sql, id), { state: 'completed', output: { sum: 83 } });
+  t.same((await readSteps(sql, id)).map((s) => s.name), ['double', 'left', 'right']);
+});
+
+t.test('a finished step never runs again, wherever the run goes on', async (t) => {
+  const calls: string[] = [];
+  const gate = Promise.withResolvers<void>();
+  const reached = Promise.withResolvers<void>();
+  let holdSecond = true;
+  const workflow = define(async (ctx) => {
+    const time = ctx.now().getTime();
+    const dice = ctx.random();
+    const first = await ctx.step('first', () => calls.push('first'), { effect: 'keyed' });
+    await ctx.step('second', async () => {
+      calls.push('second');
+      reached.resolve();
+      if (holdSecond) await gate.promise;
+    });
+    return { time, dice, first };
+  });
+  const id = await accept(workflow);
+  const dying = await begin(workflow, id);
+  await reached.promise;
+  // The worker is lost in the middle of the second step; another one takes over.
+  dying.lose();
+  t.same(await dying.done, { state: 'lost' });
+  const [before] = await sql<{ chunk: number }[]>`SELECT chunk FROM run_live WHERE id = ${id}`;
+  t.ok((before?.chunk ?? 0) > 0, 'the first step is in the ledger');
+  await handBackRun(sql, dying.me, id);
+  holdSecond = false;
+  const outcome = await (await begin(workflow, id)).done;
+  t.same(calls, ['first', 'second', 'second']);
+  const recorded = (await readEvents(sql, id)).filter((e) => e.type === 'value.recorded').map((e) => e.data.value);
+  t.match(outcome, { state: 'completed', output: { time: recorded[0], dice: recorded[1], first: 1 } });
+  const seqs = (await readEvents(sql, id)).map((e) => e.seq);
+  t.same(seqs, seqs.map((_, index) => index + 1), 'numbered without gaps across owners');
+});
+
+t.test('tries are repeated with backoff, then the run fails with step, code and stack', async (t) => {
+  let tries = 0;
+  const workflow = define(
+    async (ctx) =>
+      ctx.step('flaky', ({ attempt }) => {
+        tries += 1;
+        throw new Error(`no luck ${attempt}`);
+      }),
+    { retry: { attempts: 3, backoffMs: 1 } },
+  );
+  const id = await accept(workflow);
+  t.match(await (await begin(workflow, id)).done, {
+    state: 'failed',
+    error: { code: 'step_error', step: 'flaky', message: 'no luck 3' },
+  });
+  t.equal(tries, 3);
+  t.match(await readRun(sql, id), { state: 'failed', error: { message: 'no luck 3', stack: /durable-run\.test/ } });
+  t.match(await readSteps(sql, id), [{ name: 'flaky', state: 'failed', attempt: 3 }]);
+});
+
+t.test('a refusal that cannot change is not tried again', async (t) => {
+  let tries = 0;
+  const workflow = define(async (ctx) =>
+    ctx.step('refused', () => {
+      tries += 1;
+      throw new FlowstateError('not_found', 'no such thing');
+    }),
+  );
+  const id = await accept(workflow);
+  t.match(await (await begin(workflow, id)).done, { state: 'failed', error: { code: 'not_found' } });
+  t.equal(tries, 1);
+});
+
+t.test('a retried run goes on from its failed step', async (t) => {
+  let broken = true;
+  const calls: string[] = [];
+  const workflow = define(
+    async (ctx) => {
+      await ctx.step('good', () => calls.push('good'));
+      return ctx.step('bad', () => {
+        calls.push('bad');
+        if (broken) throw new Error('broken');
+        return 'mended';
+      });
+    },
+    { retry: { attempts: 1 } },
+  );
+  const id = await accept(workflow);
+  t.match(await (await begin(workflow, id)).done, { state: 'failed' });
+  broken = false;
+  await retryRun(sql, id, 'tester');
+  t.same(await (await begin(workflow, id)).done, { state: 'completed', output: 'mended' });
+  t.same(calls, ['good', 'bad', 'bad']);
+  t.match(await readRun(sql, id), { attempt: 2, state: 'completed' });
+});
+
+t.test('an unsafe effect that may have happened parks the run instead of being repeated', async (t) => {
+  let effects = 0;
+  const inEffect = Promise.withResolvers<void>();
+  const workflow = define(async (ctx) =>
+    ctx.step(
+      'pay',
+      async () => {
+        effects += 1;
+        inEffect.resolve();
+        await new Promise(() => {}); // the worker dies here
+      },
+      { effect: 'unsafe' },
+    ),
+  );
+  const id = await accept(workflow);
+  const dying = await begin(workflow, id);
+  await inEffect.promise;
+  dying.lose();
+  await dying.done;
+  await handBackRun(sql, dying.me, id);
+  t.match(await (await begin(workflow, id)).done, { state: 'parked', reason: /pay may or may not/ });
+  t.equal(effects, 1);
+});
+
+t.test('a keyed effect is repeated with the same key', async (t) => {
+  const keys: string[] = [];
+  let hang = true;
+  const inEffect = Promise.withResolvers<void>();
+  const workflow = define(async (ctx) =>
+    ctx.step(
+      'charge',
+      async ({ idempotencyKey }) => {
+        keys.push(idempotencyKey);
+        inEffect.resolve();
+        if (hang) await new Promise(() => {});
+        return 'charged';
+      },
+      { effect: 'keyed' },
+    ),
+  );
+  const id = await accept(workflow);
+  const dying = await begin(workflow, id);
+  await inEffect.promise;
+  dying.lose();
+  await dying.done;
+  await handBackRun(sql, dying.me, id);
+  hang = false;
+  t.match(await (await begin(workflow, id)).done, { state: 'completed', output: 'charged' });
+  t.equal(keys.length, 2);
+  t.equal(keys[0], keys[1]);
+});
+
+t.test('cancel reaches the running step by its signal', async (t) => {
+  const running = Promise.withResolvers<void>();
+  let aborted = false;
+  const workflow = define(async (ctx) =>
+    ctx.step('long', ({ signal }) => {
+      running.resolve();
+      return new Promise((_, reject) => {
+        signal.addEventListener('abort', () => {
+          aborted = true;
+          reject(new Error('stopped'));
+        });
+      });
+    }),
+  );
+  const id = await accept(workflow);
+  const execution = await begin(workflow, id);
+  await running.promise;
+  t.same(await cancelRun(sql, id), { outcome: 'requested' });
+  execution.cancel();
+  t.same(await execution.done, { state: 'cancelled' });
+  t.ok(aborted);
+  t.match(await readRun(sql, id), { state: 'cancelled' });
+});
+
+t.test('a draining run stops at its next step boundary, with the step under way on record', async (t) => {
+  const calls: string[] = [];
+  const running = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const workflow = define(async (ctx) => {
+    await ctx.step('one', async () => {
+      calls.push('one');
+      running.resolve();
+      await gate.promise;
+    });
+    await ctx.step('two', () => calls.push('two'));
+    return 'done';
+  });
+  const id = await accept(workflow);
+  const leaving = await begin(workflow, id);
+  await running.promise;
+  leaving.drain();
+  gate.resolve();
+  t.same(await leaving.done, { state: 'draining' });
+  await handBackRun(sql, leaving.me, id);
+  t.same(await (await begin(workflow, id)).done, { state: 'completed', output: 'done' });
+  t.same(calls, ['one', 'two']);
+});
+
+t.test('code that is not deterministic is caught and named', async (t) => {
+  const twice = define(async (ctx) => {
+    await ctx.step('same', () => 1);
+    await ctx.step('same', () => 2);
+  });
+  t.match(await (await begin(twice, await accept(twice))).done, {
+    state: 'failed',
+    error: { code: 'non_deterministic', message: /same came twice/ },
+  });
+
+  let changed = false;
+  const shifting = define(
+    async (ctx) => {
+      await ctx.step(changed ? 'new-name' : 'old-name', () => 1);
+      return ctx.step('end', () => {
+        if (!changed) throw new Error('first attempt');
+        return 'x';
+      });
+    },
+    { retry: { attempts: 1 } },
+  );
+  const id = await accept(shifting);
+  await (await begin(shifting, id)).done;
+  await retryRun(sql, id, 'tester');
+  changed = true;
+  t.match(await (await begin(shifting, id)).done, {
+    state: 'failed',
+    error: { code: 'non_deterministic', message: /old-name/ },
+  });
+});
+
+t.test('bad input, bad output and a result over its limit fail with a clear error', async (t) => {
+  const typed = define(async () => ({ n: 'no number' }), { output: Type.Object({ n: Type.Number() }) });
+  t.match(await (await begin(typed, await accept(typed))).done, {
+    state: 'failed',
+    error: { code: 'invalid_input', message: /output\.n must be number/ },
+  });
+  const huge = define(async (ctx) => ctx.step('huge', () => 'x'.repeat(2 * 1024 * 1024)));
+  t.match(await (await begin(huge, await accept(huge))).done, {
+    state: 'failed',
+    error: { code: 'payload_too_large', step: 'huge' },
+  });
+});
+
+t.test('a step that hangs is timed out and counted as failed', async (t) => {
+  const workflow = define(async (ctx) =>
+    ctx.step('hang', () => new Promise(() => {}), { timeoutMs: 20, retry: { attempts: 2, backoffMs: 1 } }),
+  );
+  const id = await accept(workflow);
+  t.match(await (await begin(workflow, id)).done, { state: 'failed', error: { code: 'timeout', step: 'hang' } });
+  t.match(await readSteps(sql, id), [{ attempt: 2 }]);
+});
