@@ -26,6 +26,9 @@ CREATE TABLE documents (
   UNIQUE (collection, external_id)
 );
 
+-- A long text moves out of the row before the embedding does, which every exact scan reads.
+ALTER TABLE documents ALTER COLUMN embedding SET STORAGE MAIN;
+
 -- HNSW needs a fixed dimension while collections may use different models: hence an untyped column and one partial
 -- index per dimension in use. 384 is the offline model's; vectors of another dimension are scanned exactly until an
 -- index of this shape is made for them.
@@ -68,10 +71,11 @@ CREATE TRIGGER documents_deleted AFTER DELETE ON documents REFERENCING OLD TABLE
 -- The match_count documents nearest to query_embedding by cosine similarity (-1 to 1, nearest first), those below
 -- match_threshold left out; `filter` must be contained in their metadata, in_collections NULL means all.
 -- The text is put together per call because the index expression names the dimension, and so that the planner sees
--- the filter's values: it takes the metadata index for rare ones and HNSW for common ones. With an iterative scan
--- HNSW goes on until enough rows pass the filter; the threshold is applied outside, where it ends no scan. Relaxed
--- order keeps candidates that strict order would throw away, so the few rows left are sorted again (`+ 0`: Postgres 17
--- would believe that they are sorted). ef_search bounds recall: it must be well above match_count.
+-- the filter's values: it takes the metadata index for rare ones, HNSW for common ones, and reads a small table (some
+-- 3,000 rows, a few milliseconds) as a whole. With an iterative scan HNSW goes on until enough rows pass the filter;
+-- the threshold is applied outside, where it cannot keep a scan going in vain. Relaxed order keeps candidates that
+-- strict order throws away, so the few rows left are sorted again (`+ 0`: Postgres 17 would believe they are sorted).
+-- ef_search, the candidates HNSW keeps, bounds recall and must be well above match_count.
 CREATE FUNCTION match_documents(
   query_embedding vector,
   match_threshold float8,
@@ -82,9 +86,12 @@ CREATE FUNCTION match_documents(
   id uuid, external_id text, collection text, title text, text text, metadata jsonb, similarity float8
 ) LANGUAGE plpgsql STABLE
   SET hnsw.iterative_scan = relaxed_order
-  SET hnsw.ef_search = 200
+  SET hnsw.ef_search = 100
 AS $$
 BEGIN
+  IF match_count > 50 THEN
+    PERFORM set_config('hnsw.ef_search', least(match_count * 2, 1000)::text, true);  -- until this function ends
+  END IF;
   RETURN QUERY EXECUTE format($query$
     WITH nearest AS MATERIALIZED (
       SELECT d.id, d.external_id, d.collection, d.title, d.text, d.metadata,
