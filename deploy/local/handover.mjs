@@ -1,46 +1,54 @@
 // Gets the toolchain, then becomes as thin as it can be: passes signals on and the exit code back.
-import { spawn } from 'node:child_process'
-import { constants } from 'node:os'
-import { join } from 'node:path'
-import { Advice } from './host.mjs'
-import { CLONE, ensureToolchain } from './toolchain.mjs'
+import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { Advice } from './host.mjs';
+import { CLONE, ensureToolchain } from './toolchain.mjs';
 
 const PROGRAMS = {
-  start: 'deploy/local/src/start.ts',
-  status: 'deploy/local/src/status.ts',
-  stop: 'deploy/local/src/stop.ts',
-  reset: 'deploy/local/src/reset.ts',
-  test: 'test/run.ts',
-}
+  start: { file: 'deploy/local/src/start.ts', dependencies: true },
+  test: { file: 'test/run.ts', dependencies: true },
+  status: { file: 'deploy/local/src/status.ts', dependencies: false },
+  stop: { file: 'deploy/local/src/stop.ts', dependencies: false },
+  reset: { file: 'deploy/local/src/reset.ts', dependencies: false },
+};
 
 /** @returns {Promise<number>} the exit code */
 export async function main([name, ...args]) {
-  const program = PROGRAMS[name]
+  const program = PROGRAMS[name];
   if (!program) {
-    console.error(`Usage: node deploy/local/bin.mjs ${Object.keys(PROGRAMS).join('|')} [options]`)
-    return 2
+    console.error(`Usage: node deploy/local/bin.mjs ${Object.keys(PROGRAMS).join('|')} [options]`);
+    return 2;
   }
-  const interrupted = new AbortController()
-  let child
+  const interrupted = new AbortController();
+  let child;
   const pass = (signal) => {
-    if (child) child.kill(signal)
-    else interrupted.abort(signal)
-  }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, pass)
+    if (child) child.kill(signal);
+    else interrupted.abort(signal);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, pass);
   try {
-    const { node, env } = await ensureToolchain({ log: (line) => console.error(line), signal: interrupted.signal })
-    interrupted.signal.throwIfAborted()
-    child = spawn(node, [join(CLONE, program), ...args], { cwd: CLONE, env, stdio: 'inherit' })
+    const { node, env } = await ensureToolchain({
+      log: (line) => console.error(line),
+      signal: interrupted.signal,
+      dependencies: program.dependencies,
+    });
+    interrupted.signal.throwIfAborted();
+    child = spawn(node, [join(CLONE, program.file), ...args], {
+      cwd: CLONE,
+      env,
+      stdio: 'inherit',
+    });
     return await new Promise((done, fail) => {
-      child.once('error', fail)
-      child.once('exit', (code, signal) => done(code ?? 128 + constants.signals[signal]))
-    })
+      child.once('error', fail);
+      child.once('exit', (code, signal) => done(code ?? 128 + constants.signals[signal]));
+    });
   } catch (error) {
     if (interrupted.signal.aborted) {
-      console.error('Stopped; nothing was left running. The same command continues where this one was.')
-      return 128 + constants.signals[interrupted.signal.reason]
+      console.error('Stopped; nothing was left running. The same command continues where this one was.');
+      return 128 + constants.signals[interrupted.signal.reason];
     }
-    console.error(error instanceof Advice ? error.message : error)
-    return 1
+    console.error(error instanceof Advice ? error.message : error);
+    return 1;
   }
 }

@@ -1,0 +1,1 @@
+export { startStores, type Outage, type StoreOptions, type Stores, type StoreSource } from './stores.ts';
