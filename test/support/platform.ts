@@ -1,0 +1,71 @@
+import { randomBytes } from 'node:crypto';
+import { seedDemoUsers } from '@flowstate/security';
+import type { Role } from '@flowstate/contracts';
+import type { Test } from 'tap';
+import { createClient, type Client } from './client.ts';
+import { createTestDatabase, type TestDatabase } from './database.ts';
+import { createTestRedis, type TestRedis } from './redis.ts';
+import { startService, type ServiceProcess } from './service-process.ts';
+
+export type Platform = {
+  database: TestDatabase;
+  redis: TestRedis;
+  gateway: ServiceProcess;
+  worker: ServiceProcess;
+  controller: ServiceProcess;
+  /** A client that is logged in as the demo user of this role. */
+  as(role: Role): Promise<Client>;
+  /** One more worker on the same ledger and queues. */
+  addWorker(): Promise<ServiceProcess>;
+  secrets: { password: string; workerApiKey: string; jwtSecret: string };
+};
+
+type Options = {
+  /** Folder of extra workflows (FLOWSTATE_WORKFLOWS). */
+  workflows?: string;
+  env?: Record<string, string>;
+};
+
+/** All three services as processes of their own, on a fresh database; everything ends at teardown. */
+export async function startPlatform(t: Pick<Test, 'teardown'>, { workflows, env = {} }: Options = {}): Promise<Platform> {
+  const [database, redis] = await Promise.all([createTestDatabase(t), createTestRedis(t)]);
+  const secret = () => randomBytes(32).toString('base64url');
+  const secrets = { password: secret(), workerApiKey: secret(), jwtSecret: secret() };
+  await seedDemoUsers(database.sql, { password: secrets.password });
+
+  const shared = { DATABASE_URL: database.url, REDIS_URL: redis.url, LOG_LEVEL: 'info', ...env };
+  const gateway = await startService('gateway', {
+    ...shared,
+    REDIS_CACHE_URL: redis.cacheUrl,
+    JWT_SECRET: secrets.jwtSecret,
+    JWT_ISSUER: 'flowstate-test',
+    JWT_AUDIENCE: 'flowstate-test',
+    WORKER_API_KEY: secrets.workerApiKey,
+  });
+  const workerEnv = {
+    ...shared,
+    GATEWAY_URL: gateway.url,
+    WORKER_API_KEY: secrets.workerApiKey,
+    ...(workflows !== undefined && { FLOWSTATE_WORKFLOWS: workflows }),
+  };
+  const [worker, controller] = await Promise.all([startService('worker', workerEnv), startService('controller', shared)]);
+  const services = [worker, controller, gateway];
+  t.teardown(async () => {
+    await Promise.all(services.map((service) => service.running() && service.kill('SIGKILL')));
+  });
+
+  return {
+    database,
+    redis,
+    gateway,
+    worker,
+    controller,
+    secrets,
+    as: (role) => createClient(gateway.url).login(`${role}@flowstate.local`, secrets.password),
+    async addWorker() {
+      const another = await startService('worker', workerEnv);
+      services.push(another);
+      return another;
+    },
+  };
+}

@@ -1,0 +1,92 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { createInterface } from 'node:readline';
+
+export type LogLine = { level: string; service: string; msg: string } & Record<string, unknown>;
+
+export type ServiceProcess = {
+  /** e.g. `http://127.0.0.1:41234`; stays the same over restarts. */
+  url: string;
+  /** Everything it logged, over all its lives. */
+  log: LogLine[];
+  /** Resolves with the first line, logged already or yet to come, that `matches`. */
+  logged(matches: (line: LogLine) => boolean): Promise<LogLine>;
+  kill(signal: NodeJS.Signals): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  signal(signal: NodeJS.Signals): void;
+  /** Starts it again on the same port after it ended. */
+  restart(): Promise<void>;
+  running(): boolean;
+};
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Starts a service as its own process on a free port and waits until it listens. */
+export async function startService(name: string, env: Record<string, string>): Promise<ServiceProcess> {
+  const log: LogLine[] = [];
+  const waiting = new Set<{ matches: (line: LogLine) => boolean; resolve: (line: LogLine) => void }>();
+  let child: ChildProcess;
+  let port = '0';
+  let ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+
+  async function start(): Promise<void> {
+    const listening = Promise.withResolvers<void>();
+    const errors: string[] = [];
+    child = spawn(process.execPath, [`services/${name}/src/main.ts`], {
+      cwd: root,
+      // Nothing of the developer's own environment leaks into a service under test.
+      env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...env, PORT: port, HOST: '127.0.0.1' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    ended = once(child, 'exit').then(([code, signal]) => ({
+      code: code as number | null,
+      signal: signal as NodeJS.Signals | null,
+    }));
+    createInterface({ input: child.stderr as NodeJS.ReadableStream }).on('line', (line) => errors.push(line));
+    createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (text) => {
+      const line = parse(text, name);
+      log.push(line);
+      const address = /^Server listening at http:\/\/127\.0\.0\.1:(\d+)/.exec(line.msg)?.[1];
+      if (address !== undefined) {
+        port = address;
+        listening.resolve();
+      }
+      for (const waiter of waiting) {
+        if (!waiter.matches(line)) continue;
+        waiting.delete(waiter);
+        waiter.resolve(line);
+      }
+    });
+    void ended.then(({ code, signal }) => {
+      const last = [...log.slice(-5).map((line) => line.msg), ...errors.slice(-20)].join('\n');
+      listening.reject(new Error(`${name} ended (${code ?? signal}) before it listened:\n${last}`));
+    });
+    await listening.promise;
+  }
+
+  await start();
+  return {
+    url: `http://127.0.0.1:${port}`,
+    log,
+    logged(matches) {
+      const already = log.find(matches);
+      if (already) return Promise.resolve(already);
+      return new Promise((resolve) => waiting.add({ matches, resolve }));
+    },
+    kill(signal) {
+      child.kill(signal);
+      return ended;
+    },
+    signal: (signal) => void child.kill(signal),
+    restart: start,
+    running: () => child.exitCode === null && child.signalCode === null,
+  };
+}
+
+function parse(text: string, service: string): LogLine {
+  try {
+    return JSON.parse(text) as LogLine;
+  } catch {
+    return { level: 'raw', service, msg: text };
+  }
+}
