@@ -1,0 +1,36 @@
+import { createHash } from 'node:crypto';
+import type { Collection } from '@flowstate/store';
+
+type Question = {
+  kind: 'semantic';
+  query: string;
+  filter: Record<string, unknown>;
+  threshold: number;
+  limit: number;
+  model: string;
+  access: string;
+  collections: Pick<Collection, 'name' | 'version'>[];
+};
+
+/** Spellings that mean the same to every model: spaces and Unicode composition, but not case. */
+export function normaliseQuery(query: string): string {
+  return query.toWellFormed().normalize('NFC').replace(/\s+/gu, ' ').trim();
+}
+
+/**
+ * Covers everything an answer depends on. The collections' versions are part of it, so whatever is written to one of
+ * them makes its cached answers unreachable; nothing needs to be found and deleted.
+ */
+export function cacheKey({ kind, query, filter, threshold, limit, model, access, collections }: Question): string {
+  const versions = collections.map(({ name, version }) => [name, version]);
+  const parts = [kind, query, sorted(filter), threshold, limit, model, access, versions];
+  return `vector-search:${createHash('sha256').update(JSON.stringify(parts)).digest('base64url')}`;
+}
+
+/** Objects with their keys in one order, at every level. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, part]) => [key, sorted(part)]));
+}

@@ -1,0 +1,120 @@
+import { FlowstateError, invalidInput, storableErrors, type FieldError, type SearchAnswer, type SearchBody, type SearchHit } from '@flowstate/contracts';
+import type { Embedder } from '@flowstate/models';
+import { findCollections, matchDocuments, type Collection, type Sql } from '@flowstate/store';
+import type { Redis } from 'ioredis';
+import { cacheKey, normaliseQuery } from './cache-key.ts';
+import { createQueryEmbeddings } from './query-embeddings.ts';
+import { createResultCache } from './result-cache.ts';
+import { createSingleFlight } from './single-flight.ts';
+
+/** Where measurements go; all in seconds. */
+export type SearchObserver = {
+  searched(labels: { kind: 'semantic'; cache: 'hit' | 'miss' }, seconds: number): void;
+  cacheAsked(labels: { result: 'hit' | 'miss' | 'unavailable' }): void;
+  matched(seconds: number): void;
+};
+
+/** Who asks. */
+export type SearchScope = {
+  /** Askers with equal values may see the same documents: cached answers are shared among them only. */
+  access: string;
+};
+
+export type SearchOptions = {
+  /** Not a `ledger` pool: that one forbids plans this needs. */
+  sql: Sql;
+  /** Its commands should fail at once while it is away. */
+  cache: Redis;
+  embedder: Embedder;
+  observe?: SearchObserver;
+  /** Seconds a cached answer lives at most (default 600); a write to its collection ends it at once. */
+  ttlSeconds?: number;
+  /** Milliseconds the cache may take before a search goes on without it (default 50). */
+  cacheTimeoutMs?: number;
+};
+
+export type Search = {
+  /**
+   * Documents nearest in meaning to the query, nearest first; without a collection, from all that the model embedded.
+   * Throws `invalid_input`, `not_found` (unknown collection), `conflict` (it was embedded by another model), and
+   * `unavailable` or `timeout` when the query's embedding cannot be had.
+   */
+  semantic(body: SearchBody, scope: SearchScope): Promise<SearchAnswer>;
+};
+
+export function createSearch({ sql, cache, embedder, observe, ttlSeconds = 600, cacheTimeoutMs = 50 }: SearchOptions): Search {
+  const results = createResultCache({ redis: cache, ttlSeconds, timeoutMs: cacheTimeoutMs });
+  const queryEmbeddings = createQueryEmbeddings(embedder);
+  const flights = createSingleFlight<Omit<SearchAnswer, 'model'>>();
+
+  /** What is searched, and its versions: read first, so that an answer is never older than its cache key says. */
+  async function searchable(name: string | undefined): Promise<Collection[]> {
+    const found = await findCollections(sql, name === undefined ? undefined : [name]);
+    if (name === undefined) return found.filter((collection) => collection.model === embedder.model);
+    const [collection] = found;
+    if (collection === undefined) {
+      throw new FlowstateError('not_found', `There is no collection ${name}`, {
+        errors: [{ field: 'collection', message: 'does not exist' }],
+      });
+    }
+    if (collection.model === null) return []; // nothing embedded yet
+    if (collection.model !== embedder.model) throw otherModel(collection, embedder.model);
+    return [collection];
+  }
+
+  async function match(body: Required<Omit<SearchBody, 'collection'>>, collections: Collection[]): Promise<SearchHit[]> {
+    const embedding = await queryEmbeddings.of(body.query);
+    const other = collections.find((collection) => collection.dimensions !== embedding.length);
+    if (other !== undefined) throw otherModel(other, `${embedder.model} (${embedding.length} dimensions)`);
+    const { threshold, limit, filter } = body;
+    const begun = performance.now();
+    const names = collections.map((collection) => collection.name);
+    const hits = await matchDocuments(sql, { embedding, threshold, limit, filter, collections: names });
+    observe?.matched(secondsSince(begun));
+    return hits;
+  }
+
+  return {
+    async semantic({ query: asked, collection, filter = {}, threshold = 0.25, limit = 10 }, { access }) {
+      const begun = performance.now();
+      const query = normaliseQuery(asked);
+      refuse([...(query === '' ? [{ field: 'query', message: 'is empty' }] : []), ...filterErrors(filter)]);
+      const collections = await searchable(collection);
+      if (collections.length === 0) return { items: [], cache: 'miss', model: embedder.model };
+      const body = { query, filter, threshold, limit };
+      const key = cacheKey({ kind: 'semantic', ...body, model: embedder.model, access, collections });
+      const { items, cache } = await flights.join(key, async () => {
+        const cached = await results.get(key);
+        observe?.cacheAsked({ result: cached.result });
+        if (cached.result === 'hit') return { items: cached.hits, cache: 'hit' };
+        const hits = await match(body, collections);
+        results.set(key, hits);
+        return { items: hits, cache: 'miss' };
+      });
+      observe?.searched({ kind: 'semantic', cache }, secondsSince(begun));
+      return { items, cache, model: embedder.model };
+    },
+  };
+}
+
+/** A filter is compared as it stands; something that looks like an operator would silently find nothing. */
+function filterErrors(filter: Record<string, unknown>): FieldError[] {
+  const operators = Object.keys(filter).filter((key) => key.startsWith('$'));
+  return [
+    ...operators.map((key) => ({ field: `filter.${key}`, message: 'is an operator that is not known here' })),
+    ...storableErrors(filter, 'filter'),
+  ];
+}
+
+function refuse(errors: FieldError[]): void {
+  if (errors.length > 0) throw invalidInput(errors);
+}
+
+function otherModel({ name, model, dimensions }: Collection, ours: string): FlowstateError {
+  const theirs = `${model} (${dimensions} dimensions)`;
+  return new FlowstateError('conflict', `Collection ${name} was embedded by ${theirs}, queries are by ${ours}`);
+}
+
+function secondsSince(begun: number): number {
+  return (performance.now() - begun) / 1000;
+}

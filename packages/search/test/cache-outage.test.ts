@@ -1,0 +1,55 @@
+import { createTestRedis } from '@flowstate/test';
+import t from 'tap';
+import { createRedisProxy } from './fixtures/redis-proxy.ts';
+import { createSearchFixture, ingest, namesOf, openCache } from './fixtures/search-fixture.ts';
+
+const scope = { access: 'all' };
+
+t.test('search goes on without its cache, and uses it again when it is back', async (t) => {
+  const { cacheUrl } = await createTestRedis(t);
+  const proxy = await createRedisProxy(t, cacheUrl);
+  const cache = openCache(t, proxy.url);
+  const { sql, embedder, search, seen } = await createSearchFixture(t, { cache, cacheTimeoutMs: 50 });
+  await ingest(sql, embedder, [{ externalId: 'a', text: 'Refunds take five days' }]);
+  const ask = () => search.semantic({ query: 'refunds' }, scope);
+  /** Asks until the cache takes part again; the tap timeout is the bound. */
+  const untilHit = async () => {
+    while ((await ask()).cache === 'miss');
+  };
+  await untilHit();
+
+  await proxy.cut();
+  seen.asked.length = 0;
+  for (let i = 0; i < 5; i++) t.same(namesOf((await ask()).items), ['a']);
+  t.ok(seen.asked.every((result) => result === 'unavailable'), 'counted as such');
+  await proxy.mend();
+  await untilHit();
+
+  proxy.stall();
+  const times: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    const begun = performance.now();
+    t.match(await ask(), { cache: 'miss', items: [{ externalId: 'a' }] });
+    times.push(performance.now() - begun);
+  }
+  const slow = times.filter((ms) => ms >= 50);
+  t.ok(slow.length <= 1, `only the first waits for the hanging cache: ${times.map(Math.round).join()} ms`);
+  await proxy.mend();
+  await untilHit();
+});
+
+t.test('garbage in the cache is a miss and is overwritten', async (t) => {
+  const { sql, cache, embedder, search } = await createSearchFixture(t);
+  await ingest(sql, embedder, [{ externalId: 'a', text: 'Refunds take five days' }]);
+  const ask = () => search.semantic({ query: 'refunds' }, scope);
+  await ask();
+  const [key = ''] = await cache.keys('vector-search:*');
+  for (const garbage of ['', '{', 'null', '[{"id":1}]', '{"items":[]}']) {
+    await cache.set(key, garbage);
+    t.match(await ask(), { cache: 'miss', items: [{ externalId: 'a' }] }, garbage);
+    t.equal((await ask()).cache, 'hit');
+  }
+  await cache.del(key);
+  await cache.lpush(key, 'another type');
+  t.match(await ask(), { cache: 'miss', items: [{ externalId: 'a' }] });
+});
