@@ -2,6 +2,9 @@ import Type, { type Static } from 'typebox';
 import { AnyId, Nullable, OneOf, Timestamp } from './schema.ts';
 
 const text = (maxLength: number) => Type.String({ minLength: 1, maxLength });
+/** US dollars; bounded so that sums of millions of deals stay finite. */
+const money = (minimum: number) => Type.Number({ minimum, maximum: 1e15, description: 'USD' });
+const count = Type.Integer({ minimum: 0, maximum: 1_000_000_000 });
 const optional = <T extends Parameters<typeof Nullable>[0]>(schema: T) => Type.Optional(Nullable(schema));
 
 export const channels = ['email', 'call', 'chat', 'ticket', 'meeting'] as const;
@@ -15,8 +18,8 @@ export const CustomerInput = Type.Object(
     industry: optional(text(120)),
     segment: optional(text(60)),
     country: optional(text(120)),
-    employees: optional(Type.Integer({ minimum: 0 })),
-    annualRevenue: optional(Type.Number({ minimum: 0, description: 'USD' })),
+    employees: optional(count),
+    annualRevenue: optional(money(0)),
     owner: optional(text(255)),
     since: optional(Type.String({ format: 'date' })),
   },
@@ -49,7 +52,7 @@ export const OpportunityInput = Type.Object(
     product: text(255),
     owner: text(255),
     stage: text(60),
-    amount: optional(Type.Number({ description: 'USD' })),
+    amount: optional(money(-1e15)),
     openedAt: optional(Timestamp),
     closedAt: optional(Timestamp),
     history: Type.Optional(Type.Array(StageEntry, { maxItems: 100 })),
@@ -72,7 +75,7 @@ export const IntegrationInput = Type.Object(
     latencyMs: optional(Type.Number({ minimum: 0 })),
     lastSyncAt: optional(Timestamp),
     syncIntervalMinutes: optional(Type.Number({ minimum: 1 })),
-    errorCount24h: Type.Optional(Type.Integer({ minimum: 0, default: 0 })),
+    errorCount24h: Type.Optional(Type.Integer({ ...count, default: 0 })),
     incidents: Type.Optional(Type.Array(Incident, { maxItems: 100 })),
   },
   { additionalProperties: false },
