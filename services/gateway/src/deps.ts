@@ -2,6 +2,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { Principal } from '@flowstate/contracts';
 import type { RunQueues, RunSubscriber } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
+import type { Search } from '@flowstate/search';
 import type { Sql, StoredRun } from '@flowstate/store';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -56,6 +57,7 @@ export type Deps = {
   catalogue: WorkflowCatalogue;
   subscriber: RunSubscriber;
   queues: RunQueues;
+  search: Search;
   metrics: GatewayMetrics;
   /** True once shutdown began: not ready, streams close. */
   draining: AbortSignal;

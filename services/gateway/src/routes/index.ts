@@ -1,9 +1,11 @@
 import { roles } from '@flowstate/contracts';
 import type { AccessTable } from '../access.ts';
 import type { App, Deps } from '../deps.ts';
+import { documentRoutes } from './documents.ts';
 import { healthRoutes } from './health.ts';
 import { runEventRoute } from './run-events.ts';
 import { runRoutes } from './runs.ts';
+import { searchRoutes } from './search.ts';
 import { startRunRoute } from './start-run.ts';
 import { workflowRoutes } from './workflows.ts';
 
@@ -83,4 +85,6 @@ export function registerRoutes(app: App, deps: Deps): void {
   startRunRoute(app, deps);
   runRoutes(app, deps);
   runEventRoute(app, deps);
+  documentRoutes(app, deps);
+  searchRoutes(app, deps);
 }

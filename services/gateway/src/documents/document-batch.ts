@@ -1,0 +1,47 @@
+import { createCheck, DocumentInput, invalidInput, storableErrors, type FieldError } from '@flowstate/contracts';
+import Type, { type Static } from 'typebox';
+
+export const maxBatch = 1_000;
+
+const Batch = Type.Object(
+  { documents: Type.Array(DocumentInput, { minItems: 1, maxItems: maxBatch }) },
+  { additionalProperties: false },
+);
+/** One document, `{documents: […]}` or a bare array. */
+export const DocumentsBody = Type.Union([DocumentInput, Batch, Batch.properties.documents]);
+
+const checkOne = createCheck(DocumentInput);
+const checkBatch = createCheck(Batch);
+
+/**
+ * Reads a `DocumentsBody`. By its shape first and then by that shape's schema, because a union's errors name no field.
+ * Throws `invalid_input` naming each, such as `documents.3.text`.
+ */
+export function readDocuments(body: unknown): DocumentInput[] {
+  if (Array.isArray(body)) return checked(checkBatch({ documents: body }));
+  const isBatch = typeof body === 'object' && body !== null && 'documents' in body;
+  if (isBatch) return checked(checkBatch(body));
+  const document = checkOne(body);
+  refuse(storableErrors(document, '').map(({ field, message }) => ({ field: field.replace(/^\./, ''), message })));
+  return [document];
+}
+
+function checked({ documents }: Static<typeof Batch>): DocumentInput[] {
+  const firstOf = new Map<string, number>();
+  refuse(
+    documents.flatMap((document, i) => {
+      const errors = storableErrors(document, `documents.${i}`);
+      if (document.externalId === undefined) return errors;
+      const key = JSON.stringify([document.collection, document.externalId]);
+      const first = firstOf.get(key);
+      if (first !== undefined) errors.push({ field: `documents.${i}.externalId`, message: `is that of documents.${first} too` });
+      else firstOf.set(key, i);
+      return errors;
+    }),
+  );
+  return documents;
+}
+
+function refuse(errors: FieldError[]): void {
+  if (errors.length > 0) throw invalidInput(errors);
+}
