@@ -6,7 +6,11 @@ import t from 'tap';
 type Row = Record<string, string>;
 const read = (name: string) => readFile(new URL(`../deploy/sample/${name}`, import.meta.url), 'utf8');
 const csv = async (name: string): Promise<Row[]> => parse(await read(name), { columns: true });
-const ndjson = async (name: string) => (await read(name)).trimEnd().split('\n').map((line): unknown => JSON.parse(line));
+const ndjson = async (name: string) =>
+  (await read(name))
+    .trimEnd()
+    .split('\n')
+    .map((line): unknown => JSON.parse(line));
 
 const anchor = '2026-01-31T18:00:00Z';
 const customers = await csv('customers.csv');
@@ -40,7 +44,10 @@ await t.test('threads run forward and end before the anchor; no long text is use
   }
   t.strictSame(ids(interactions.filter((row) => (row['at'] ?? '') > anchor)), []);
   const uses = Map.groupBy(interactions, (row) => row['text'] ?? '');
-  t.strictSame([...uses].filter(([text, rows]) => text.length >= 60 && rows.length > 3), []);
+  t.strictSame(
+    [...uses].filter(([text, rows]) => text.length >= 60 && rows.length > 3),
+    [],
+  );
 });
 
 await t.test('the history of an opportunity explains its stage and dates', async (t) => {
@@ -49,7 +56,11 @@ await t.test('the history of an opportunity explains its stage and dates', async
     const dates = entries.map(([, date = '']) => date);
     const closed = stage === 'won' || stage === 'lost';
     t.strictSame([...new Set(dates)].sort(), dates, `${externalId}: dates rise`);
-    t.strictSame([dates[0], entries.at(-1)], [openedAt, [stage, closed ? closedAt : dates.at(-1)]], `${externalId}: ends`);
+    t.strictSame(
+      [dates[0], entries.at(-1)],
+      [openedAt, [stage, closed ? closedAt : dates.at(-1)]],
+      `${externalId}: ends`,
+    );
     t.ok(closed ? Number(amount) > 0 : closedAt === '', `${externalId}: only closed ones need an amount and an end`);
     t.ok((dates.at(-1) ?? '') <= anchor, `${externalId} is not in the future`);
   }

@@ -21,24 +21,32 @@ export function createClient(url: string, token?: string) {
       ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
-    const json = /json/.test(response.headers.get('content-type') ?? '') && !/ndjson/.test(response.headers.get('content-type') ?? '');
+    const json =
+      /json/.test(response.headers.get('content-type') ?? '') &&
+      !/ndjson/.test(response.headers.get('content-type') ?? '');
     return { status: response.status, headers: response.headers, body: (json ? JSON.parse(text) : text) as T };
   }
 
   return {
     url,
     token,
-    get: <T = Record<string, unknown>>(path: string, headers: Record<string, string> = {}) => call<T>('GET', path, { headers }),
+    get: <T = Record<string, unknown>>(path: string, headers: Record<string, string> = {}) =>
+      call<T>('GET', path, { headers }),
     post: <T = Record<string, unknown>>(path: string, body?: unknown, headers: Record<string, string> = {}) =>
       call<T>('POST', path, { body, headers }),
     call,
     async login(email: string, password: string) {
-      const { status, body } = await call<{ accessToken: string }>('POST', '/api/auth/login', { body: { email, password } });
+      const { status, body } = await call<{ accessToken: string }>('POST', '/api/auth/login', {
+        body: { email, password },
+      });
       if (status !== 200) throw new Error(`login of ${email} answered ${status}: ${JSON.stringify(body)}`);
       return createClient(url, body.accessToken);
     },
     /** Server-sent events of a run until the stream ends. */
-    async *events(runId: string, lastEventId?: string): AsyncGenerator<{ id?: string; event?: string; data: Record<string, unknown> }> {
+    async *events(
+      runId: string,
+      lastEventId?: string,
+    ): AsyncGenerator<{ id?: string; event?: string; data: Record<string, unknown> }> {
       const response = await fetch(new URL(`/api/runs/${runId}/events`, url), {
         headers: {
           authorization: `Bearer ${token}`,
@@ -49,7 +57,11 @@ export function createClient(url: string, token?: string) {
       const queue: { id?: string; event?: string; data: Record<string, unknown> }[] = [];
       const parser = createParser({
         onEvent: ({ id, event, data }) =>
-          queue.push({ ...(id !== undefined && { id }), ...(event !== undefined && { event }), data: JSON.parse(data) }),
+          queue.push({
+            ...(id !== undefined && { id }),
+            ...(event !== undefined && { event }),
+            data: JSON.parse(data),
+          }),
       });
       for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
         parser.feed(chunk);

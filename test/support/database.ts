@@ -25,7 +25,8 @@ export async function createTestDatabase(t: Pick<Test, 'teardown'>): Promise<Tes
 /** The template is named after its migrations' content: a changed migration makes a new one. */
 async function ensureTemplate(admin: Sql): Promise<string> {
   const hash = createHash('sha256');
-  for (const file of await neededMigrations()) hash.update(file).update(await readFile(new URL(file, migrationsFolder)));
+  for (const file of await neededMigrations())
+    hash.update(file).update(await readFile(new URL(file, migrationsFolder)));
   const name = `flowstate_template_${hash.digest('hex').slice(0, 12)}`;
   // One builder at a time: test files start in parallel.
   await admin`SELECT pg_advisory_lock(7310240002)`;

@@ -27,7 +27,10 @@ type Options = {
 };
 
 /** All three services as processes of their own, on a fresh database; everything ends at teardown. */
-export async function startPlatform(t: Pick<Test, 'teardown'>, { workflows, env = {} }: Options = {}): Promise<Platform> {
+export async function startPlatform(
+  t: Pick<Test, 'teardown'>,
+  { workflows, env = {} }: Options = {},
+): Promise<Platform> {
   const [database, redis] = await Promise.all([createTestDatabase(t), createTestRedis(t)]);
   const secret = () => randomBytes(32).toString('base64url');
   const secrets = { password: secret(), workerApiKey: secret(), jwtSecret: secret() };
@@ -48,7 +51,10 @@ export async function startPlatform(t: Pick<Test, 'teardown'>, { workflows, env 
     WORKER_API_KEY: secrets.workerApiKey,
     ...(workflows !== undefined && { FLOWSTATE_WORKFLOWS: workflows }),
   };
-  const [worker, controller] = await Promise.all([startService('worker', workerEnv), startService('controller', shared)]);
+  const [worker, controller] = await Promise.all([
+    startService('worker', workerEnv),
+    startService('controller', shared),
+  ]);
   const services = [worker, controller, gateway];
   t.teardown(async () => {
     await Promise.all(services.map((service) => service.running() && service.kill('SIGKILL')));

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { Id, RoleName } from './schema.ts';
+import { Id, Nullable, RoleName, Timestamp } from './schema.ts';
 import type { Role } from './roles.ts';
 
 export const LoginBody = Type.Object(
@@ -19,6 +19,36 @@ export const TokenAnswer = Type.Object(
 );
 export type TokenAnswer = Static<typeof TokenAnswer>;
 
+export const RefreshBody = Type.Object(
+  { refreshToken: Type.String({ minLength: 1, maxLength: 256 }) },
+  { additionalProperties: false },
+);
+export type RefreshBody = Static<typeof RefreshBody>;
+
+export const PasswordBody = Type.Object(
+  {
+    currentPassword: Type.String({ minLength: 1, maxLength: 1024 }),
+    newPassword: Type.String({ minLength: 12, maxLength: 1024, description: 'At least 12 characters, any kind' }),
+  },
+  { additionalProperties: false },
+);
+export type PasswordBody = Static<typeof PasswordBody>;
+
+/** One login of the caller. */
+export const LoginSession = Type.Object(
+  {
+    id: Id,
+    createdAt: Timestamp,
+    lastSeenAt: Timestamp,
+    expiresAt: Timestamp,
+    userAgent: Nullable(Type.String()),
+    address: Nullable(Type.String()),
+    current: Type.Boolean({ description: 'The one this request came with' }),
+  },
+  { $id: 'LoginSession' },
+);
+export type LoginSession = Static<typeof LoginSession>;
+
 /** Who is asking, as every handler sees it. */
 export type Principal = {
   id: string;
@@ -27,10 +57,7 @@ export type Principal = {
   via: { session: string } | { apiKey: string; scopes: string[] } | { run: string };
 };
 
-export const Me = Type.Object(
-  { id: Id, email: Type.String(), name: Type.String(), role: RoleName },
-  { $id: 'Me' },
-);
+export const Me = Type.Object({ id: Id, email: Type.String(), name: Type.String(), role: RoleName }, { $id: 'Me' });
 export type Me = Static<typeof Me>;
 
 /** What a worker asks for so that a run's agents may call the gateway. */

@@ -17,7 +17,9 @@ export const ImportMapping = Type.Object(
         description: 'our column → their value → our value, e.g. {"product": {"GTXPro": "GTX Pro"}}',
       }),
     ),
-    defaults: Type.Optional(Type.Record(Type.String(), Type.String(), { description: 'our column → value when empty' })),
+    defaults: Type.Optional(
+      Type.Record(Type.String(), Type.String(), { description: 'our column → value when empty' }),
+    ),
     dateFormat: Type.Optional(
       OneOf(['iso', 'DD-MM-YY', 'DD-MM-YYYY', 'MM/DD/YYYY', 'DD.MM.YYYY', 'YYYY/MM/DD'] as const, { default: 'iso' }),
     ),

@@ -23,14 +23,14 @@ export type RunConsumer = {
 
 /** Consumer side of one queue: takes jobs, checks their payload, hands the run id on. */
 export function createRunConsumer({ redisUrl, queue, concurrency, handle, onError }: Options): RunConsumer {
-  async function process(job: Job<unknown, string, string>): Promise<string> {
+  async function process(job: Job<unknown, string>): Promise<string> {
     const result = await handle(readJob(job.data));
     // A failed run is a failed job on the dashboard. It is never tried again by the queue.
     if (!result.ok) throw new UnrecoverableError(result.message);
     return result.note;
   }
 
-  const worker = new Worker<unknown, string, string>(queue, process, {
+  const worker = new Worker<unknown, string>(queue, process, {
     prefix: queuePrefix,
     concurrency,
     // The queue must never judge a run: a job whose lock was lost is delivered again, and the claim decides.

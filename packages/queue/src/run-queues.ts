@@ -4,7 +4,7 @@ import { Queue } from 'bullmq';
 /** All keys carry this hash tag: one slot, which is what Redis Cluster needs. */
 export const queuePrefix = '{flowstate}';
 
-export type RunQueue = Queue<RunJob, string, string>;
+export type RunQueue = Queue<RunJob, string>;
 
 /** Which run to hand to a worker, and the how-manieth delivery this is. */
 export type Delivery = { runId: string; queue: string; priority: number; dispatch: number };
@@ -34,7 +34,11 @@ export function createRunQueues(redisUrl: string, onError: (error: Error) => voi
         prefix: queuePrefix,
         // Without these two `add` would hang for as long as Redis is away.
         skipWaitingForReady: true,
-        connection: { url: redisUrl, enableOfflineQueue: false, retryStrategy: (times) => Math.min(50 * 2 ** times, 2000) },
+        connection: {
+          url: redisUrl,
+          enableOfflineQueue: false,
+          retryStrategy: (times) => Math.min(50 * 2 ** times, 2000),
+        },
         defaultJobOptions: {
           attempts: 1, // retries are the ledger's
           removeOnComplete: { age: 24 * 3600, count: 1000 },

@@ -15,7 +15,10 @@ export const settings = {
   FLOWSTATE_VERSION: Type.String({ default: 'dev', description: 'Version shown by `flowstate_build_info`' }),
   FLOWSTATE_COMMIT: Type.String({ default: 'unknown', description: 'Commit shown by `flowstate_build_info`' }),
   METRICS_TOKEN: Type.Optional(Type.String({ description: 'When set, metrics need `Authorization: Bearer <it>`' })),
-  WORKER_API_KEY: Type.String({ minLength: 32, description: 'API key by which workers prove themselves to the gateway' }),
+  WORKER_API_KEY: Type.String({
+    minLength: 32,
+    description: 'API key by which workers prove themselves to the gateway',
+  }),
   EMBEDDINGS_BASE_URL: Type.Optional(
     Type.String({ description: 'OpenAI-compatible endpoint for embeddings; without it the offline model is used' }),
   ),

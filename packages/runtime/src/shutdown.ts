@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
+import { stopTelemetry } from './telemetry-stop.ts';
 
-type Stage = { name: string; stop: () => Promise<unknown> | unknown };
+type Stage = { name: string; stop: () => unknown };
 
 /**
  * Ordered shutdown: on SIGTERM or SIGINT the stages run one after the other, in the order given, then the process
@@ -32,7 +33,9 @@ export function onShutdown(log: Logger, stages: readonly Stage[], deadlineMs = 2
       process.exit(1);
     }, deadlineMs).unref();
     // Whatever keeps the event loop alive after the last stage must not keep the process.
-    stopping = stop().then(() => process.exit());
+    stopping = stop()
+      .then(stopTelemetry)
+      .then(() => process.exit());
   }
 
   process.on('SIGTERM', handle);

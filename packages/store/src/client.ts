@@ -29,7 +29,12 @@ export function createSql(databaseUrl: string, { max = 10, name, ledger = false,
     },
     connection: {
       application_name: name,
-      ...(ledger && { enable_seqscan: false, enable_hashjoin: false, enable_mergejoin: false, plan_cache_mode: 'force_generic_plan' }),
+      ...(ledger && {
+        enable_seqscan: false,
+        enable_hashjoin: false,
+        enable_mergejoin: false,
+        plan_cache_mode: 'force_generic_plan',
+      }),
     },
   });
 }

@@ -29,7 +29,9 @@ export function createContext(env: Environment): ReplayableContext {
 
   function step<T>(name: string, fn: (step: StepContext) => Promise<T> | T, options: StepOptions = {}): Promise<T> {
     if (asked.has(name)) {
-      return Promise.reject(new NonDeterminismError(`Step ${name} came twice in one run: every step needs its own name`));
+      return Promise.reject(
+        new NonDeterminismError(`Step ${name} came twice in one run: every step needs its own name`),
+      );
     }
     asked.add(name);
     if (replay.results.has(name)) return Promise.resolve(replay.results.get(name) as T);
@@ -70,7 +72,7 @@ export function createContext(env: Environment): ReplayableContext {
     },
     async all(branches) {
       // Others may be in the middle of a step: they come to its end before the failure is reported.
-      const settled = await Promise.allSettled(branches);
+      const settled = await Promise.allSettled(branches as Promise<unknown>[]);
       return settled.map((result) => {
         if (result.status === 'rejected') throw result.reason;
         return result.value;

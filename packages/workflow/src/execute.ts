@@ -109,7 +109,13 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
       }
       const step = runStep(
         {
-          runId: run.id, replay, journal, publish, onStep, signal: abort.signal, defaultRetry: workflow.retry,
+          runId: run.id,
+          replay,
+          journal,
+          publish,
+          onStep,
+          signal: abort.signal,
+          defaultRetry: workflow.retry,
           park(reason) {
             parkedBecause = reason;
             throw interrupt('parked');
@@ -142,7 +148,8 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
       outcome = { state: 'completed', output: createCheck(workflow.output, { root: 'output' })(output) };
     } catch (error) {
       const reason: unknown = abort.signal.aborted ? abort.signal.reason : error;
-      outcome = reason instanceof RunInterrupt ? interruptedOutcome(reason) : { state: 'failed', error: toRunError(reason) };
+      outcome =
+        reason instanceof RunInterrupt ? interruptedOutcome(reason) : { state: 'failed', error: toRunError(reason) };
     }
     try {
       return await settle(outcome);
@@ -207,10 +214,13 @@ function terminalEvent(ending: RunEnding, outcome: Outcome): RunEvent {
 function toRunError(error: unknown): RunError {
   const cause = error instanceof StepError ? error.cause : error;
   const code =
-    cause instanceof FlowstateError ? cause.code
-    : error instanceof NonDeterminismError ? 'non_deterministic'
-    : error instanceof StepError ? 'step_error'
-    : 'workflow_error';
+    cause instanceof FlowstateError
+      ? cause.code
+      : error instanceof NonDeterminismError
+        ? 'non_deterministic'
+        : error instanceof StepError
+          ? 'step_error'
+          : 'workflow_error';
   const message = cause instanceof Error ? cause.message : String(cause);
   const stack = cause instanceof Error ? cause.stack : undefined;
   return {

@@ -38,7 +38,8 @@ export async function runStep<T>(
   const attempts = effect === 'unsafe' ? 1 : Math.max(1, retry.attempts);
   for (let attempt = (replay.failures.get(name) ?? 0) + 1; ; attempt++) {
     const startedAt = new Date();
-    const report = (ok: boolean) => env.onStep({ name, effect, ok, seconds: (Date.now() - startedAt.getTime()) / 1000 });
+    const report = (ok: boolean) =>
+      env.onStep({ name, effect, ok, seconds: (Date.now() - startedAt.getTime()) / 1000 });
     env.publish({ type: 'step.started', at: startedAt.toISOString(), data: { name, attempt } });
     try {
       const output = toRecorded(name, await oneTry(env, name, fn, attempt, timeoutMs));
@@ -54,7 +55,12 @@ export async function runStep<T>(
       const final = attempt >= attempts || (error instanceof FlowstateError && !error.retryable);
       const delayMs = final ? 0 : backoff(retry, attempt);
       journal.record('step.failed', {
-        name, effect, attempt, startedAt: startedAt.toISOString(), error: describe(error), final,
+        name,
+        effect,
+        attempt,
+        startedAt: startedAt.toISOString(),
+        error: describe(error),
+        final,
         ...(!final && { retryInMs: delayMs }),
       });
       if (final) throw new StepError(name, error);
@@ -96,7 +102,10 @@ function toRecorded(name: string, value: unknown): unknown {
   const json = JSON.stringify(value) as string | undefined;
   if (json === undefined) return null;
   if (json.length > maxResultBytes) {
-    throw new FlowstateError('payload_too_large', `Result of step ${name} is ${json.length} bytes, over ${maxResultBytes}`);
+    throw new FlowstateError(
+      'payload_too_large',
+      `Result of step ${name} is ${json.length} bytes, over ${maxResultBytes}`,
+    );
   }
   return JSON.parse(json);
 }

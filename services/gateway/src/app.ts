@@ -12,8 +12,9 @@ const bodyLimit = 1024 * 1024;
 
 /** Builds the gateway's HTTP application; nothing listens yet. */
 export async function createApp(deps: Deps, authenticator: Authenticator): Promise<App> {
+  const loggerInstance: FastifyBaseLogger = deps.log;
   const app: App = Fastify({
-    loggerInstance: deps.log as FastifyBaseLogger,
+    loggerInstance,
     bodyLimit,
     trustProxy: deps.config.TRUST_PROXY,
     genReqId: () => randomUUID(),

@@ -80,7 +80,8 @@ export async function measureRequests(
       overrides: { histogram: { buckets: seconds, registers }, summary: { registers: [] } },
     },
   });
-  const timers = (app as unknown as { metrics: { metricStorage: WeakMap<FastifyRequest, unknown> } }).metrics.metricStorage;
+  const timers = (app as unknown as { metrics: { metricStorage: WeakMap<FastifyRequest, unknown> } }).metrics
+    .metricStorage;
   app.addHook('onRequest', async (request) => {
     metrics.httpActive.inc();
     if (isLongLived(request)) timers.delete(request);

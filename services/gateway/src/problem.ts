@@ -48,17 +48,10 @@ function toKnownError(error: FastifyError): FlowstateError {
   if (isDatabaseOutage(error)) {
     return new FlowstateError('unavailable', 'The database is not reachable right now', { cause: error });
   }
-  switch (error.statusCode) {
-    case 413:
-      return new FlowstateError('payload_too_large', error.message);
-    case 415:
-      return new FlowstateError('unsupported_media_type', error.message);
-    case 429:
-      return new FlowstateError('rate_limited', error.message, { retryAfter: 1 });
-    default:
-      if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
-        return new FlowstateError('invalid_input', error.message);
-      }
-      return new FlowstateError('internal', error.message, { cause: error });
-  }
+  const { statusCode = 500, message } = error;
+  if (statusCode === 413) return new FlowstateError('payload_too_large', message);
+  if (statusCode === 415) return new FlowstateError('unsupported_media_type', message);
+  if (statusCode === 429) return new FlowstateError('rate_limited', message, { retryAfter: 1 });
+  if (statusCode >= 400 && statusCode < 500) return new FlowstateError('invalid_input', message);
+  return new FlowstateError('internal', message, { cause: error });
 }

@@ -17,13 +17,14 @@ type Options = {
   runOwned: (runId: string) => Promise<Outcome>;
 };
 
-const probeRoles = ['service', 'admin'];
+const probeRoles = new Set(['service', 'admin']);
 const checkMe = createCheck(Me, { root: 'gateway answer' });
 
 /** The worker's HTTP side: health, metrics, and running a workflow on exactly this instance. */
 export function createApp(options: Options): FastifyInstance {
   const { log, registry, metricsToken, gatewayUrl, workerApiKey, incarnation, checks, draining, runOwned } = options;
-  const app = Fastify({ loggerInstance: log as FastifyBaseLogger, bodyLimit: 1024 * 1024, disableRequestLogging: true });
+  const loggerInstance: FastifyBaseLogger = log;
+  const app = Fastify({ loggerInstance, bodyLimit: 1024 * 1024, disableRequestLogging: true });
 
   app.setErrorHandler<Error & { statusCode?: number }>((error, request, reply) => {
     const status = error instanceof FlowstateError ? httpStatus[error.code] : (error.statusCode ?? 500);
@@ -31,15 +32,19 @@ export function createApp(options: Options): FastifyInstance {
     if (status === 401) reply.header('www-authenticate', 'Bearer error="invalid_token"');
     if (status === 503) reply.header('retry-after', '1');
     const code = error instanceof FlowstateError ? error.code : status < 500 ? 'invalid_input' : 'internal';
-    return reply.code(status).type('application/problem+json').serializer(JSON.stringify).send({
-      type: `urn:flowstate:error:${code}`,
-      title: code,
-      status,
-      code,
-      detail: status === 500 ? 'Something went wrong here; see the log' : error.message,
-      requestId: request.id,
-      ...(error instanceof FlowstateError && error.errors && { errors: error.errors }),
-    });
+    return reply
+      .code(status)
+      .type('application/problem+json')
+      .serializer(JSON.stringify)
+      .send({
+        type: `urn:flowstate:error:${code}`,
+        title: code,
+        status,
+        code,
+        detail: status === 500 ? 'Something went wrong here; see the log' : error.message,
+        requestId: request.id,
+        ...(error instanceof FlowstateError && error.errors && { errors: error.errors }),
+      });
   });
 
   app.get('/health', async () => ({ status: 'ok', incarnation: incarnation() }));
@@ -47,7 +52,9 @@ export function createApp(options: Options): FastifyInstance {
   app.get('/ready', async (_request, reply) => {
     const results = await checks();
     const ready = !draining() && results.every((check) => check.ok);
-    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : draining() ? 'draining' : 'unready', checks: results });
+    return reply
+      .code(ready ? 200 : 503)
+      .send({ status: ready ? 'ready' : draining() ? 'draining' : 'unready', checks: results });
   });
 
   app.get('/metrics', async (request, reply) => {
@@ -62,7 +69,7 @@ export function createApp(options: Options): FastifyInstance {
       if (draining()) throw new FlowstateError('unavailable', 'This worker is draining');
       const authorization = request.headers.authorization ?? '';
       const me = await askGateway('/api/auth/me', { headers: { authorization } }).then(checkMe);
-      if (!probeRoles.includes(me.role)) throw new FlowstateError('forbidden', `The role ${me.role} may not do this`);
+      if (!probeRoles.has(me.role)) throw new FlowstateError('forbidden', `The role ${me.role} may not do this`);
       const run = (await askGateway(`/api/workflows/${encodeURIComponent(request.params.name)}/runs`, {
         method: 'POST',
         headers: {
@@ -88,9 +95,13 @@ export function createApp(options: Options): FastifyInstance {
     const body = (await response.json().catch(() => ({}))) as { code?: string; detail?: string; errors?: [] };
     if (response.ok) return body;
     const code = (body.code ?? 'upstream_failed') as keyof typeof httpStatus;
-    throw new FlowstateError(code in httpStatus ? code : 'upstream_failed', body.detail ?? `gateway: ${response.status}`, {
-      ...(body.errors && { errors: body.errors }),
-    });
+    throw new FlowstateError(
+      code in httpStatus ? code : 'upstream_failed',
+      body.detail ?? `gateway: ${response.status}`,
+      {
+        ...(body.errors && { errors: body.errors }),
+      },
+    );
   }
 
   return app;

@@ -12,7 +12,9 @@ type Options = {
 
 const tries = 5;
 const timeoutMs = 30_000;
-const codeOfStatus = new Map<number, ErrorCode>(Object.entries(httpStatus).map(([code, status]) => [status, code as ErrorCode]));
+const codeOfStatus = new Map<number, ErrorCode>(
+  Object.entries(httpStatus).map(([code, status]) => [status, code as ErrorCode]),
+);
 const checkToken = createCheck(RunTokenAnswer, { root: 'run token' });
 
 /**
@@ -77,7 +79,8 @@ export function createBackend({ gatewayUrl, workerApiKey, incarnation, onRequest
     async function once<T extends TSchema>(request: BackendRequest<T>, signal: AbortSignal): Promise<unknown> {
       const { operation, method = 'GET', path, query = {}, body, response: schema } = request;
       const url = new URL(path, gatewayUrl);
-      for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, String(value));
+      for (const [name, value] of Object.entries(query))
+        if (value !== undefined) url.searchParams.set(name, String(value));
       const response = await send(operation, url, {
         method,
         signal,

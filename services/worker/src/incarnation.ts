@@ -46,7 +46,10 @@ export async function createIncarnation({ databaseUrl, sql, log, bundle }: Optio
         confirmedAt = performance.now();
         for (const runId of cancelled) runner.cancel(runId);
         if (!alive && !stopped.signal.aborted) {
-          log.error({ incarnation: id }, 'declared dead by the ledger: giving up all runs, coming back under a new number');
+          log.error(
+            { incarnation: id },
+            'declared dead by the ledger: giving up all runs, coming back under a new number',
+          );
           runner.loseAll();
           id = await registerWorker(sql, me);
         }

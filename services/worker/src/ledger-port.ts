@@ -43,7 +43,11 @@ export function createWorkerLedger(sql: Sql, incarnation: () => number, log: Log
     async flush(sources) {
       const taken = sources.map(take);
       const written = await throughOutages(() =>
-        writeChunks(sql, incarnation(), taken.filter((chunk): chunk is Chunk => chunk !== null)),
+        writeChunks(
+          sql,
+          incarnation(),
+          taken.filter((chunk): chunk is Chunk => chunk !== null),
+        ),
       );
       // A source that had nothing left to write is content.
       return taken.map((chunk) => (chunk === null ? true : (written.shift() ?? false)));

@@ -25,7 +25,12 @@ const shipped = shippedWorkflows(config);
 const own = config.FLOWSTATE_WORKFLOWS === undefined ? [] : await loadWorkflows(config.FLOWSTATE_WORKFLOWS);
 const catalogue = createCatalogue([...shipped.workflows, ...own]);
 const bundle = createHash('sha256')
-  .update(catalogue.all.map((workflow) => `${workflow.name}@${workflow.version}`).toSorted().join())
+  .update(
+    catalogue.all
+      .map((workflow) => `${workflow.name}@${workflow.version}`)
+      .toSorted()
+      .join(),
+  )
   .digest('hex')
   .slice(0, 12);
 

@@ -45,7 +45,10 @@ export function createRunner(options: Options): Runner {
     }
     const labels = { workflow: workflow.name };
     metrics.runs.inc({ ...labels, status: 'started' });
-    metrics.latency.observe({ ...labels, phase: 'queue' }, (claimed.startedAt.getTime() - claimed.readyAt.getTime()) / 1000);
+    metrics.latency.observe(
+      { ...labels, phase: 'queue' },
+      (claimed.startedAt.getTime() - claimed.readyAt.getTime()) / 1000,
+    );
     log.info({ runId: claimed.id, workflow: workflow.name, resumed: claimed.resumed }, 'run started');
     const begun = performance.now();
     const execution = executeRun({
@@ -88,7 +91,9 @@ export function createRunner(options: Options): Runner {
       const claimed = await ledger.claim(runId);
       if (claimed === null) return { ok: true, note: 'not ready, or somebody else has it' };
       const outcome = await run(claimed);
-      return outcome.state === 'failed' ? { ok: false, message: outcome.error.message } : { ok: true, note: outcome.state };
+      return outcome.state === 'failed'
+        ? { ok: false, message: outcome.error.message }
+        : { ok: true, note: outcome.state };
     },
     async runOwned(runId) {
       const [owned] = await loadOwnedRuns(sql, incarnation(), [runId]);

@@ -41,8 +41,12 @@ export function healthRoutes(app: App, { sql, redis, cache, metrics, config, dra
     },
   );
 
-  app.get('/api/metrics', { schema: { tags: ['operations'], summary: 'Prometheus metrics' } }, async (request, reply) => {
-    checkMetricsToken(request.headers.authorization, config.METRICS_TOKEN);
-    return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
-  });
+  app.get(
+    '/api/metrics',
+    { schema: { tags: ['operations'], summary: 'Prometheus metrics' } },
+    async (request, reply) => {
+      checkMetricsToken(request.headers.authorization, config.METRICS_TOKEN);
+      return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
+    },
+  );
 }

@@ -40,7 +40,9 @@ export function startRunRoute(app: App, { runs, sql, subscriber, config }: Deps)
         ...request.body,
         workflow: name,
         principal: principalOf(request),
-        ...(key !== undefined && { idempotency: { route: `POST /api/workflows/${name}/runs`, key, body: request.body } }),
+        ...(key !== undefined && {
+          idempotency: { route: `POST /api/workflows/${name}/runs`, key, body: request.body },
+        }),
         ...(traceparent !== undefined && { traceparent }),
         ...(owner !== undefined && { owner }),
       });
@@ -51,7 +53,8 @@ export function startRunRoute(app: App, { runs, sql, subscriber, config }: Deps)
         const hungUp = new AbortController();
         request.raw.once('close', () => hungUp.abort());
         const ended = await waitForEnd(sql, subscriber, run.id, seconds, hungUp.signal);
-        if (ended?.finishedAt) return reply.header('preference-applied', `wait=${seconds}`).code(200).send(toApiRun(ended));
+        if (ended?.finishedAt)
+          return reply.header('preference-applied', `wait=${seconds}`).code(200).send(toApiRun(ended));
         if (ended) return reply.code(202).send(toApiRun(ended));
       }
       return reply.code(202).send(toApiRun(run));

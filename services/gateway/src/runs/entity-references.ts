@@ -1,7 +1,9 @@
 import { FlowstateError, type Role } from '@flowstate/contracts';
 
 /** Looks up an entity by id or external id. */
-export type EntityLookup = Readonly<Record<string, { exists: (id: string) => Promise<boolean>; readers: readonly Role[] }>>;
+export type EntityLookup = Readonly<
+  Record<string, { exists: (id: string) => Promise<boolean>; readers: readonly Role[] }>
+>;
 
 type Property = { 'x-flowstate-entity'?: string };
 

@@ -53,7 +53,8 @@ export function createRunService({ sql, log, queues, publish, catalogue, entitie
     const input = workflow.checkInput(request.input);
     await checkEntityReferences(workflow.input, input, principal.role, entities);
     const json = JSON.stringify(input);
-    if (json.length > maxInputBytes) throw new FlowstateError('payload_too_large', `input is over ${maxInputBytes} bytes`);
+    if (json.length > maxInputBytes)
+      throw new FlowstateError('payload_too_large', `input is over ${maxInputBytes} bytes`);
     const accepted: AcceptedRun = {
       id: uuidv7(),
       workflowId: workflow.id,
@@ -123,7 +124,8 @@ export function createRunService({ sql, log, queues, publish, catalogue, entitie
     async retry(id, principal) {
       const run = await visible(id, principal);
       const delivery = await retryRun(sql, run.id, principal.id);
-      if (delivery === null) throw new FlowstateError('conflict', `Only a failed run can be retried, this one is ${run.state}`);
+      if (delivery === null)
+        throw new FlowstateError('conflict', `Only a failed run can be retried, this one is ${run.state}`);
       await deliver(delivery);
       return mustRead(run.id);
     },
@@ -172,4 +174,3 @@ function asRun(
     traceId: accepted.trace?.split('-')[1] ?? null,
   };
 }
-

@@ -19,7 +19,10 @@ export async function waitForEnd(
   });
   const limit = setTimeout(end, seconds * 1000);
   const poll = setInterval(() => {
-    readRun(sql, runId).then((run) => run && isTerminal(run.state) && end(), () => {});
+    readRun(sql, runId).then(
+      (run) => run && isTerminal(run.state) && end(),
+      () => {},
+    );
   }, pollMs);
   signal.addEventListener('abort', () => end(), { once: true });
   try {

@@ -1,0 +1,149 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm, glob } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startStores, type Stores } from '@flowstate/local';
+import { startContainerStores } from './support/containers.ts';
+
+// `npm test [-- file …]`: stores, type check, lint, format, unused code and all tests; one line of figures at the end.
+const root = fileURLToPath(new URL('..', import.meta.url));
+const bin = (name: string) => join(root, 'node_modules/.bin', name);
+const wanted = process.argv.slice(2);
+
+type Check = { name: string; command: string[] };
+const staticChecks: Check[] = [
+  { name: 'types', command: [bin('tsc'), '--noEmit'] },
+  { name: 'lint', command: [bin('oxlint'), '--type-aware', '--deny-warnings'] },
+  { name: 'format', command: [bin('oxfmt'), '--check'] },
+  { name: 'unused code', command: [bin('knip')] },
+];
+
+const stop = new AbortController();
+process.once('SIGINT', () => stop.abort());
+process.once('SIGTERM', () => stop.abort());
+
+const failures: string[] = [];
+let stores: TestStores | undefined;
+try {
+  stores = await startTestStores();
+  if (wanted.length === 0) for (const check of staticChecks) await runCheck(check);
+  const counts = await runTests(stores);
+  console.log(`\n${counts.passed} passed, ${counts.failed + failures.length} failed, ${counts.skipped} skipped`);
+  process.exitCode = counts.failed + failures.length === 0 ? 0 : 1;
+} catch (error) {
+  console.error((error as Error).message);
+  process.exitCode = 1;
+} finally {
+  await stores?.stop();
+}
+
+type TestStores = Pick<Stores, 'databaseUrl' | 'redisUrl' | 'redisCacheUrl' | 'stop'>;
+
+/** By URLs from the environment, else containers where an engine answers, else the local programs of `npm start`. */
+async function startTestStores(): Promise<TestStores> {
+  const { DATABASE_URL, REDIS_URL } = process.env;
+  const log = (line: string) => console.log(line);
+  if (!DATABASE_URL && !REDIS_URL) {
+    const containers = await startContainerStores(log);
+    if (containers) {
+      log('stores: containers');
+      return containers;
+    }
+  }
+  const local = await startStores({
+    dataDir: join(root, '.flowstate'),
+    cacheDir: process.env.FLOWSTATE_CACHE ?? join(root, '.flowstate', 'cache'),
+    ephemeral: true,
+    signal: stop.signal,
+    log,
+  });
+  log(`stores: postgres ${local.source.postgres}, redis ${local.source.redis}`);
+  return local;
+}
+
+async function runCheck({ name, command }: Check): Promise<void> {
+  const begun = performance.now();
+  const { code, output } = await run(command, process.env);
+  const seconds = ((performance.now() - begun) / 1000).toFixed(1);
+  console.log(`${code === 0 ? '✓' : '✗'} ${name} (${seconds} s)`);
+  if (code === 0) return;
+  failures.push(name);
+  console.log(output);
+}
+
+type Counts = { passed: number; failed: number; skipped: number };
+
+/** Runs the test files two at a time; what they printed is shown for files that failed. */
+async function runTests(urls: TestStores): Promise<Counts> {
+  const files =
+    wanted.length > 0
+      ? wanted
+      : await Array.fromAsync(
+          glob('{packages,services,deploy,test}/**/*.test.ts', {
+            cwd: root,
+            exclude: (path) => path.includes('node_modules'),
+          }),
+        );
+  const results = await mkdtemp(join(tmpdir(), 'flowstate-tap-'));
+  try {
+    const output = join(results, 'results.tap');
+    // Writes tap's own base class with the plugins of .taprc; a fresh install has the default ones.
+    const build = await run([bin('tap'), 'build'], process.env);
+    if (build.code !== 0) throw new Error(`tap build failed:\n${build.output}`);
+    const env = {
+      ...process.env,
+      DATABASE_URL: urls.databaseUrl,
+      REDIS_URL: urls.redisUrl,
+      REDIS_CACHE_URL: urls.redisCacheUrl,
+    };
+    const command = [
+      bin('tap'),
+      'run',
+      '--disable-coverage',
+      '--jobs=2',
+      '--timeout=240',
+      '--reporter=terse',
+      `--output-file=${output}`,
+    ];
+    const { code } = await run([...command, ...files.toSorted()], env, 'inherit');
+    const counts = countsOf(await readFile(output, 'utf8').catch(() => ''));
+    // tap fails for what is no assertion too: a file that crashed, hung or left something open.
+    if (code !== 0 && counts.failed === 0) counts.failed = 1;
+    return counts;
+  } finally {
+    await rm(results, { recursive: true, force: true });
+  }
+}
+
+/** The figures of the last `# { total: 54, pass: 53, fail: 1 }` line. */
+function countsOf(tap: string): Counts {
+  const last =
+    tap
+      .matchAll(/^# \{ total: .*\}$/gm)
+      .toArray()
+      .at(-1)?.[0] ?? '';
+  const figure = (name: string) => Number(new RegExp(`${name}: (\\d+)`).exec(last)?.[1] ?? 0);
+  return { passed: figure('pass'), failed: figure('fail'), skipped: figure('skip') };
+}
+
+function run(
+  [command, ...args]: string[],
+  env: NodeJS.ProcessEnv,
+  stdio: 'inherit' | 'pipe' = 'pipe',
+): Promise<{ code: number | null; output: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command as string, args, {
+      cwd: root,
+      stdio: ['ignore', stdio, stdio],
+      signal: stop.signal,
+      // The tools run on the Node that runs this.
+      env: { ...env, PATH: `${join(process.execPath, '..')}:${env.PATH}` },
+    });
+    let output = '';
+    child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    child.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, output }));
+  });
+}
