@@ -13,6 +13,10 @@ export type KeptSpec = {
   user?: { uid: number; gid: number } | undefined;
   /** Every line the process writes, on either stream. */
   onLine: (line: string) => void;
+  /** How a line reads in an error message. */
+  readable?: (line: string) => string;
+  /** Shown by `npm run status`: where it serves. */
+  address?: string;
   /** Resolves once the process serves; called after each start. */
   ready: (signal: AbortSignal) => Promise<void>;
   /** How long a stop waits before SIGKILL. */
@@ -57,7 +61,7 @@ export function keepAlive(spec: KeptSpec, { log, record }: Surroundings): Kept {
     });
     child = started;
     const { pid } = started;
-    if (pid !== undefined) record.add(spec.name, pid);
+    if (pid !== undefined) record.add(spec.name, pid, spec.address);
     for (const stream of [started.stdout, started.stderr]) {
       createInterface({ input: stream }).on('line', (line) => {
         lastLines = [...lastLines.slice(-4), line];
@@ -68,11 +72,14 @@ export function keepAlive(spec: KeptSpec, { log, record }: Surroundings): Kept {
       started.once('error', (error) => resolve(error.message));
       started.once('close', (code, signal) => resolve(signal ?? `exit code ${code}`));
     });
-    void exited.then((how) => {
-      if (pid !== undefined) record.remove(pid);
-      child = undefined;
-      if (wanted) startAgain(how, Date.now() - startedAt);
-    });
+    void watch(exited, pid, startedAt);
+  }
+
+  async function watch(ended: Promise<string>, pid: number | undefined, startedAt: number): Promise<void> {
+    const how = await ended;
+    if (pid !== undefined) record.remove(pid);
+    child = undefined;
+    if (wanted) startAgain(how, Date.now() - startedAt);
   }
 
   function startAgain(how: string, livedMs: number): void {
@@ -87,7 +94,8 @@ export function keepAlive(spec: KeptSpec, { log, record }: Surroundings): Kept {
     launch();
     const gaveUp = new AbortController();
     const stopped = exited.then((how) => {
-      throw new Advice(`${spec.name} did not start (${how}): ${lastLines.join(' | ') || 'it said nothing'}`);
+      const words = lastLines.map((line) => spec.readable?.(line) ?? line).join(' | ');
+      throw new Advice(`${spec.name} did not start (${how}): ${words || 'it said nothing'}`);
     });
     try {
       const signals = signal ? [signal, gaveUp.signal] : [gaveUp.signal];

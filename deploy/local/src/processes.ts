@@ -2,12 +2,13 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'nod
 import { isAlive, processStart } from '../host.mjs';
 
 /** A process we started: the pid alone may since have been given to somebody else. */
-export type Recorded = { name: string; pid: number; start: string };
+export type Recorded = { name: string; pid: number; start: string; address?: string };
 
 type State = { supervisor: Recorded; children: Recorded[] };
 
 export type ProcessRecord = {
-  add(name: string, pid: number): void;
+  /** `address` is where it serves, for people to read. */
+  add(name: string, pid: number, address?: string): void;
   remove(pid: number): void;
   /** Deletes the file: nothing is running any more. */
   clear(): void;
@@ -29,10 +30,10 @@ export function createProcessRecord(file: string): ProcessRecord {
   write();
 
   return {
-    add(name, pid) {
+    add(name, pid, address) {
       // Gone already: nothing to remember.
       const start = processStart(pid);
-      if (start !== undefined) children.set(pid, { name, pid, start });
+      if (start !== undefined) children.set(pid, { name, pid, start, ...(address !== undefined && { address }) });
       write();
     },
     remove(pid) {

@@ -7,7 +7,7 @@ import { freePort } from '../ports.ts';
 import type { StoreHome } from './store-home.ts';
 
 const composeFile = fileURLToPath(new URL('../../stores.compose.yaml', import.meta.url));
-/** Beside the data while containers run, so that a later stop or reset knows of them. */
+/** Beside the data once Docker was used, so that a later stop or reset knows of it. */
 const markerName = 'docker-project';
 
 export type DockerStores = {
@@ -50,7 +50,6 @@ export async function startDockerStores(
   writeFileSync(join(home.dir, markerName), project);
   const stop = async (): Promise<void> => {
     await down(project, home.ephemeral);
-    rmSync(join(home.dir, markerName), { force: true });
   };
   try {
     const up = ['compose', '-p', project, '-f', composeFile, 'up', '--detach', '--wait', ...services];
@@ -75,7 +74,7 @@ export async function removeDockerStores(dir: string, { volumes }: { volumes: bo
   const marker = join(dir, markerName);
   if (!existsSync(marker)) return;
   await down(project, volumes);
-  rmSync(marker, { force: true });
+  if (volumes) rmSync(marker, { force: true });
 }
 
 async function down(project: string, volumes: boolean): Promise<void> {

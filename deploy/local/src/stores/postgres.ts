@@ -34,6 +34,7 @@ export async function startPostgres(program: PostgresProgram, home: StoreHome): 
       ],
       env: serverEnv,
       user: home.user,
+      address: `127.0.0.1:${port}`,
       onLine: openStoreLog(home, 'postgres'),
       ready: (signal) => until(() => ensureDatabase(url), { signal, timeoutMs: 60_000, what: 'postgres' }),
       graceMs: 20_000,

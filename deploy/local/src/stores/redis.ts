@@ -45,6 +45,7 @@ export async function startRedis(
       env: { PATH: '/usr/local/bin:/usr/bin:/bin', LANG: 'C', LC_ALL: 'C' },
       cwd: '/',
       user: home.user,
+      address: `127.0.0.1:${port}`,
       onLine: openStoreLog(home, name),
       ready: (signal) => until(() => ping(url), { signal, timeoutMs: 30_000, what: name }),
       graceMs: 10_000,

@@ -1,0 +1,108 @@
+import { once as onceEvent } from 'node:events';
+import { migrate } from '@flowstate/store';
+import { cacheDir } from '../host.mjs';
+import { Advice } from '../host.mjs';
+import { login } from './api.ts';
+import { clone } from './clone.ts';
+import type { Console } from './console.ts';
+import { showInsight } from './demo.ts';
+import { settleLocalEnv, type LocalEnv } from './local-env.ts';
+import { isPortFree } from './ports.ts';
+import { createProcessRecord } from './processes.ts';
+import { loadSample } from './sample.ts';
+import { seed } from './seed.ts';
+import { createServices, localUrl, type ServiceName, type ServicePorts } from './services.ts';
+import { startStores, type Stores } from './stores.ts';
+import type { StopRequest } from './stop-request.ts';
+import { whereEverythingIs } from './where.ts';
+
+type Options = { once: boolean; console: Console; stop: StopRequest; env: NodeJS.ProcessEnv };
+
+/**
+ * Brings everything up, shows what it does, and stays up until told to stop. Returns the exit code. However it ends,
+ * services have stopped before the stores when it does.
+ */
+export async function runLocal({ once, console, stop, env }: Options): Promise<number> {
+  const { signal } = stop;
+  const host = env['HOST'] || '127.0.0.1';
+  const ports = await choosePorts(host, env);
+  const record = createProcessRecord(clone.processes);
+  const endings: (() => Promise<void>)[] = [];
+  try {
+    const stores = await startStores({
+      dataDir: clone.dir,
+      cacheDir: cacheDir(env, clone.root),
+      log: console.say,
+      signal,
+      env,
+      record,
+    });
+    endings.unshift(() => stores.stop());
+    const settings = settleLocalEnv(clone.env, { ...urlsOf(stores), GATEWAY_URL: localUrl(host, ports.gateway) }, env);
+    await prepareDatabase(settings, console, signal);
+
+    const services = createServices({ ports, settings, env, record, log: console.say, onLine: console.line });
+    stop.onForce(() => void services.kill());
+    endings.unshift(() => services.stop());
+    await services.start(signal);
+
+    const admin = await login(settings.GATEWAY_URL, 'admin@flowstate.local', settings.DEMO_PASSWORD, signal);
+    const database = stores.source.postgres === 'environment' ? withoutLogin(settings.DATABASE_URL) : 'own';
+    await loadSample(admin, { database, log: console.say, signal });
+    const manager = await login(settings.GATEWAY_URL, 'manager@flowstate.local', settings.DEMO_PASSWORD, signal);
+    const completed = await showInsight(manager, { print: console.print, colour: console.style.colour, signal });
+    console.print(whereEverythingIs({ host, ports, settings, once }));
+    if (once) return completed ? 0 : 1;
+    await onceEvent(signal, 'abort');
+    return 0;
+  } finally {
+    for (const end of endings) await end();
+    record.clear();
+    console.say('Everything is stopped.');
+  }
+}
+
+const portVariables: Record<ServiceName, { variable: string; standard: number }> = {
+  gateway: { variable: 'GATEWAY_PORT', standard: 3001 },
+  worker: { variable: 'WORKER_PORT', standard: 8000 },
+  controller: { variable: 'CONTROLLER_PORT', standard: 8090 },
+};
+
+/** Each service's port, wanted and free; throws one line naming the variable to change. */
+async function choosePorts(host: string, env: NodeJS.ProcessEnv): Promise<ServicePorts> {
+  const ports: Partial<ServicePorts> = {};
+  for (const [name, { variable, standard }] of Object.entries(portVariables)) {
+    const port = Number(env[variable] || standard);
+    if (!Number.isInteger(port) || port < 1 || port > 65_535)
+      throw new Advice(`${variable} is not a port: ${env[variable]}`);
+    if (!(await isPortFree(port, host))) {
+      throw new Advice(
+        `Port ${port} of the ${name} is in use by another program: stop that, or choose another with ${variable}=… npm start.`,
+      );
+    }
+    ports[name as ServiceName] = port;
+  }
+  return ports as ServicePorts;
+}
+
+async function prepareDatabase(settings: LocalEnv, console: Console, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  const { applied } = await migrate(settings.DATABASE_URL);
+  if (applied.length > 0) console.say(`Applied ${applied.length} migrations`);
+  signal.throwIfAborted();
+  await seed(settings);
+  signal.throwIfAborted();
+}
+
+function urlsOf({
+  databaseUrl,
+  redisUrl,
+  redisCacheUrl,
+}: Stores): Pick<LocalEnv, 'DATABASE_URL' | 'REDIS_URL' | 'REDIS_CACHE_URL'> {
+  return { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, REDIS_CACHE_URL: redisCacheUrl };
+}
+
+function withoutLogin(databaseUrl: string): string {
+  const { host, pathname } = new URL(databaseUrl);
+  return `${host}${pathname}`;
+}
