@@ -4,3 +4,4 @@ export { requiredEnv } from './environment.ts';
 export { startPlatform, type Platform } from './platform.ts';
 export { createTestRedis, type TestRedis } from './redis.ts';
 export { startService, type LogLine, type ServiceProcess } from './service-process.ts';
+export { startRecorder, type Recorder } from './recorder.ts';

@@ -2,12 +2,25 @@ import { Redis } from 'ioredis';
 import type { Test } from 'tap';
 import { requiredEnv } from './environment.ts';
 
-export type TestRedis = { url: string; cacheUrl: string };
+export type TestRedis = {
+  url: string;
+  cacheUrl: string;
+  /** Empties the queue database, as FLUSHALL would. */
+  flush(): Promise<void>;
+};
 
 /** An empty numbered database on both Redis instances for one test file. */
 export async function createTestRedis(t: Pick<Test, 'teardown'>): Promise<TestRedis> {
   const [url, cacheUrl] = await Promise.all([ownDatabase(t, 'REDIS_URL'), ownDatabase(t, 'REDIS_CACHE_URL')]);
-  return { url, cacheUrl };
+  return {
+    url,
+    cacheUrl,
+    async flush() {
+      const redis = new Redis(url);
+      await redis.flushdb();
+      await redis.quit();
+    },
+  };
 }
 
 async function ownDatabase(t: Pick<Test, 'teardown'>, variable: string): Promise<string> {

@@ -14,6 +14,7 @@ export type ServiceProcess = {
   logged(matches: (line: LogLine) => boolean): Promise<LogLine>;
   kill(signal: NodeJS.Signals): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   signal(signal: NodeJS.Signals): void;
+  ended(): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   /** Starts it again on the same port after it ended. */
   restart(): Promise<void>;
   running(): boolean;
@@ -78,6 +79,7 @@ export async function startService(name: string, env: Record<string, string>): P
       return ended;
     },
     signal: (signal) => void child.kill(signal),
+    ended: () => ended,
     restart: start,
     running: () => child.exitCode === null && child.signalCode === null,
   };
