@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { Advice } from './host.mjs';
 import { CLONE, ensureToolchain } from './toolchain.mjs';
 
+const sameRequestMs = 1000;
+
 const PROGRAMS = {
   start: { file: 'deploy/local/src/start.ts', dependencies: true },
   test: { file: 'test/run.ts', dependencies: true },
@@ -22,7 +24,11 @@ export async function main([name, ...args]) {
   }
   const interrupted = new AbortController();
   let child;
+  let lastAt = 0;
   const pass = (signal) => {
+    // npm passes a Ctrl-C on that the terminal has sent here already: what comes this soon is the same one.
+    if (Date.now() - lastAt < sameRequestMs) return;
+    lastAt = Date.now();
     if (child) child.kill(signal);
     else interrupted.abort(signal);
   };
@@ -34,10 +40,12 @@ export async function main([name, ...args]) {
       dependencies: program.dependencies,
     });
     interrupted.signal.throwIfAborted();
+    // In a group of its own, so that it gets each signal once, from here; by the channel it learns of our end.
     child = spawn(node, [join(CLONE, program.file), ...args], {
       cwd: CLONE,
       env,
-      stdio: 'inherit',
+      detached: true,
+      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     });
     return await new Promise((done, fail) => {
       child.once('error', fail);

@@ -1,3 +1,4 @@
+import { seedDemoUsers } from '@flowstate/security';
 import { createSql } from '@flowstate/store';
 import type { LocalEnv } from './local-env.ts';
 
@@ -13,6 +14,7 @@ export async function seed(settings: LocalEnv): Promise<void> {
     // A role's password cannot be a parameter; both are ours, made of [A-Za-z0-9_-].
     await sql.unsafe(`${existing ? 'ALTER' : 'CREATE'} ROLE "${username}" LOGIN PASSWORD '${password}'`);
     await sql.unsafe(`GRANT ${workerGroup} TO "${username}"`);
+    await seedDemoUsers(sql, { password: settings.DEMO_PASSWORD });
   } finally {
     await sql.end();
   }

@@ -5,25 +5,20 @@ export type StopRequest = {
   onForce: (force: () => void) => void;
 };
 
-/** npm passes a Ctrl-C on that the terminal has sent us already: what comes this soon is the same one. */
-const sameRequestMs = 1_000;
-
-/** Turns signals into an orderly stop first and a forced one if asked again. */
+/** Turns signals, or the end of the process that started this one, into an orderly stop first and a forced one next. */
 export function createStopRequest(say: (line: string) => void): StopRequest {
   const controller = new AbortController();
   let force: (() => void) | undefined;
-  let firstAt = 0;
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(name, () => {
-      if (!controller.signal.aborted) {
-        firstAt = Date.now();
-        say('Stopping … (again to force)');
-        controller.abort();
-      } else if (Date.now() - firstAt > sameRequestMs) {
-        say('Stopping at once');
-        force?.();
-      }
-    });
+  function request(): void {
+    if (controller.signal.aborted) {
+      say('Stopping at once');
+      force?.();
+    } else {
+      say('Stopping … (again to force)');
+      controller.abort();
+    }
   }
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, request);
+  process.once('disconnect', () => controller.signal.aborted || request());
   return { signal: controller.signal, onForce: (action) => (force = action) };
 }
