@@ -1,0 +1,10 @@
+export { createApiKey, createApiKeys, isApiKey, wholeApi, type ApiKeyRefusal, type ApiKeys } from './api-keys.ts';
+export { seedDemoUsers, type DemoUser } from './demo-users.ts';
+export { createIdentity, type Identity } from './identity.ts';
+export { createKeyRing, splitSecrets, type KeyRing, type SigningKey } from './key-ring.ts';
+export { createPasswords, type Passwords } from './passwords.ts';
+export { createPolicyWatch, type PolicyWatch } from './policy-watch.ts';
+export { createRunAuthorities, type RunAuthorities } from './run-authorities.ts';
+export { hashToken, sameSecret } from './secret-tokens.ts';
+export { sessionKey, userSessionsKey } from './session-copies.ts';
+export { createSessions, type LiveSession, type SessionRefusal, type Sessions } from './sessions.ts';

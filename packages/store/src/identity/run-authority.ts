@@ -1,0 +1,22 @@
+import type { Role } from '@flowstate/contracts';
+import type { Db } from '../client.ts';
+
+/** For whom a live run acts, and which worker may act for it. */
+export type RunAuthority = {
+  /** Incarnation of the worker that runs it; null while nobody does. */
+  owner: number | null;
+  userId: string;
+  /** The owner's role now, which may differ from the one that started the run. */
+  role: Role;
+  userDisabled: boolean;
+  epoch: number;
+};
+
+/** Null when the run is not live (unknown or over). */
+export async function readRunAuthority(db: Db, runId: string): Promise<RunAuthority | null> {
+  const [row] = await db<RunAuthority[]>`
+    SELECT l.owner, u.id AS "userId", u.role, u.disabled_at IS NOT NULL AS "userDisabled", p.epoch
+    FROM run_live l JOIN runs r ON r.id = l.id JOIN users u ON u.id = r.principal_id, policy p
+    WHERE l.id = ${runId}`;
+  return row ?? null;
+}

@@ -1,0 +1,98 @@
+import type { Role } from '@flowstate/contracts';
+import { v7 as uuidv7 } from 'uuid';
+import type { Db } from '../client.ts';
+
+/** A session with what decides whether it is good and what its user may do, as of one moment. */
+export type SessionRecord = {
+  id: string;
+  userId: string;
+  role: Role;
+  userDisabled: boolean;
+  revoked: boolean;
+  lastSeenAt: Date;
+  expiresAt: Date;
+  /** Policy epoch of that moment. */
+  epoch: number;
+};
+
+export type NewSession = {
+  userId: string;
+  /** Seconds until it ends, whatever happens in it. */
+  lifetime: number;
+  userAgent: string | null;
+  address: string | null;
+};
+
+/** What a user sees of a login. */
+export type SessionSummary = {
+  id: string;
+  createdAt: Date;
+  lastSeenAt: Date;
+  expiresAt: Date;
+  userAgent: string | null;
+  address: string | null;
+};
+
+const record = (db: Db) => db`
+  s.id, s.user_id AS "userId", u.role, u.disabled_at IS NOT NULL AS "userDisabled", s.revoked_at IS NOT NULL AS revoked,
+  s.last_seen_at AS "lastSeenAt", s.expires_at AS "expiresAt", p.epoch`;
+
+export async function insertSession(db: Db, session: NewSession): Promise<SessionRecord> {
+  const [row] = await db<SessionRecord[]>`
+    WITH s AS (
+      INSERT INTO sessions (id, user_id, expires_at, user_agent, address)
+      VALUES (${uuidv7()}, ${session.userId}, now() + ${session.lifetime} * interval '1 second',
+              ${session.userAgent}, ${session.address})
+      RETURNING *
+    )
+    SELECT ${record(db)} FROM s JOIN users u ON u.id = s.user_id, policy p`;
+  if (row === undefined) throw new Error('a session was not stored');
+  return row;
+}
+
+/** One row by primary key; null for a session that never was. */
+export async function readSession(db: Db, id: string): Promise<SessionRecord | null> {
+  const [row] = await db<SessionRecord[]>`
+    SELECT ${record(db)} FROM sessions s JOIN users u ON u.id = s.user_id, policy p WHERE s.id = ${id}`;
+  return row ?? null;
+}
+
+export async function touchSession(db: Db, id: string): Promise<void> {
+  await db`UPDATE sessions SET last_seen_at = now() WHERE id = ${id}`;
+}
+
+/** A user's live logins, newest first, older than the session `before`. */
+export async function listSessions(
+  db: Db,
+  { userId, before, limit }: { userId: string; before?: string | undefined; limit: number },
+): Promise<SessionSummary[]> {
+  return db<SessionSummary[]>`
+    SELECT id, created_at AS "createdAt", last_seen_at AS "lastSeenAt", expires_at AS "expiresAt",
+           user_agent AS "userAgent", address
+    FROM sessions
+    WHERE user_id = ${userId} AND revoked_at IS NULL AND expires_at > now()
+      ${before === undefined ? db`` : db`AND id < ${before}`}
+    ORDER BY id DESC LIMIT ${limit}`;
+}
+
+/** Ends one session of a user; false when there is none to end. */
+export async function revokeSession(db: Db, { id, userId }: { id: string; userId: string }): Promise<boolean> {
+  const rows = await db`
+    UPDATE sessions SET revoked_at = now() WHERE id = ${id} AND user_id = ${userId} AND revoked_at IS NULL RETURNING id`;
+  return rows.length === 1;
+}
+
+/** Ends all sessions of a user, but `except`; returns which. */
+export async function revokeUserSessions(db: Db, userId: string, except: string | null = null): Promise<string[]> {
+  const rows = await db<{ id: string }[]>`
+    UPDATE sessions SET revoked_at = now()
+    WHERE user_id = ${userId} AND revoked_at IS NULL AND id IS DISTINCT FROM ${except} RETURNING id`;
+  return rows.map((row) => row.id);
+}
+
+/** Forgets sessions that ended over `days` ago, with their refresh tokens. Returns how many. */
+export async function pruneSessions(db: Db, days = 30): Promise<number> {
+  const rows = await db`
+    DELETE FROM sessions WHERE least(expires_at, revoked_at) < now() - ${days} * interval '1 day' RETURNING id`;
+  return rows.length;
+}
