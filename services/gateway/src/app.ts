@@ -17,6 +17,7 @@ export async function createApp(deps: Deps, authenticator: Authenticator): Promi
     loggerInstance,
     bodyLimit,
     trustProxy: deps.config.TRUST_PROXY,
+    routerOptions: { maxParamLength: 255 }, // external ids may be that long
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     forceCloseConnections: 'idle',
