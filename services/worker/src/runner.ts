@@ -57,7 +57,8 @@ export function createRunner(options: Options): Runner {
       ledger,
       backend: (signal) => backendFor(claimed.id, signal),
       publish: (news) => publish(claimed.id, news),
-      onStep: (step) => metrics.steps.observe({ ...labels, step: step.name }, step.seconds),
+      // `embed#17` is the 17th round of `embed`: rounds would be labels without bound.
+      onStep: ({ name, seconds }) => metrics.steps.observe({ ...labels, step: name.replace(/#\d+$/, '') }, seconds),
     });
     executions.set(claimed.id, execution);
     if (draining) execution.drain();

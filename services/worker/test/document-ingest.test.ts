@@ -1,0 +1,138 @@
+import { randomUUID } from 'node:crypto';
+import { createCheck, type EmbeddingsBody } from '@flowstate/contracts';
+import { createEmbedder, type Embedder } from '@flowstate/models';
+import { createLogger } from '@flowstate/runtime';
+import {
+  acceptRuns,
+  claimRuns,
+  findCollections,
+  findDocuments,
+  handBackRun,
+  listWorkflows,
+  matchDocuments,
+  publishWorkflow,
+  readSteps,
+  registerWorker,
+  storeEmbeddings,
+  upsertDocuments,
+} from '@flowstate/store';
+import { createTestDatabase } from '@flowstate/test';
+import { executeRun, type Backend, type BackendRequest, type Workflow } from '@flowstate/workflow';
+import t from 'tap';
+import type { TSchema } from 'typebox';
+import { v7 as uuidv7 } from 'uuid';
+import { createWorkerLedger } from '../src/ledger-port.ts';
+import { createDocumentIngest } from '../src/workflows/document-ingest.ts';
+
+const { sql } = await createTestDatabase(t);
+const log = createLogger('test', 'silent');
+const offline = createEmbedder({ kind: 'offline' });
+t.teardown(() => offline.close());
+
+/** The two routes the workflow calls, without the HTTP between: the same statements on the same database. */
+const gateway = async ({ operation, query, body, response }: BackendRequest<TSchema>): Promise<unknown> => {
+  const answer =
+    operation === 'documents.list'
+      ? { items: await findDocuments(sql, String(query?.['ids']).split(',')), nextCursor: null }
+      : await storeEmbeddings(sql, body as EmbeddingsBody);
+  return createCheck(response)(JSON.parse(JSON.stringify(answer)));
+};
+
+async function accept(workflow: Workflow, documentIds: string[]): Promise<string> {
+  const { name, version, description, queue } = workflow;
+  await publishWorkflow(sql, { name, version, description, queue, input: {}, output: {} });
+  const [published] = await listWorkflows(sql);
+  const id = uuidv7();
+  await acceptRuns(sql, [
+    {
+      id, workflowId: published?.id ?? 0, queue, principalId: randomUUID(), role: 'service', priority: 5, tags: [],
+      input: JSON.stringify({ documentIds }), webhookUrl: null, trace: null, delayMs: 0, owner: null,
+    },
+  ]);
+  return id;
+}
+
+async function begin(workflow: Workflow, id: string, backend: typeof gateway = gateway) {
+  const me = await registerWorker(sql, { host: 'test', pid: 1, bundle: 'test' });
+  const [run] = await claimRuns(sql, me, [id]);
+  if (run === undefined) throw new Error('not claimed');
+  const progress: unknown[] = [];
+  const execution = executeRun({
+    run,
+    workflow,
+    ledger: createWorkerLedger(sql, () => me, log),
+    backend: () => backend as Backend,
+    publish: (news) => progress.push(...[news].flat().filter((item) => item.type === 'progress')),
+  });
+  return { me, execution, progress };
+}
+
+const ingest = (embedder: Embedder = offline) => createDocumentIngest(embedder) as unknown as Workflow;
+
+t.test('documents get their embeddings, each counted for what became of it', async (t) => {
+  const rows = Array.from({ length: 40 }, (_, i) => ({ externalId: `a${i}`, text: `Note ${i} about refunds` }));
+  const ids = (await upsertDocuments(sql, rows)).map((row) => row.id);
+  const missing = '00000000-0000-7000-8000-000000000000';
+  const id = await accept(ingest(), [...ids, missing]);
+  const { execution, progress } = await begin(ingest(), id);
+  t.same(await execution.done, {
+    state: 'completed',
+    output: { embedded: 40, unchanged: 0, superseded: 0, missing: 1 },
+  });
+  t.same((await readSteps(sql, id)).map((step) => [step.name, step.effect]), [['embed#1', 'keyed'], ['embed#2', 'keyed']]);
+  t.match(progress, [{ data: { documents: 32, of: 41 } }, { data: { documents: 41, of: 41 } }]);
+  t.match(await findCollections(sql, ['knowledge']), [{ model: 'all-MiniLM-L6-v2', dimensions: 384 }]);
+  const [embedding = []] = await offline.embed(['Note 7 about refunds']);
+  const match = { embedding, threshold: 0, limit: 1, filter: {}, collections: ['knowledge'] };
+  const [hit] = await matchDocuments(sql, match);
+  t.equal(hit?.externalId, 'a7');
+  t.ok((hit?.similarity ?? 0) > 0.9999, 'the same text, the same vector');
+
+  const again = await begin(ingest(), await accept(ingest(), ids));
+  t.match(await again.execution.done, { output: { embedded: 0, unchanged: 40 } });
+});
+
+t.test('a worker lost in the middle costs one batch; a text changed meanwhile is left to its own run', async (t) => {
+  const rows = Array.from({ length: 40 }, (_, i) => ({ externalId: `b${i}`, text: `Report ${i}` }));
+  const ids = (await upsertDocuments(sql, rows)).map((row) => row.id);
+  const texts: string[] = [];
+  const reached = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const counting: Embedder = {
+    ...offline,
+    async embed(batch, signal) {
+      texts.push(...batch);
+      if (batch.length < 32) {
+        reached.resolve();
+        await gate.promise;
+      }
+      return offline.embed(batch, signal);
+    },
+  };
+  const id = await accept(ingest(), ids);
+  const first = await begin(ingest(counting), id);
+  await reached.promise;
+  first.execution.lose();
+  t.same(await first.execution.done, { state: 'lost' });
+  await handBackRun(sql, first.me, id);
+  gate.resolve();
+
+  const changing: typeof gateway = async (request) => {
+    const answer = await gateway(request);
+    if (request.operation === 'documents.list') await upsertDocuments(sql, [{ externalId: 'b39', text: 'rewritten' }]);
+    return answer;
+  };
+  const second = await begin(ingest(counting), id, changing);
+  t.same(await second.execution.done, {
+    state: 'completed',
+    output: { embedded: 39, unchanged: 0, superseded: 1, missing: 0 },
+  });
+  t.equal(texts.length, 48, '32 once, 8 twice');
+});
+
+t.test('a collection of another model ends the run with the reason', async (t) => {
+  const [document] = await upsertDocuments(sql, [{ text: 'x' }]);
+  const other: Embedder = { ...offline, model: 'another' };
+  const { execution } = await begin(ingest(other), await accept(ingest(), [document?.id ?? '']));
+  t.match(await execution.done, { state: 'failed', error: { code: 'conflict', step: 'embed#1', message: /all-MiniLM-L6-v2/ } });
+});
