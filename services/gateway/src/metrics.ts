@@ -1,6 +1,7 @@
 import { roles } from '@flowstate/contracts';
 import { createRegistry, type Build } from '@flowstate/runtime';
-import { Counter, Gauge, Histogram } from '@prometheus-io/client';
+import type { SearchObserver } from '@flowstate/search';
+import { Counter, Gauge, Histogram, type Registry } from '@prometheus-io/client';
 import fastifyMetrics from 'fastify-metrics';
 import type { FastifyRequest } from 'fastify';
 import type { Rule } from './access.ts';
@@ -40,25 +41,36 @@ export function createGatewayMetrics(build: Build) {
       labelNames: ['kid'],
       registers,
     }),
-    searchDuration: new Histogram({
-      name: 'vector_search_duration_seconds',
-      help: 'Seconds of a search, by kind and whether the cache answered',
-      labelNames: ['kind', 'cache'],
-      buckets: seconds,
-      registers,
-    }),
-    cacheRequests: new Counter({
-      name: 'vector_cache_requests_total',
-      help: 'Look-ups of the vector-search cache by result',
-      labelNames: ['result'],
-      registers,
-    }),
-    matchDuration: new Histogram({
-      name: 'match_documents_duration_seconds',
-      help: 'Seconds of a match_documents call in Postgres',
-      buckets: seconds,
-      registers,
-    }),
+    search: searchObserver(registry),
+  };
+}
+
+/** Counts what a search reports: which way it was answered, how long it took, how long Postgres took. */
+function searchObserver(registry: Registry): SearchObserver {
+  const registers = [registry];
+  const duration = new Histogram({
+    name: 'vector_search_duration_seconds',
+    help: 'Seconds of a search, by kind and whether the cache answered',
+    labelNames: ['kind', 'cache'],
+    buckets: seconds,
+    registers,
+  });
+  const cacheRequests = new Counter({
+    name: 'vector_cache_requests_total',
+    help: 'Look-ups of the vector-search cache by result',
+    labelNames: ['result'],
+    registers,
+  });
+  const matchDuration = new Histogram({
+    name: 'match_documents_duration_seconds',
+    help: 'Seconds of a match_documents call in Postgres',
+    buckets: seconds,
+    registers,
+  });
+  return {
+    searched: (labels, took) => duration.observe(labels, took),
+    cacheAsked: (labels) => cacheRequests.inc(labels),
+    matched: (took) => matchDuration.observe(took),
   };
 }
 

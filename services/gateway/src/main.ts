@@ -1,0 +1,65 @@
+import { createRunPublisher, createRunQueues, createRunSubscriber } from '@flowstate/queue';
+import { embedderFrom } from '@flowstate/models';
+import { createLogger, onShutdown } from '@flowstate/runtime';
+import { createSearch } from '@flowstate/search';
+import { createIdentity } from '@flowstate/security';
+import { createSql } from '@flowstate/store';
+import { Redis } from 'ioredis';
+import { createApp } from './app.ts';
+import { createAuthenticator } from './authenticate.ts';
+import { readConfig } from './config.ts';
+import { createGatewayMetrics } from './metrics.ts';
+import { storedEntities } from './runs/stored-entities.ts';
+import { createRunService } from './runs/run-service.ts';
+import { createWorkflowCatalogue } from './runs/workflow-catalogue.ts';
+
+const config = readConfig(process.env);
+const log = createLogger('gateway', config.LOG_LEVEL);
+const reportRedis = (err: Error) => log.warn({ err: err.message }, 'redis');
+
+const sql = createSql(config.DATABASE_URL, { name: 'flowstate-gateway', max: 12 });
+// Accepting runs has connections of its own: neither a slow search nor a long list may hold them.
+const ledger = createSql(config.DATABASE_URL, { name: 'flowstate-gateway-ledger', max: 8, ledger: true });
+const redis = connect(config.REDIS_URL);
+const cache = connect(config.REDIS_CACHE_URL);
+const queues = createRunQueues(config.REDIS_URL, reportRedis);
+const subscriber = createRunSubscriber(config.REDIS_URL, reportRedis);
+const metrics = createGatewayMetrics(config);
+const embedder = embedderFrom(config);
+const search = createSearch({ sql, cache, embedder, observe: metrics.search });
+const identity = createIdentity({ sql, redis });
+const catalogue = createWorkflowCatalogue(ledger);
+const runs = createRunService({
+  sql: ledger,
+  log,
+  queues,
+  publish: createRunPublisher(redis),
+  catalogue,
+  entities: storedEntities(sql),
+});
+const draining = new AbortController();
+
+const app = await createApp(
+  { config, log, sql, redis, cache, runs, catalogue, subscriber, queues, search, identity, metrics, draining: draining.signal },
+  createAuthenticator({ config, identity, log, metrics }),
+);
+await app.listen({ host: config.HOST, port: config.PORT });
+log.info('gateway ready');
+
+onShutdown(log, [
+  { name: 'drain', stop: () => draining.abort() },
+  { name: 'http', stop: () => app.close() },
+  { name: 'embedder', stop: () => embedder.close() },
+  { name: 'identity', stop: () => identity.close() },
+  { name: 'queues', stop: () => queues.close() },
+  { name: 'subscriber', stop: () => subscriber.close() },
+  { name: 'redis', stop: () => Promise.all([redis.disconnect(), cache.disconnect()]) },
+  { name: 'postgres', stop: () => Promise.all([sql.end({ timeout: 5 }), ledger.end({ timeout: 5 })]) },
+]);
+
+/** Commands fail at once while Redis is away: whoever asks has another way, or says so. */
+function connect(url: string): Redis {
+  const client = new Redis(url, { enableOfflineQueue: false, maxRetriesPerRequest: 0, commandTimeout: 2_000 });
+  client.on('error', reportRedis);
+  return client;
+}
