@@ -5,3 +5,4 @@ export { createRegistry, type Build } from './metrics.ts';
 export { checkMetricsToken, secretsEqual } from './metrics-token.ts';
 export { settings } from './settings.ts';
 export { onShutdown } from './shutdown.ts';
+export { TelemetryConfig } from './telemetry-config.ts';

@@ -3,15 +3,17 @@ import 'import-in-the-middle/register-hooks.mjs';
 import { getNodeAutoInstrumentations } from '@opentelemetry/auto-instrumentations-node';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { NodeSDK } from '@opentelemetry/sdk-node';
+import { loadConfig } from './config.ts';
+import { TelemetryConfig } from './telemetry-config.ts';
 import { onTelemetryStop } from './telemetry-stop.ts';
 import { traceEndpoint } from './trace-endpoint.ts';
 
-const { OTEL_ENABLED, OTEL_EXPORTER_OTLP_ENDPOINT } = process.env;
+const config = loadConfig(TelemetryConfig, process.env);
 
-if (OTEL_ENABLED === 'true') {
+if (config.OTEL_ENABLED) {
   const sdk = new NodeSDK({
-    serviceName: process.env.OTEL_SERVICE_NAME ?? 'flowstate',
-    traceExporter: new OTLPTraceExporter({ url: traceEndpoint(OTEL_EXPORTER_OTLP_ENDPOINT) }),
+    serviceName: config.OTEL_SERVICE_NAME,
+    traceExporter: new OTLPTraceExporter({ url: traceEndpoint(config.OTEL_EXPORTER_OTLP_ENDPOINT) }),
     instrumentations: [getNodeAutoInstrumentations({ '@opentelemetry/instrumentation-fs': { enabled: false } })],
   });
   sdk.start();
