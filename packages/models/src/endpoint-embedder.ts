@@ -35,7 +35,15 @@ const maxChars = 8_000;
 
 /** Embeddings from any OpenAI-compatible `POST /v1/embeddings`. */
 export function createEndpointEmbedder(options: EndpointOptions): Embedder {
-  const { model, apiKey, batchSize = 64, timeoutMs = 30_000, attempts = 4, backoffMs = 500, maxWaitMs = 60_000 } = options;
+  const {
+    model,
+    apiKey,
+    batchSize = 64,
+    timeoutMs = 30_000,
+    attempts = 4,
+    backoffMs = 500,
+    maxWaitMs = 60_000,
+  } = options;
   const url = embeddingsUrl(options.baseUrl);
   let dimensions: number | null = null;
   const closing = new AbortController();
@@ -60,7 +68,9 @@ export function createEndpointEmbedder(options: EndpointOptions): Embedder {
       signal.throwIfAborted();
       if (error instanceof FlowstateError) throw error;
       if (tryTime.aborted) {
-        throw new FlowstateError('timeout', `The embeddings endpoint took longer than ${timeoutMs} ms`, { cause: error });
+        throw new FlowstateError('timeout', `The embeddings endpoint took longer than ${timeoutMs} ms`, {
+          cause: error,
+        });
       }
       throw new FlowstateError('unavailable', 'The embeddings endpoint cannot be reached', { cause: error });
     }

@@ -9,8 +9,11 @@ export type EmbedAnswer = { vector: number[] };
 
 const engine = await createEmbedder({ model: minilm });
 
-parentPort?.on('message', async ({ text }: EmbedRequest) => {
+async function answer({ text }: EmbedRequest): Promise<void> {
   const [vector] = await engine.embed([text]);
   if (vector === undefined) throw new Error('the engine answered no vector');
   parentPort?.postMessage({ vector } satisfies EmbedAnswer);
-});
+}
+
+// Its rejection is nobody's to handle: it ends the thread.
+parentPort?.on('message', (request: EmbedRequest) => void answer(request));

@@ -1,4 +1,4 @@
-import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import t, { type Test } from 'tap';
@@ -10,12 +10,13 @@ type Reply = (response: ServerResponse, asked: Asked) => void;
 /** The far end: a server speaking the protocol, answering by script, then (script over) with right answers. */
 async function endpoint(t: Test, ...script: Reply[]): Promise<{ baseUrl: string; asked: Asked[] }> {
   const asked: Asked[] = [];
-  const server = createServer(async (request, response) => {
+  async function reply(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = (await json(request)) as Asked['body'];
     const call = { url: request.url ?? '', headers: request.headers, body, at: performance.now() };
     asked.push(call);
     (script.shift() ?? right)(response, call);
-  });
+  }
+  const server = createServer((request, response) => void reply(request, response));
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   t.teardown(() => {
     server.closeAllConnections();
@@ -48,12 +49,20 @@ t.test('sends model, key and batches; answers in the order of the texts', async 
   t.equal(embedder.dimensions, null);
   t.same(await embedder.embed(['a', 'bb', 'ccc', 'dddd', 'eeeee']), ['a', 'bb', 'ccc', 'dddd', 'eeeee'].map(vectorOf));
   t.equal(embedder.dimensions, 2);
-  t.same(asked.map((call) => call.body.input.length), [2, 2, 1]);
+  t.same(
+    asked.map((call) => call.body.input.length),
+    [2, 2, 1],
+  );
   t.match(asked[0], { url: '/v1/embeddings', headers: { authorization: 'Bearer k' }, body: { model: 'm' } });
 });
 
 t.test('a base URL may end in /, /v1 or in the whole path', async (t) => {
-  for (const [path, url] of [['/', '/v1/embeddings'], ['/v1/', '/v1/embeddings'], ['/api/openai', '/api/openai/embeddings'], ['/v1/embeddings', '/v1/embeddings']] as const) {
+  for (const [path, url] of [
+    ['/', '/v1/embeddings'],
+    ['/v1/', '/v1/embeddings'],
+    ['/api/openai', '/api/openai/embeddings'],
+    ['/v1/embeddings', '/v1/embeddings'],
+  ] as const) {
     const { baseUrl, asked } = await endpoint(t);
     await createEmbedder({ ...base, baseUrl: baseUrl + path }).embed(['a']);
     t.equal(asked[0]?.url, url);
@@ -70,7 +79,7 @@ t.test('waits as long as Retry-After asks, in seconds or as a date', async (t) =
   t.ok(third! - second! > 100, 'until the date, which has whole seconds only');
 });
 
-t.test('a Retry-After beyond patience becomes the caller\'s', async (t) => {
+t.test("a Retry-After beyond patience becomes the caller's", async (t) => {
   const { baseUrl, asked } = await endpoint(t, status(429, { 'retry-after': '3600' }));
   await t.rejects(createEmbedder({ ...base, baseUrl }).embed(['abc']), { code: 'rate_limited', retryAfter: 3600 });
   t.equal(asked.length, 1);
@@ -81,7 +90,10 @@ t.test('500 and lost connections are tried again, in the end reported', async (t
   const well = await endpoint(t, status(500), reset, status(502));
   t.same(await createEmbedder({ ...base, baseUrl: well.baseUrl }).embed(['abc']), [[3, 1]]);
   const ill = await endpoint(t, status(500), status(500), reset, status(500));
-  await t.rejects(createEmbedder({ ...base, baseUrl: ill.baseUrl }).embed(['abc']), { code: 'unavailable', message: /500/ });
+  await t.rejects(createEmbedder({ ...base, baseUrl: ill.baseUrl }).embed(['abc']), {
+    code: 'unavailable',
+    message: /500/,
+  });
   t.equal(ill.asked.length, 4);
 });
 
@@ -89,7 +101,9 @@ t.test('what a retry cannot mend is not retried, and says nothing of key or text
   for (const reply of [status(400), status(401), status(404), status(302, { location: 'http://127.0.0.1:9/' })]) {
     const { baseUrl, asked } = await endpoint(t, reply);
     const attempts = 1; // a redirect looks like a network failure to fetch
-    const error = await createEmbedder({ ...base, baseUrl, attempts }).embed(['abc']).catch((e: Error) => e);
+    const error = await createEmbedder({ ...base, baseUrl, attempts })
+      .embed(['abc'])
+      .catch((e: Error) => e);
     t.match(error, { name: 'FlowstateError' });
     t.notMatch(String(error), /sk-secret|patient/);
     t.equal(asked.length, 1);
@@ -100,7 +114,17 @@ t.test('a wrong answer is an error, never a vector', async (t) => {
   const nan = '{"data":[{"index":0,"embedding":[1,null]}]}';
   const count = '{"data":[{"index":0,"embedding":[1,2]},{"index":1,"embedding":[1,2]}]}';
   const index = '{"data":[{"index":7,"embedding":[1,2]}]}';
-  for (const body of ['<html>', '', '[]', '{"data":{}}', '{"data":[]}', nan, count, index, '{"data":[{"embedding":["x"]}]}']) {
+  for (const body of [
+    '<html>',
+    '',
+    '[]',
+    '{"data":{}}',
+    '{"data":[]}',
+    nan,
+    count,
+    index,
+    '{"data":[{"embedding":["x"]}]}',
+  ]) {
     const { baseUrl, asked } = await endpoint(t, answers(body));
     await t.rejects(createEmbedder({ ...base, baseUrl }).embed(['abc']), { code: 'upstream_failed' }, body);
     t.equal(asked.length, 1, 'not retried');
@@ -126,7 +150,10 @@ t.test('an endpoint that never answers times out; an aborted call and a closed e
 t.test('the configuration decides, and half a configuration is refused', (t) => {
   t.equal(embedderFrom({}).model, 'all-MiniLM-L6-v2');
   t.equal(embedderFrom({ EMBEDDINGS_BASE_URL: 'http://x', EMBEDDINGS_MODEL: 'bge' }).model, 'bge');
-  t.throws(() => embedderFrom({ EMBEDDINGS_BASE_URL: 'http://x' }), { code: 'invalid_input', message: /EMBEDDINGS_MODEL/ });
+  t.throws(() => embedderFrom({ EMBEDDINGS_BASE_URL: 'http://x' }), {
+    code: 'invalid_input',
+    message: /EMBEDDINGS_MODEL/,
+  });
   t.throws(() => embedderFrom({ EMBEDDINGS_BASE_URL: 'x', EMBEDDINGS_MODEL: 'm' }), { message: /EMBEDDINGS_BASE_URL/ });
   t.end();
 });

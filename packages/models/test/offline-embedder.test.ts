@@ -19,9 +19,21 @@ function cosine(a: readonly number[] = [], b: readonly number[] = []): number {
 t.test('texts of like meaning are near, others far', async (t) => {
   const embedder = offline(t);
   const pairs = [
-    ['How do I reset my password?', 'I forgot my login credentials and cannot sign in', 'The invoice was charged twice'],
-    ['The invoice was charged twice', 'We were billed two times for the same month', 'Webhook deliveries fail with a timeout'],
-    ['Customer wants to cancel the contract', 'They intend to end their subscription', 'The chart shows revenue by region'],
+    [
+      'How do I reset my password?',
+      'I forgot my login credentials and cannot sign in',
+      'The invoice was charged twice',
+    ],
+    [
+      'The invoice was charged twice',
+      'We were billed two times for the same month',
+      'Webhook deliveries fail with a timeout',
+    ],
+    [
+      'Customer wants to cancel the contract',
+      'They intend to end their subscription',
+      'The chart shows revenue by region',
+    ],
   ] as const;
   for (const [text, like, unlike] of pairs) {
     const [a, b, c] = await embedder.embed([text, like, unlike]);

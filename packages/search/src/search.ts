@@ -1,4 +1,12 @@
-import { FlowstateError, invalidInput, storableErrors, type FieldError, type SearchAnswer, type SearchBody, type SearchHit } from '@flowstate/contracts';
+import {
+  FlowstateError,
+  invalidInput,
+  storableErrors,
+  type FieldError,
+  type SearchAnswer,
+  type SearchBody,
+  type SearchHit,
+} from '@flowstate/contracts';
 import type { Embedder } from '@flowstate/models';
 import { findCollections, matchDocuments, type Collection, type Sql } from '@flowstate/store';
 import type { Redis } from 'ioredis';
@@ -42,7 +50,14 @@ export type Search = {
   semantic(body: SearchBody, scope: SearchScope): Promise<SearchAnswer>;
 };
 
-export function createSearch({ sql, cache, embedder, observe, ttlSeconds = 600, cacheTimeoutMs = 50 }: SearchOptions): Search {
+export function createSearch({
+  sql,
+  cache,
+  embedder,
+  observe,
+  ttlSeconds = 600,
+  cacheTimeoutMs = 50,
+}: SearchOptions): Search {
   const results = createResultCache({ redis: cache, ttlSeconds, timeoutMs: cacheTimeoutMs });
   const queryEmbeddings = createQueryEmbeddings(embedder);
   const flights = createSingleFlight<Omit<SearchAnswer, 'model'>>();
@@ -62,7 +77,10 @@ export function createSearch({ sql, cache, embedder, observe, ttlSeconds = 600, 
     return [collection];
   }
 
-  async function match(body: Required<Omit<SearchBody, 'collection'>>, collections: Collection[]): Promise<SearchHit[]> {
+  async function match(
+    body: Required<Omit<SearchBody, 'collection'>>,
+    collections: Collection[],
+  ): Promise<SearchHit[]> {
     const embedding = await queryEmbeddings.of(body.query);
     const other = collections.find((collection) => collection.dimensions !== embedding.length);
     if (other !== undefined) throw otherModel(other, `${embedder.model} (${embedding.length} dimensions)`);

@@ -21,7 +21,10 @@ t.test('search goes on without its cache, and uses it again when it is back', as
   await proxy.cut();
   seen.asked.length = 0;
   for (let i = 0; i < 5; i++) t.same(namesOf((await ask()).items), ['a']);
-  t.ok(seen.asked.every((result) => result === 'unavailable'), 'counted as such');
+  t.ok(
+    seen.asked.every((result) => result === 'unavailable'),
+    'counted as such',
+  );
   await proxy.mend();
   await untilHit();
 

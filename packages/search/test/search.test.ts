@@ -3,11 +3,12 @@ import type { AddressInfo } from 'node:net';
 import { createEmbedder } from '@flowstate/models';
 import { deleteDocument, findDocument, upsertDocuments } from '@flowstate/store';
 import t from 'tap';
-import { createSearchFixture, ingest, namesOf } from './fixtures/search-fixture.ts';
+import { createSearchFixture, ingest, namesOf, sortedNamesOf } from './fixtures/search-fixture.ts';
 
 const scope = { access: 'all' };
 const knowledge = {
-  'reset-password': 'To reset a forgotten password, open the sign-in page and choose "Forgot password". A link is mailed.',
+  'reset-password':
+    'To reset a forgotten password, open the sign-in page and choose "Forgot password". A link is mailed.',
   'two-factor': 'Enable two-factor authentication with an authenticator app under Security settings.',
   sso: 'Single sign-on with SAML needs the identity provider metadata URL and a verified domain.',
   'duplicate-invoice': 'If a customer was billed twice, void the second invoice and issue a credit note.',
@@ -31,7 +32,11 @@ const knowledge = {
 
 t.test('questions in other words find the right document', async (t) => {
   const { sql, embedder, search } = await createSearchFixture(t);
-  await ingest(sql, embedder, Object.entries(knowledge).map(([externalId, text]) => ({ externalId, text })));
+  await ingest(
+    sql,
+    embedder,
+    Object.entries(knowledge).map(([externalId, text]) => ({ externalId, text })),
+  );
   const questions: [string, keyof typeof knowledge][] = [
     ["I can't log in any more, I don't remember my credentials", 'reset-password'],
     ['We were charged two times this month', 'duplicate-invoice'],
@@ -71,7 +76,7 @@ t.test('an answer is cached until anything in its collection is written', async 
   const second = await search.semantic(body, scope);
   t.match([first.cache, second.cache], ['miss', 'hit']);
   t.same(second.items, first.items);
-  t.same(namesOf(first.items).toSorted(), ['a', 'b']);
+  t.same(sortedNamesOf(first.items), ['a', 'b']);
   t.equal(first.model, 'all-MiniLM-L6-v2');
   const keys = await cache.keys('*');
   t.match(keys, [/^vector-search:/]);
@@ -80,23 +85,42 @@ t.test('an answer is cached until anything in its collection is written', async 
 
   t.equal(await ask({ query: '  refunds\n' }), 'hit', 'spaces mean nothing');
   t.equal(await ask({ threshold: 0.25, limit: 10, filter: {} }), 'hit', 'defaults spelled out');
-  for (const change of [{ query: 'Refunds' }, { limit: 9 }, { threshold: 0.2 }, { filter: { a: 1 } }, { collection: 'other' }]) {
+  for (const change of [
+    { query: 'Refunds' },
+    { limit: 9 },
+    { threshold: 0.2 },
+    { filter: { a: 1 } },
+    { collection: 'other' },
+  ]) {
     t.equal(await ask(change), 'miss', JSON.stringify(change));
   }
   t.equal(await ask({ filter: { x: { a: 1, b: 2 } } }), 'miss');
   t.equal(await ask({ filter: { x: { b: 2, a: 1 } } }), 'hit', 'the order of keys means nothing');
-  t.equal(await ask({ filter: { x: [['a', 1], ['b', 2]] } }), 'miss');
+  t.equal(
+    await ask({
+      filter: {
+        x: [
+          ['a', 1],
+          ['b', 2],
+        ],
+      },
+    }),
+    'miss',
+  );
   t.equal(await ask({}, { access: 'others' }), 'miss', 'never shared across access scopes');
 
   await upsertDocuments(sql, [{ externalId: 'c', text: 'changed elsewhere', collection: 'other' }]);
   t.equal(await ask(), 'hit', 'another collection was written');
   await ingest(sql, embedder, [{ externalId: 'd', text: 'Refunds of shipping costs' }]);
-  t.same(namesOf((await search.semantic(body, scope)).items).toSorted(), ['a', 'b', 'd']);
+  t.same(sortedNamesOf((await search.semantic(body, scope)).items), ['a', 'b', 'd']);
   await upsertDocuments(sql, [{ externalId: 'a', text: 'Refunds take five days', metadata: { v: 2 } }]);
-  t.match((await search.semantic(body, scope)).items.find((hit) => hit.externalId === 'a'), { metadata: { v: 2 } });
+  t.match(
+    (await search.semantic(body, scope)).items.find((hit) => hit.externalId === 'a'),
+    { metadata: { v: 2 } },
+  );
   t.equal(await ask(), 'hit');
   await deleteDocument(sql, secondId ?? '');
-  t.same(namesOf((await search.semantic(body, scope)).items).toSorted(), ['a', 'd']);
+  t.same(sortedNamesOf((await search.semantic(body, scope)).items), ['a', 'd']);
   t.equal(seen.searched.length, seen.asked.length);
   t.equal(seen.matched, seen.asked.filter((result) => result === 'miss').length);
 });
@@ -109,13 +133,17 @@ t.test('without a collection everything the model embedded is searched', async (
     { externalId: 'b', text: 'Refunds by card', collection: 'other', metadata: { tier: 'iron' } },
   ]);
   await upsertDocuments(sql, [{ externalId: 'waiting', text: 'Refunds', collection: 'waiting' }]);
-  t.same(namesOf((await search.semantic({ query: 'refunds' }, scope)).items).toSorted(), ['a', 'b']);
+  t.same(sortedNamesOf((await search.semantic({ query: 'refunds' }, scope)).items), ['a', 'b']);
   t.same(namesOf((await search.semantic({ query: 'refunds', filter: { tier: 'gold' } }, scope)).items), ['a']);
   t.same(namesOf((await search.semantic({ query: 'refunds', filter: { tags: ['y'] } }, scope)).items), ['a']);
   t.same((await search.semantic({ query: 'refunds', collection: 'waiting' }, scope)).items, [], 'not embedded yet');
   t.equal((await search.semantic({ query: 'refunds' }, scope)).cache, 'hit');
   await ingest(sql, embedder, [{ externalId: 'e', text: 'Refunds for partners', collection: 'partners' }]);
-  t.same(namesOf((await search.semantic({ query: 'refunds' }, scope)).items).toSorted(), ['a', 'b', 'e'], 'a new collection');
+  t.same(
+    sortedNamesOf((await search.semantic({ query: 'refunds' }, scope)).items),
+    ['a', 'b', 'e'],
+    'a new collection',
+  );
 });
 
 t.test('the same question at the same time is answered once', async (t) => {
@@ -139,7 +167,10 @@ t.test('bad questions are refused by name', async (t) => {
     code: 'not_found',
     errors: [{ field: 'collection' }],
   });
-  t.same((await search.semantic({ query: 'x', filter: { "'; DROP TABLE documents; --": "' OR 1=1" } }, scope)).items, []);
+  t.same(
+    (await search.semantic({ query: 'x', filter: { "'; DROP TABLE documents; --": "' OR 1=1" } }, scope)).items,
+    [],
+  );
   t.match(await findDocument(sql, id), { id });
 });
 
@@ -147,7 +178,10 @@ t.test('a collection of another model is refused, or left out when none is named
   const { sql, embedder, cache, search } = await createSearchFixture(t);
   await ingest(sql, embedder, [{ externalId: 'a', text: 'Refunds take five days' }]);
   await sql`UPDATE collections SET model = 'another'`;
-  await t.rejects(search.semantic({ query: 'x', collection: 'knowledge' }, scope), { code: 'conflict', message: /another/ });
+  await t.rejects(search.semantic({ query: 'x', collection: 'knowledge' }, scope), {
+    code: 'conflict',
+    message: /another/,
+  });
   t.same((await search.semantic({ query: 'refunds' }, scope)).items, []);
   await cache.flushdb();
 });

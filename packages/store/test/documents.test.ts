@@ -22,17 +22,23 @@ t.test('an upsert inserts, updates or leaves alone, and says which', async (t) =
     { externalId: 'a', title: 'A', text: 'one', metadata: { tier: 'gold' } },
     { text: 'nameless' },
   ]);
-  t.match([a, b], [
-    { externalId: 'a', status: 'inserted', embedded: false },
-    { externalId: null, status: 'inserted', embedded: false },
-  ]);
+  t.match(
+    [a, b],
+    [
+      { externalId: 'a', status: 'inserted', embedded: false },
+      { externalId: null, status: 'inserted', embedded: false },
+    ],
+  );
   const again = await upsertDocuments(sql, [
     { externalId: 'c', text: 'three' },
     { externalId: 'a', title: 'A', text: 'one', metadata: { tier: 'gold' } },
     { externalId: 'a', collection: 'other', text: 'one' },
     { text: 'nameless' },
   ]);
-  t.same(again.map((row) => row.status), ['inserted', 'unchanged', 'inserted', 'inserted']);
+  t.same(
+    again.map((row) => row.status),
+    ['inserted', 'unchanged', 'inserted', 'inserted'],
+  );
   t.equal(again[1]?.id, a?.id);
   t.not(again[3]?.id, b?.id, 'without an external id there is nothing to recognise it by');
   t.same(await upsertDocuments(sql, []), []);
@@ -71,7 +77,12 @@ t.test('an embedding outlives new metadata but not new content', async (t) => {
         { id: '00000000-0000-7000-8000-000000000000', contentHash, embedding: [3, 4] },
       ],
     }),
-    { items: [{ id, status: 'changed' }, { id: '00000000-0000-7000-8000-000000000000', status: 'missing' }] },
+    {
+      items: [
+        { id, status: 'changed' },
+        { id: '00000000-0000-7000-8000-000000000000', status: 'missing' },
+      ],
+    },
   );
   t.match(await findDocument(sql, id), { embedded: false });
 });
@@ -94,7 +105,12 @@ t.test('a collection keeps the model and dimension of its first embedding', asyn
     errors: [{ field: 'items.1.embedding', message: /2 dimensions, not 3/ }],
   });
   await t.rejects(storeEmbeddings(sql, { model: 'n', items: [await of('b', [1, 2])] }), { code: 'conflict' });
-  for (const embedding of [[0, 0], [1.7e308, 1.7e308], [Infinity, 1], [Number.NaN, 1]]) {
+  for (const embedding of [
+    [0, 0],
+    [1.7e308, 1.7e308],
+    [Infinity, 1],
+    [Number.NaN, 1],
+  ]) {
     await t.rejects(storeEmbeddings(sql, { model: 'm', items: [await of('b', embedding)] }), {
       errors: [{ field: 'items.0.embedding' }],
     });
@@ -109,7 +125,10 @@ t.test('a collection keeps the model and dimension of its first embedding', asyn
 
 t.test('every write to a collection raises its version, and only its own', async (t) => {
   const { sql } = await createTestDatabase(t);
-  const [a] = await upsertDocuments(sql, [{ externalId: 'a', text: 'one' }, { text: 'x', collection: 'other' }]);
+  const [a] = await upsertDocuments(sql, [
+    { externalId: 'a', text: 'one' },
+    { text: 'x', collection: 'other' },
+  ]);
   const other = await versionOf(sql, 'other');
   let last = await versionOf(sql, 'knowledge');
   const rises = async (what: string, write: () => Promise<unknown>) => {
@@ -131,7 +150,11 @@ t.test('every write to a collection raises its version, and only its own', async
 t.test('batches that share documents in opposite order do not deadlock', async (t) => {
   const { sql } = await createTestDatabase(t);
   const batch = (round: number) =>
-    Array.from({ length: 40 }, (_, i) => ({ externalId: `d${i}`, collection: i % 2 ? 'odd' : 'even', text: `${round}` }));
+    Array.from({ length: 40 }, (_, i) => ({
+      externalId: `d${i}`,
+      collection: i % 2 ? 'odd' : 'even',
+      text: `${round}`,
+    }));
   const rounds = Array.from({ length: 12 }, (_, round) => (round % 2 ? batch(round) : batch(round).toReversed()));
   await Promise.all(rounds.map((rows) => upsertDocuments(sql, rows)));
   const documents = await listDocuments(sql, { limit: 100 });
@@ -142,16 +165,22 @@ t.test('batches that share documents in opposite order do not deadlock', async (
 t.test('documents are found by either id; an ambiguous one must be told apart', async (t) => {
   const { sql } = await createTestDatabase(t);
   const [a, b] = await upsertDocuments(sql, [
-    { externalId: 'a', text: 'one', metadata: { "'; DROP TABLE documents; --": { '$where': 'x' } } },
+    { externalId: 'a', text: 'one', metadata: { "'; DROP TABLE documents; --": { $where: 'x' } } },
     { externalId: 'a', text: 'two', collection: 'other' },
   ]);
   const { id = '' } = a ?? {};
-  t.match(await findDocument(sql, id.toUpperCase()), { id, metadata: { "'; DROP TABLE documents; --": { '$where': 'x' } } });
+  t.match(await findDocument(sql, id.toUpperCase()), {
+    id,
+    metadata: { "'; DROP TABLE documents; --": { $where: 'x' } },
+  });
   await t.rejects(findDocument(sql, 'a'), { code: 'conflict' });
   t.match(await findDocument(sql, 'a', 'other'), { id: b?.id });
   t.equal(await findDocument(sql, id, 'other'), null);
   t.equal(await findDocument(sql, "' OR 1=1 --"), null);
-  t.same((await findDocuments(sql, [id, '00000000-0000-7000-8000-000000000000'])).map((row) => row.id), [id]);
+  t.same(
+    (await findDocuments(sql, [id, '00000000-0000-7000-8000-000000000000'])).map((row) => row.id),
+    [id],
+  );
   const [newest] = await listDocuments(sql, { limit: 1 });
   const rest = await listDocuments(sql, { limit: 5, before: newest?.id });
   t.same(new Set([newest?.id, ...rest.map((row) => row.id)]), new Set([a?.id, b?.id]));

@@ -29,8 +29,15 @@ async function fill(sql: Sql): Promise<void> {
       sql,
       numbers.map((n) => ({ text: `text ${n}`, metadata: { topic: n % 20, rare: n % 100 === 19, n } })),
     );
-    const documents = await findDocuments(sql, stored.map((row) => row.id));
-    const items = documents.map(({ id, contentHash, metadata }) => ({ id, contentHash, embedding: vectorNear(Number(metadata['topic'])) }));
+    const documents = await findDocuments(
+      sql,
+      stored.map((row) => row.id),
+    );
+    const items = documents.map(({ id, contentHash, metadata }) => ({
+      id,
+      contentHash,
+      embedding: vectorNear(Number(metadata['topic'])),
+    }));
     await storeEmbeddings(sql, { model: 'm', items });
   }
   await sql`VACUUM ANALYZE documents`;
@@ -47,8 +54,14 @@ t.test('match_documents on 5,000 documents', async (t) => {
     const hits = await match({});
     const exact = await sql<{ id: string }[]>`
       SELECT id FROM documents ORDER BY embedding <=> ${`[${embedding.join()}]`}::vector LIMIT 10`;
-    t.same(hits.map((hit) => hit.id), exact.map((row) => row.id));
-    t.same(hits.map((hit) => hit.similarity), hits.map((hit) => hit.similarity).toSorted((a, b) => b - a));
+    t.same(
+      hits.map((hit) => hit.id),
+      exact.map((row) => row.id),
+    );
+    t.same(
+      hits.map((hit) => hit.similarity),
+      hits.map((hit) => hit.similarity).toSorted((a, b) => b - a),
+    );
     t.ok(hits.every((hit) => hit.metadata['topic'] === 3));
   });
 
@@ -59,7 +72,10 @@ t.test('match_documents on 5,000 documents', async (t) => {
     t.same(await match({ threshold: 1 }), []);
     t.equal((await match({ limit: 1 })).length, 1);
     t.same(await match({ limit: 0 }), []);
-    t.same((await match({ filter: { n: 7 } })).map((hit) => hit.text), ['text 7']);
+    t.same(
+      (await match({ filter: { n: 7 } })).map((hit) => hit.text),
+      ['text 7'],
+    );
     t.same(await match({ filter: { n: '7' } }), []);
     t.same(await match({ filter: { "n' OR 1=1 --": 7 } }), []);
     t.same(await match({ collections: ['elsewhere'] }), []);
@@ -82,7 +98,11 @@ t.test('match_documents on 5,000 documents', async (t) => {
     };
     t.match(await planOf({}), /Index Scan using documents_embedding_384/);
     t.match(await planOf({ filter: { rare: false } }), /Index Scan using documents_embedding_384/);
-    t.match(await planOf({ filter: { n: 7 } }), /Bitmap Index Scan on documents_metadata/, 'a rare value by its own index');
+    t.match(
+      await planOf({ filter: { n: 7 } }),
+      /Bitmap Index Scan on documents_metadata/,
+      'a rare value by its own index',
+    );
   });
 
   await t.test('a filter that 1 % of the rows pass, far from the query, still fills the limit from HNSW', async (t) => {
@@ -95,7 +115,11 @@ t.test('match_documents on 5,000 documents', async (t) => {
     t.equal(hits.length, 20);
     t.ok(hits.every((hit) => hit.metadata['rare'] === true));
     const similarities = hits.map((hit) => hit.similarity);
-    t.same(similarities, similarities.toSorted((a, b) => b - a), 'relaxed order is put right');
+    t.same(
+      similarities,
+      similarities.toSorted((a, b) => b - a),
+      'relaxed order is put right',
+    );
     // The same search without iterative scan runs dry: this is what the function's settings are for.
     await forced`SET hnsw.iterative_scan = off`;
     const dry = await forced`

@@ -15,7 +15,9 @@ export function createDocumentAccess(backend: Backend, signal: AbortSignal): Doc
   return {
     async read(ids) {
       const query = { ids: ids.join() };
-      return (await backend({ operation: 'documents.list', path: '/api/documents', query, response: DocumentPage }, signal)).items;
+      return (
+        await backend({ operation: 'documents.list', path: '/api/documents', query, response: DocumentPage }, signal)
+      ).items;
     },
     storeEmbeddings: async (body) =>
       backend(

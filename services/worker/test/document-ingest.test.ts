@@ -45,8 +45,18 @@ async function accept(workflow: Workflow, documentIds: string[]): Promise<string
   const id = uuidv7();
   await acceptRuns(sql, [
     {
-      id, workflowId: published?.id ?? 0, queue, principalId: randomUUID(), role: 'service', priority: 5, tags: [],
-      input: JSON.stringify({ documentIds }), webhookUrl: null, trace: null, delayMs: 0, owner: null,
+      id,
+      workflowId: published?.id ?? 0,
+      queue,
+      principalId: randomUUID(),
+      role: 'service',
+      priority: 5,
+      tags: [],
+      input: JSON.stringify({ documentIds }),
+      webhookUrl: null,
+      trace: null,
+      delayMs: 0,
+      owner: null,
     },
   ]);
   return id;
@@ -79,7 +89,13 @@ t.test('documents get their embeddings, each counted for what became of it', asy
     state: 'completed',
     output: { embedded: 40, unchanged: 0, superseded: 0, missing: 1 },
   });
-  t.same((await readSteps(sql, id)).map((step) => [step.name, step.effect]), [['embed#1', 'keyed'], ['embed#2', 'keyed']]);
+  t.same(
+    (await readSteps(sql, id)).map((step) => [step.name, step.effect]),
+    [
+      ['embed#1', 'keyed'],
+      ['embed#2', 'keyed'],
+    ],
+  );
   t.match(progress, [{ data: { documents: 32, of: 41 } }, { data: { documents: 41, of: 41 } }]);
   t.match(await findCollections(sql, ['knowledge']), [{ model: 'all-MiniLM-L6-v2', dimensions: 384 }]);
   const [embedding = []] = await offline.embed(['Note 7 about refunds']);
@@ -134,5 +150,8 @@ t.test('a collection of another model ends the run with the reason', async (t) =
   const [document] = await upsertDocuments(sql, [{ text: 'x' }]);
   const other: Embedder = { ...offline, model: 'another' };
   const { execution } = await begin(ingest(other), await accept(ingest(), [document?.id ?? '']));
-  t.match(await execution.done, { state: 'failed', error: { code: 'conflict', step: 'embed#1', message: /all-MiniLM-L6-v2/ } });
+  t.match(await execution.done, {
+    state: 'failed',
+    error: { code: 'conflict', step: 'embed#1', message: /all-MiniLM-L6-v2/ },
+  });
 });

@@ -1,4 +1,10 @@
-import { FlowstateError, invalidInput, type EmbeddingsAnswer, type EmbeddingsBody, type FieldError } from '@flowstate/contracts';
+import {
+  FlowstateError,
+  invalidInput,
+  type EmbeddingsAnswer,
+  type EmbeddingsBody,
+  type FieldError,
+} from '@flowstate/contracts';
 import type { Db, Sql } from '../client.ts';
 import type { Collection } from './collections.ts';
 import { toVector } from './match.ts';
@@ -13,9 +19,16 @@ type Target = Pick<Collection, 'model' | 'dimensions'> & { id: string; collectio
  */
 export async function storeEmbeddings(sql: Sql, { model, items }: EmbeddingsBody): Promise<EmbeddingsAnswer> {
   const vectors = items.map((item) => toUnit(item.embedding));
-  refuse(vectors.flatMap((vector, i) => (vector === null ? [wrongVector(i, 'has no direction: all zeros or too large')] : [])));
+  refuse(
+    vectors.flatMap((vector, i) =>
+      vector === null ? [wrongVector(i, 'has no direction: all zeros or too large')] : [],
+    ),
+  );
   return await sql.begin(async (tx) => {
-    const targets = await lockTargets(tx, items.map((item) => item.id));
+    const targets = await lockTargets(
+      tx,
+      items.map((item) => item.id),
+    );
     const statuses = items.map(({ id, contentHash }) => {
       const target = targets.get(id);
       if (target === undefined) return 'missing';
@@ -25,7 +38,11 @@ export async function storeEmbeddings(sql: Sql, { model, items }: EmbeddingsBody
       const target = targets.get(item.id);
       return statuses[i] === 'stored' && target !== undefined ? [{ i, target, vector: vectors[i] ?? [] }] : [];
     });
-    const collections = await fixModel(tx, model, taken.map(({ target, vector }) => [target.collection, vector.length]));
+    const collections = await fixModel(
+      tx,
+      model,
+      taken.map(({ target, vector }) => [target.collection, vector.length]),
+    );
     for (const { name, model: theirs } of collections.values()) {
       if (theirs === model) continue;
       throw new FlowstateError('conflict', `Collection ${name} holds embeddings of ${theirs}, not of ${model}`);
@@ -33,7 +50,9 @@ export async function storeEmbeddings(sql: Sql, { model, items }: EmbeddingsBody
     refuse(
       taken.flatMap(({ i, target, vector }) => {
         const dimensions = collections.get(target.collection)?.dimensions;
-        return vector.length === dimensions ? [] : [wrongVector(i, `must have ${dimensions} dimensions, not ${vector.length}`)];
+        return vector.length === dimensions
+          ? []
+          : [wrongVector(i, `must have ${dimensions} dimensions, not ${vector.length}`)];
       }),
     );
     const rows = taken.map(({ target, vector }) => ({ id: target.id, embedding: toVector(vector) }));
@@ -54,7 +73,11 @@ async function lockTargets(tx: Db, ids: string[]): Promise<Map<string, Target>> 
 }
 
 /** Gives collections without a model this one, and answers what each has. */
-async function fixModel(tx: Db, model: string, used: [name: string, dimensions: number][]): Promise<Map<string, Collection>> {
+async function fixModel(
+  tx: Db,
+  model: string,
+  used: [name: string, dimensions: number][],
+): Promise<Map<string, Collection>> {
   // The first vector decides where none has yet.
   const dimensions = new Map(used.toReversed());
   const names = [...dimensions.keys()].toSorted();
@@ -63,7 +86,9 @@ async function fixModel(tx: Db, model: string, used: [name: string, dimensions: 
       UPDATE collections SET model = ${model}, dimensions = ${dimensions.get(name) ?? 0}
       WHERE name = ${name} AND model IS NULL`;
   }
-  const rows = await tx<Collection[]>`SELECT name, model, dimensions, version FROM collections WHERE name = ANY(${names})`;
+  const rows = await tx<
+    Collection[]
+  >`SELECT name, model, dimensions, version FROM collections WHERE name = ANY(${names})`;
   return new Map(rows.map((row) => [row.name, row]));
 }
 

@@ -13,7 +13,10 @@ export type Match = {
 };
 
 /** The documents nearest to an embedding, nearest first. Not for a `ledger` pool, which forbids the plans it needs. */
-export async function matchDocuments(db: Db, { embedding, threshold, limit, filter, collections }: Match): Promise<SearchHit[]> {
+export async function matchDocuments(
+  db: Db,
+  { embedding, threshold, limit, filter, collections }: Match,
+): Promise<SearchHit[]> {
   return await db<SearchHit[]>`
     SELECT id, external_id AS "externalId", collection, title, text, metadata, similarity
     FROM match_documents(${toVector(embedding)}::vector, ${threshold}, ${limit}, ${JSON.stringify(filter)}::text::jsonb,

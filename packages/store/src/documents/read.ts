@@ -29,7 +29,10 @@ export async function findDocument(db: Db, anyId: string, collection?: string): 
   const [first, second] = rows;
   if (first === undefined) return null;
   if (second !== undefined && first.id !== id) {
-    throw new FlowstateError('conflict', 'Several collections have a document of this external id: name the collection');
+    throw new FlowstateError(
+      'conflict',
+      'Several collections have a document of this external id: name the collection',
+    );
   }
   return toDocument(first);
 }

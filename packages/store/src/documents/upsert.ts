@@ -20,7 +20,9 @@ type Row = Required<Pick<DocumentInput, 'collection' | 'text' | 'metadata'>> & {
 
 /** Covers exactly what an embedding is made from: as long as it is the same, the embedding holds. */
 export function contentHash({ title, text }: { title?: string | null; text: string }): string {
-  return createHash('sha256').update(JSON.stringify([title ?? null, text])).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify([title ?? null, text]))
+    .digest('hex');
 }
 
 /**
@@ -72,7 +74,15 @@ async function upsert(tx: Db, rows: Row[]): Promise<Stored[]> {
 }
 
 function toRow({ externalId, collection = defaultCollection, title = null, text, metadata = {} }: DocumentInput): Row {
-  return { id: uuidv7(), external_id: externalId ?? null, collection, title, text, metadata, content_hash: contentHash({ title, text }) };
+  return {
+    id: uuidv7(),
+    external_id: externalId ?? null,
+    collection,
+    title,
+    text,
+    metadata,
+    content_hash: contentHash({ title, text }),
+  };
 }
 
 function keyOf(row: Pick<Row, 'id' | 'collection' | 'external_id'>): string {

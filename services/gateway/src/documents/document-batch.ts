@@ -34,7 +34,8 @@ function checked({ documents }: Static<typeof Batch>): DocumentInput[] {
       if (document.externalId === undefined) return errors;
       const key = JSON.stringify([document.collection, document.externalId]);
       const first = firstOf.get(key);
-      if (first !== undefined) errors.push({ field: `documents.${i}.externalId`, message: `is that of documents.${first} too` });
+      if (first !== undefined)
+        errors.push({ field: `documents.${i}.externalId`, message: `is that of documents.${first} too` });
       else firstOf.set(key, i);
       return errors;
     }),

@@ -51,11 +51,20 @@ export function createDocumentIngest(embedder: Embedder) {
   );
 }
 
-async function embedBatch(embedder: Embedder, access: DocumentAccess, ids: string[], signal: AbortSignal): Promise<Counts> {
+async function embedBatch(
+  embedder: Embedder,
+  access: DocumentAccess,
+  ids: string[],
+  signal: AbortSignal,
+): Promise<Counts> {
   const documents = await access.read(ids);
   const lacking = documents.filter((document) => !document.embedded);
   const vectors = await embedder.embed(lacking.map(textOf), signal);
-  const items = lacking.map(({ id, contentHash }, i) => ({ id, contentHash, embedding: (vectors[i] ?? []).map(toFloat4) }));
+  const items = lacking.map(({ id, contentHash }, i) => ({
+    id,
+    contentHash,
+    embedding: (vectors[i] ?? []).map(toFloat4),
+  }));
   const perRequest = Math.max(1, Math.floor(maxNumbers / (vectors[0]?.length ?? 1)));
   const statuses: string[] = [];
   for (let i = 0; i < items.length; i += perRequest) {
