@@ -16,10 +16,22 @@ t.test('every file README points to exists', async (t) => {
 
 t.test('every name the runbooks use has its place here', async (t) => {
   const names = [
-    '/api/health', '/api/ready', '/api/metrics', '/health', '/metrics', 'POST /agents/workflows/customer-insights',
-    'backend/src/utils/sessionManager.ts', 'backend/src/routes/index.ts', 'backend/src/cache/vectorSearchCache.ts',
-    'backend/src/cache/', 'backend/src/middleware/performanceMiddleware.ts', 'backend/src/utils/metrics.ts',
-    'backend/src/utils/tracer.ts', 'python-worker/src/instrumentation.py', 'python-worker/app/agents/', 'match_documents',
+    '/api/health',
+    '/api/ready',
+    '/api/metrics',
+    '/health',
+    '/metrics',
+    'POST /agents/workflows/customer-insights',
+    'backend/src/utils/sessionManager.ts',
+    'backend/src/routes/index.ts',
+    'backend/src/cache/vectorSearchCache.ts',
+    'backend/src/cache/',
+    'backend/src/middleware/performanceMiddleware.ts',
+    'backend/src/utils/metrics.ts',
+    'backend/src/utils/tracer.ts',
+    'python-worker/src/instrumentation.py',
+    'python-worker/app/agents/',
+    'match_documents',
   ];
   const table = text.split("## Where the runbooks' names live here")[1]?.split('\n## ')[0] ?? '';
   for (const name of names) t.match(table, name);
@@ -29,7 +41,12 @@ t.test('the folders of the architecture picture are the folders there are', asyn
   const { stdout } = await import('node:child_process').then(({ spawnSync }) =>
     spawnSync('git', ['ls-files', 'packages', 'services'], { cwd: new URL('..', import.meta.url), encoding: 'utf8' }),
   );
-  const folders = new Set(stdout.split('\n').filter(Boolean).map((path) => path.split('/').slice(0, 2).join('/')));
+  const folders = new Set(
+    stdout
+      .split('\n')
+      .filter(Boolean)
+      .map((path) => path.split('/').slice(0, 2).join('/')),
+  );
   const picture = text.split('## Architecture')[1]?.split('### ')[0] ?? '';
   for (const folder of folders) t.match(picture, folder);
 });

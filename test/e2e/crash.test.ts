@@ -30,7 +30,11 @@ t.test('a worker killed in the middle: started again, the run ends and no finish
   const steps = recorder.calls.map((call) => call.split('/')[1]);
   t.same(steps, ['step-1', 'step-2', 'step-3', 'step-3', 'step-4', 'step-5'], 'only the step under way ran again');
   const seqs = events.flatMap((event) => (event.id === undefined ? [] : [Number(event.id)]));
-  t.same(seqs, seqs.map((_, index) => index + 1), 'the stream has every event once, in order');
+  t.same(
+    seqs,
+    seqs.map((_, index) => index + 1),
+    'the stream has every event once, in order',
+  );
 });
 
 t.test('the runs of a killed worker go on elsewhere', async (t) => {
@@ -64,7 +68,10 @@ t.test('SIGTERM drains: the run is handed back at its step boundary, the worker 
   await platform.worker.restart();
   const ended = await Array.fromAsync(manager.events(body.id));
   t.match(ended.at(-1), { event: 'run.completed' });
-  t.same(recorder.calls.map((call) => call.split('/')[1]), ['step-1', 'step-2', 'step-3']);
+  t.same(
+    recorder.calls.map((call) => call.split('/')[1]),
+    ['step-1', 'step-2', 'step-3'],
+  );
 });
 
 t.test('FLUSHALL of the queue loses nothing', async (t) => {
@@ -87,7 +94,11 @@ t.test('FLUSHALL of the queue loses nothing', async (t) => {
 });
 
 t.test('a workflow that throws ends failed, readable by API, and can be retried from its failed step', async (t) => {
-  const run = await manager.post<Run>('/api/workflows/throwing/runs', { input: { message: 'on purpose' } }, { prefer: 'wait=20' });
+  const run = await manager.post<Run>(
+    '/api/workflows/throwing/runs',
+    { input: { message: 'on purpose' } },
+    { prefer: 'wait=20' },
+  );
   t.equal(run.status, 200, 'failed is a terminal state');
   t.equal(run.headers.get('preference-applied'), 'wait=20');
   t.match(run.body, { state: 'failed', error: { step: 'broken', message: 'on purpose' } });

@@ -7,12 +7,15 @@ import { requiredEnv } from './environment.ts';
 export type TestDatabase = { url: string; sql: Sql };
 
 /** A migrated database of its own for one test file, cloned from a template (60 ms) and dropped at teardown. */
-export async function createTestDatabase(t: Pick<Test, 'teardown'>): Promise<TestDatabase> {
-  const admin = createSql(requiredEnv('DATABASE_URL'), { name: 'flowstate-test', max: 1 });
-  const template = await ensureTemplate(admin);
+export async function createTestDatabase(
+  t: Pick<Test, 'teardown'>,
+  server: string = requiredEnv('DATABASE_URL'),
+): Promise<TestDatabase> {
+  const admin = createSql(server, { name: 'flowstate-test', max: 1 });
+  const template = await ensureTemplate(admin, server);
   const name = `flowstate_test_${randomBytes(6).toString('hex')}`;
   await admin.unsafe(`CREATE DATABASE ${name} TEMPLATE ${template}`);
-  const url = withDatabase(name);
+  const url = withDatabase(server, name);
   const sql = createSql(url, { name: 'flowstate-test', max: 4 });
   t.teardown(async () => {
     await sql.end();
@@ -23,7 +26,7 @@ export async function createTestDatabase(t: Pick<Test, 'teardown'>): Promise<Tes
 }
 
 /** The template is named after its migrations' content: a changed migration makes a new one. */
-async function ensureTemplate(admin: Sql): Promise<string> {
+async function ensureTemplate(admin: Sql, server: string): Promise<string> {
   const hash = createHash('sha256');
   for (const file of await neededMigrations())
     hash.update(file).update(await readFile(new URL(file, migrationsFolder)));
@@ -35,7 +38,7 @@ async function ensureTemplate(admin: Sql): Promise<string> {
     if (made === undefined) {
       await admin.unsafe(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
       await admin.unsafe(`CREATE DATABASE ${name}`);
-      await migrate(withDatabase(name));
+      await migrate(withDatabase(server, name));
       await admin.unsafe(`ALTER DATABASE ${name} IS_TEMPLATE true`);
     }
   } finally {
@@ -44,8 +47,8 @@ async function ensureTemplate(admin: Sql): Promise<string> {
   return name;
 }
 
-function withDatabase(name: string): string {
-  const url = new URL(requiredEnv('DATABASE_URL'));
+function withDatabase(server: string, name: string): string {
+  const url = new URL(server);
   url.pathname = `/${name}`;
   return url.href;
 }

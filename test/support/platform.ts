@@ -24,14 +24,16 @@ type Options = {
   /** Folder of extra workflows (FLOWSTATE_WORKFLOWS). */
   workflows?: string;
   env?: Record<string, string>;
+  /** Stores of the test's own, empty; by default a database of its own on the shared ones. */
+  stores?: { databaseUrl: string; redisUrl: string; redisCacheUrl: string };
 };
 
 /** All three services as processes of their own, on a fresh database; everything ends at teardown. */
 export async function startPlatform(
   t: Pick<Test, 'teardown'>,
-  { workflows, env = {} }: Options = {},
+  { workflows, env = {}, stores }: Options = {},
 ): Promise<Platform> {
-  const [database, redis] = await Promise.all([createTestDatabase(t), createTestRedis(t)]);
+  const [database, redis] = await Promise.all([createTestDatabase(t, stores?.databaseUrl), createTestRedis(t, stores)]);
   const secret = () => randomBytes(32).toString('base64url');
   const secrets = { password: secret(), workerApiKey: secret(), jwtSecret: secret() };
   await seedDemoUsers(database.sql, { password: secrets.password });

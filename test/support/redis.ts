@@ -10,8 +10,14 @@ export type TestRedis = {
 };
 
 /** An empty numbered database on both Redis instances for one test file. */
-export async function createTestRedis(t: Pick<Test, 'teardown'>): Promise<TestRedis> {
-  const [url, cacheUrl] = await Promise.all([ownDatabase(t, 'REDIS_URL'), ownDatabase(t, 'REDIS_CACHE_URL')]);
+export async function createTestRedis(
+  t: Pick<Test, 'teardown'>,
+  servers?: { redisUrl: string; redisCacheUrl: string },
+): Promise<TestRedis> {
+  const [url, cacheUrl] = await Promise.all([
+    ownDatabase(t, servers?.redisUrl ?? requiredEnv('REDIS_URL')),
+    ownDatabase(t, servers?.redisCacheUrl ?? requiredEnv('REDIS_CACHE_URL')),
+  ]);
   return {
     url,
     cacheUrl,
@@ -23,8 +29,7 @@ export async function createTestRedis(t: Pick<Test, 'teardown'>): Promise<TestRe
   };
 }
 
-async function ownDatabase(t: Pick<Test, 'teardown'>, variable: string): Promise<string> {
-  const base = requiredEnv(variable);
+async function ownDatabase(t: Pick<Test, 'teardown'>, base: string): Promise<string> {
   const shared = new Redis(base);
   const [, count] = (await shared.config('GET', 'databases')) as [string, string];
   // Database 0 only holds the counter that deals the others out.

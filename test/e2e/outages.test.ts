@@ -1,0 +1,81 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startStores, type Outage, type Stores } from '@flowstate/local';
+import { requiredEnv, startPlatform, startRecorder } from '@flowstate/test';
+import t from 'tap';
+
+const workflows = fileURLToPath(new URL('../fixtures/workflows', import.meta.url));
+type Run = { id: string; state: string };
+
+/** Stores of our own, which we may take away; null where there are no local programs to run. */
+async function ownStores(): Promise<(Stores & { postgres: Outage; redis: Outage }) | string> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'flowstate-outage-'));
+  const stores = await startStores({
+    dataDir,
+    cacheDir: requiredEnv('FLOWSTATE_CACHE'),
+    ephemeral: true,
+    env: { PATH: process.env.PATH },
+    log: () => {},
+  }).catch((error: unknown) => String(error));
+  if (typeof stores === 'string') return stores;
+  t.teardown(async () => {
+    await stores.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  });
+  const { postgres, redis } = stores;
+  if (postgres === undefined || redis === undefined)
+    return 'stores are not processes of ours here, they cannot be taken away';
+  return { ...stores, postgres, redis };
+}
+
+const stores = await ownStores();
+if (typeof stores === 'string') {
+  t.skip(stores);
+} else {
+  const platform = await startPlatform(t, { workflows, stores });
+  const manager = await platform.as('manager');
+  const recorder = await startRecorder(t);
+  const start = () =>
+    manager.post<Run>('/api/workflows/recorded-steps/runs', { input: { recorder: recorder.url, steps: 2 } });
+  const ended = async (id: string) => (await Array.fromAsync(manager.events(id))).at(-1);
+
+  await t.test('Redis away: runs are accepted, and delivered once it is back', async (t) => {
+    await stores.redis.down();
+    const answers = await Promise.all([start(), start(), start()]);
+    t.same(
+      answers.map((answer) => answer.status),
+      [202, 202, 202],
+    );
+    t.match(await manager.get('/api/ready'), { status: 200, body: { status: 'degraded' } });
+    t.equal((await manager.get('/api/ready?strict=1')).status, 503);
+    t.equal((await fetch(`${platform.controller.url}/health`)).status, 200);
+    await stores.redis.up();
+    for (const { body } of answers) t.match(await ended(body.id), { event: 'run.completed' });
+    t.equal(recorder.calls.length, 6, 'every step once');
+  });
+
+  await t.test(
+    'Postgres away: 503 with Retry-After and nothing queued; a run under way ends once it is back',
+    async (t) => {
+      recorder.hold('step-2');
+      const before = recorder.calls.length;
+      const { body: underWay } = await start();
+      await recorder.called(`${underWay.id}/step-2`);
+      await stores.postgres.down();
+      const refused = await start();
+      t.equal(refused.status, 503);
+      t.ok(refused.headers.get('retry-after'));
+      t.match(refused.body, { code: 'unavailable' });
+      t.match(await manager.get('/api/ready'), { status: 503, body: { status: 'unready' } });
+      recorder.release('step-2');
+      await stores.postgres.up();
+      t.match(await ended(underWay.id), { event: 'run.completed' });
+      t.equal(recorder.calls.length, before + 2, 'no step was repeated and nothing else was started');
+      for (const service of [platform.gateway, platform.worker, platform.controller]) t.ok(service.running());
+      const { body } = await start();
+      t.match(await ended(body.id), { event: 'run.completed' }, 'and everything works as before');
+    },
+  );
+}
