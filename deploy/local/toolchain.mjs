@@ -187,6 +187,8 @@ async function npmSettings({ npm, env, signal }) {
   return {
     pnpm_config_fetch_retries: '2',
     pnpm_config_fetch_retry_mintimeout: '1000',
+    pnpm_config_fetch_retry_maxtimeout: '5000',
+    pnpm_config_fetch_retry_factor: '2',
     pnpm_config_fetch_timeout: '60000',
     ...Object.fromEntries(passed),
   };

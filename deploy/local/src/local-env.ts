@@ -5,6 +5,8 @@ export type LocalEnv = {
   DATABASE_URL: string;
   REDIS_URL: string;
   REDIS_CACHE_URL: string;
+  /** The same database by logins that may do only what the services need. */
+  APP_DATABASE_URL: string;
   WORKER_DATABASE_URL: string;
   JWT_SECRET: string;
   JWT_ISSUER: string;
@@ -19,7 +21,7 @@ type Urls = Pick<LocalEnv, 'DATABASE_URL' | 'REDIS_URL' | 'REDIS_CACHE_URL' | 'G
 const secret = (): string => randomBytes(32).toString('base64url');
 
 /** What is made once and then kept. */
-const made: Record<Exclude<keyof LocalEnv, keyof Urls | 'WORKER_DATABASE_URL'>, () => string> = {
+const made: Record<Exclude<keyof LocalEnv, keyof Urls | 'APP_DATABASE_URL' | 'WORKER_DATABASE_URL'>, () => string> = {
   JWT_SECRET: secret,
   JWT_ISSUER: () => 'flowstate',
   JWT_AUDIENCE: () => 'flowstate-api',
@@ -37,8 +39,11 @@ export function settleLocalEnv(file: string, urls: Urls, env: NodeJS.ProcessEnv)
     name,
     fromEnvironment(name, env) || kept[name] || make(),
   ]);
-  const worker = env['WORKER_DATABASE_URL'] || workerUrl(urls.DATABASE_URL, kept['WORKER_DATABASE_URL']);
-  const settled = { ...urls, WORKER_DATABASE_URL: worker, ...Object.fromEntries(secrets) } as LocalEnv;
+  const logins = ['APP_DATABASE_URL', 'WORKER_DATABASE_URL'].map((name) => [
+    name,
+    env[name] || loginUrl(name.startsWith('APP') ? 'app' : 'worker', urls.DATABASE_URL, kept[name]),
+  ]);
+  const settled = { ...urls, ...Object.fromEntries(logins), ...Object.fromEntries(secrets) } as LocalEnv;
   const lines = Object.entries(settled).map(([name, value]) => `${name}=${value}`);
   writePrivate(file, `# Made by npm start; npm run reset deletes it with the data.\n${lines.join('\n')}\n`);
   return settled;
@@ -56,12 +61,12 @@ function fromEnvironment(name: string, env: NodeJS.ProcessEnv): string | undefin
   return env[name] || (file ? readIfThere(file)?.trim() : undefined);
 }
 
-/** The same database with the worker's own login, whose name and password are kept from last time. */
-function workerUrl(databaseUrl: string, kept: string | undefined): string {
+/** The same database with a login of its own, whose name and password are kept from last time. */
+function loginUrl(group: string, databaseUrl: string, kept: string | undefined): string {
   const url = new URL(databaseUrl);
   const old = kept === undefined ? undefined : new URL(kept);
   // Roles belong to the whole server, which several clones may share.
-  url.username = old?.username || `flowstate_worker_${randomBytes(4).toString('hex')}`;
+  url.username = old?.username || `flowstate_${group}_${randomBytes(4).toString('hex')}`;
   url.password = old?.password || randomBytes(24).toString('base64url');
   return url.href;
 }

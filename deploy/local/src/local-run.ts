@@ -38,8 +38,8 @@ export async function runLocal({ once, console, stop, env }: Options): Promise<n
       record,
     });
     endings.unshift(() => stores.stop());
-    const settings = settleLocalEnv(clone.env, { ...urlsOf(stores), GATEWAY_URL: localUrl(host, ports.gateway) }, env);
-    await prepareDatabase(settings, console, signal);
+    const settled = settleLocalEnv(clone.env, { ...urlsOf(stores), GATEWAY_URL: localUrl(host, ports.gateway) }, env);
+    const settings = await prepareDatabase(settled, { console, signal, env });
 
     const services = createServices({ ports, settings, env, record, log: console.say, onLine: console.line });
     stop.onForce(() => void services.kill());
@@ -85,13 +85,17 @@ async function choosePorts(host: string, env: NodeJS.ProcessEnv): Promise<Servic
   return ports as ServicePorts;
 }
 
-async function prepareDatabase(settings: LocalEnv, console: Console, signal: AbortSignal): Promise<void> {
+async function prepareDatabase(
+  settings: LocalEnv,
+  { console, signal, env }: { console: Console; signal: AbortSignal; env: NodeJS.ProcessEnv },
+): Promise<LocalEnv> {
   signal.throwIfAborted();
   const { applied } = await migrate(settings.DATABASE_URL);
   if (applied.length > 0) console.say(`Applied ${applied.length} migrations`);
   signal.throwIfAborted();
-  await seed(settings);
+  const usable = await seed(settings, { log: console.say, env });
   signal.throwIfAborted();
+  return usable;
 }
 
 function urlsOf({

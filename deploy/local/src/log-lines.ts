@@ -2,13 +2,13 @@ import { styleText } from 'node:util';
 
 type Colour = Parameters<typeof styleText>[0];
 
-const levels: Record<number, { label: string; colour: Colour }> = {
-  10: { label: 'TRACE', colour: 'gray' },
-  20: { label: 'DEBUG', colour: 'gray' },
-  30: { label: 'INFO ', colour: 'green' },
-  40: { label: 'WARN ', colour: 'yellow' },
-  50: { label: 'ERROR', colour: 'red' },
-  60: { label: 'FATAL', colour: 'red' },
+const levels: Record<string, Colour> = {
+  trace: 'gray',
+  debug: 'gray',
+  info: 'green',
+  warn: 'yellow',
+  error: 'red',
+  fatal: 'red',
 };
 
 const colours: Record<string, Colour> = { gateway: 'cyan', worker: 'magenta', controller: 'blue', flowstate: 'bold' };
@@ -26,12 +26,13 @@ export function readableLine(name: string, line: string, { colour }: LineStyle):
   const who = paint(colours[name] ?? 'gray', name.padEnd(widest));
   const entry = parseEntry(line);
   if (!entry) return `${clock(Date.now())} ${who} ${line}`;
-  const level = levels[entry.level] ?? { label: String(entry.level), colour: 'gray' };
   const fields = Object.entries(entry)
     .filter(([key]) => !hidden.has(key))
     .map(([key, value]) => paint('gray', `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`));
-  const first = [clock(entry.time), who, paint(level.colour, level.label), entry.msg ?? '', ...fields];
-  const trace = entry.err?.stack ?? entry.err?.message;
+  const level = paint(levels[entry.level] ?? 'gray', entry.level.toUpperCase().padEnd(5));
+  const first = [clock(Date.parse(entry.time)), who, level, entry.msg ?? '', ...fields];
+  const trace = typeof entry.err === 'object' ? (entry.err.stack ?? entry.err.message) : undefined;
+  if (typeof entry.err === 'string') first.push(paint('gray', `err=${entry.err}`));
   return trace === undefined ? first.join(' ') : `${first.join(' ')}\n${trace.replace(/^/gm, '    ')}`;
 }
 
@@ -39,16 +40,18 @@ export function readableLine(name: string, line: string, { colour }: LineStyle):
 export function messageOf(line: string): string {
   const entry = parseEntry(line);
   if (!entry) return line;
-  return [entry.msg, entry.err?.message].filter((text) => text !== undefined && text !== '').join(': ');
+  const cause = typeof entry.err === 'object' ? entry.err.message : entry.err;
+  return [entry.msg, cause].filter((text) => text !== undefined && text !== '').join(': ');
 }
 
-type Entry = { level: number; time: number; msg?: string; err?: { message?: string; stack?: string } };
+/** As packages/runtime's logger writes it. */
+type Entry = { level: string; time: string; msg?: string; err?: string | { message?: string; stack?: string } };
 
 function parseEntry(line: string): Entry | undefined {
   if (!line.startsWith('{')) return undefined;
   try {
     const value = JSON.parse(line) as Partial<Entry>;
-    return typeof value.level === 'number' && typeof value.time === 'number' ? (value as Entry) : undefined;
+    return typeof value.level === 'string' && typeof value.time === 'string' ? (value as Entry) : undefined;
   } catch {
     return undefined;
   }

@@ -107,8 +107,8 @@ export function serviceEnv(
   name: ServiceName,
   { ports, settings, env }: Pick<Options, 'ports' | 'settings' | 'env'>,
 ): NodeJS.ProcessEnv {
-  const all: NodeJS.ProcessEnv = { ...env, ...settings, PORT: String(ports[name]) };
-  if (name === 'worker') all['DATABASE_URL'] = settings.WORKER_DATABASE_URL;
+  const databaseUrl = name === 'worker' ? settings.WORKER_DATABASE_URL : settings.APP_DATABASE_URL;
+  const all: NodeJS.ProcessEnv = { ...env, ...settings, DATABASE_URL: databaseUrl, PORT: String(ports[name]) };
   const known = Object.keys(services[name].config.properties).flatMap((key) => [key, `${key}_FILE`]);
   const otel = Object.keys(env).filter((key) => key.startsWith('OTEL_'));
   const lower = everywhere.map((key) => key.toLowerCase());
