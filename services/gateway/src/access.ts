@@ -1,5 +1,7 @@
 import { FlowstateError, type Principal, type Role } from '@flowstate/contracts';
+import { wholeApi } from '@flowstate/security';
 import type { FastifyRequest } from 'fastify';
+import { isPage } from './credentials.ts';
 import type { App } from './deps.ts';
 
 /** Who may call a route: `open` anybody, `worker` only a worker's API key, else the roles named. */
@@ -28,19 +30,36 @@ export function enforceAccess(app: App, table: AccessTable, authenticator: Authe
     }
   });
 
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
     const pattern = request.routeOptions.url;
     if (pattern === undefined) return; // no such route: the not-found handler answers
     const rule = ruleOf(table, request.method === 'HEAD' ? 'GET' : request.method, pattern);
     if (rule === 'open') return;
     if (rule === undefined) throw new FlowstateError('forbidden', 'This route has no access rule');
     if (rule === 'worker') return authenticator.authenticateWorker(request);
-    const principal = await authenticator.authenticate(request);
-    request.principal = principal;
-    if (!rule.includes(principal.role)) {
-      throw new FlowstateError('forbidden', `The role ${principal.role} may not do this`);
+    try {
+      request.principal = await authenticator.authenticate(request);
+    } catch (error) {
+      if (!wantsLoginPage(request, error)) throw error;
+      return reply.redirect(`/admin/login?next=${encodeURIComponent(request.url)}`, 303);
+    }
+    const { role, via } = request.principal;
+    if (!rule.includes(role)) throw new FlowstateError('forbidden', `The role ${role} may not do this`);
+    if ('apiKey' in via && !via.scopes.includes(wholeApi)) {
+      throw new FlowstateError('forbidden', "This is outside the API key's scopes");
     }
   });
+}
+
+/** A person without a (good) cookie is asked to log in; a program gets the 401. */
+function wantsLoginPage(request: FastifyRequest, error: unknown): boolean {
+  return (
+    error instanceof FlowstateError &&
+    error.code === 'invalid_token' &&
+    isPage(request.routeOptions.url ?? '') &&
+    request.headers.authorization === undefined &&
+    (request.headers.accept ?? '').includes('text/html')
+  );
 }
 
 /** Exact pattern first, then the longest `prefix/*` (pages served by a plugin under one prefix). */

@@ -2,11 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { coercingAjv, strictAjv } from '@flowstate/contracts';
 import Fastify, { type FastifyBaseLogger } from 'fastify';
 import { enforceAccess, ruleOf, type Authenticator } from './access.ts';
+import { credentialOf } from './credentials.ts';
 import type { App, Deps } from './deps.ts';
 import { measureRequests } from './metrics.ts';
 import { describeApi, serveApiDocs } from './openapi.ts';
 import { problemErrors } from './problem.ts';
+import { registerRateLimits } from './rate-limits.ts';
 import { access, registerRoutes } from './routes/index.ts';
+import { registerTokens } from './tokens.ts';
 
 const bodyLimit = 1024 * 1024;
 
@@ -34,6 +37,16 @@ export async function createApp(deps: Deps, authenticator: Authenticator): Promi
   await measureRequests(app, deps.metrics, ({ method, routeOptions: { url } }) =>
     url === undefined ? undefined : ruleOf(access, method, url),
   );
+  await registerTokens(app, {
+    ring: deps.keys,
+    issuer: deps.config.JWT_ISSUER,
+    audience: deps.config.JWT_AUDIENCE,
+    extract: (request) => {
+      const credential = credentialOf(request);
+      return typeof credential === 'object' ? credential.value : undefined;
+    },
+  });
+  await registerRateLimits(app, deps.attempts);
   enforceAccess(app, access, authenticator);
   await describeApi(app, deps.config.FLOWSTATE_VERSION);
   registerRoutes(app, deps);

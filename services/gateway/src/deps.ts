@@ -2,11 +2,13 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { Principal } from '@flowstate/contracts';
 import type { RunQueues, RunSubscriber } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
+import type { Identity, KeyRing } from '@flowstate/security';
 import type { Search } from '@flowstate/search';
 import type { Sql, StoredRun } from '@flowstate/store';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Redis } from 'ioredis';
+import type { AttemptCounter } from './attempts.ts';
 import type { GatewayConfig } from './config.ts';
 import type { GatewayMetrics } from './metrics.ts';
 import type { WorkflowCatalogue } from './runs/workflow-catalogue.ts';
@@ -53,6 +55,11 @@ export type Deps = {
   redis: Redis;
   /** REDIS_CACHE_URL. */
   cache: Redis;
+  /** Users, sessions, keys: who somebody is. */
+  identity: Identity;
+  /** Signs and verifies tokens. */
+  keys: KeyRing;
+  attempts: AttemptCounter;
   runs: RunService;
   catalogue: WorkflowCatalogue;
   subscriber: RunSubscriber;

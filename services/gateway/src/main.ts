@@ -2,10 +2,11 @@ import { createRunPublisher, createRunQueues, createRunSubscriber } from '@flows
 import { embedderFrom } from '@flowstate/models';
 import { createLogger, onShutdown } from '@flowstate/runtime';
 import { createSearch } from '@flowstate/search';
-import { createIdentity } from '@flowstate/security';
+import { createIdentity, createKeyRing, splitSecrets } from '@flowstate/security';
 import { createSql } from '@flowstate/store';
 import { Redis } from 'ioredis';
 import { createApp } from './app.ts';
+import { createAttemptCounter } from './attempts.ts';
 import { createAuthenticator } from './authenticate.ts';
 import { readConfig } from './config.ts';
 import { createGatewayMetrics } from './metrics.ts';
@@ -28,6 +29,8 @@ const metrics = createGatewayMetrics(config);
 const embedder = embedderFrom(config);
 const search = createSearch({ sql, cache, embedder, observe: metrics.search });
 const identity = createIdentity({ sql, redis });
+const keys = createKeyRing({ current: config.JWT_SECRET, previous: splitSecrets(config.JWT_PREVIOUS_SECRETS) });
+const attempts = createAttemptCounter(redis);
 const catalogue = createWorkflowCatalogue(ledger);
 const runs = createRunService({
   sql: ledger,
@@ -40,8 +43,29 @@ const runs = createRunService({
 const draining = new AbortController();
 
 const app = await createApp(
-  { config, log, sql, redis, cache, runs, catalogue, subscriber, queues, search, identity, metrics, draining: draining.signal },
-  createAuthenticator({ config, identity, log, metrics }),
+  {
+    config,
+    log,
+    sql,
+    redis,
+    cache,
+    runs,
+    catalogue,
+    subscriber,
+    queues,
+    search,
+    identity,
+    keys,
+    attempts,
+    metrics,
+    draining: draining.signal,
+  },
+  createAuthenticator({
+    identity,
+    workerApiKey: config.WORKER_API_KEY,
+    onFailure: (reason) => metrics.authFailures.inc({ reason }),
+    onVerified: (kid) => metrics.tokensVerified.inc({ kid }),
+  }),
 );
 await app.listen({ host: config.HOST, port: config.PORT });
 log.info('gateway ready');
@@ -53,7 +77,7 @@ onShutdown(log, [
   { name: 'identity', stop: () => identity.close() },
   { name: 'queues', stop: () => queues.close() },
   { name: 'subscriber', stop: () => subscriber.close() },
-  { name: 'redis', stop: () => Promise.all([redis.disconnect(), cache.disconnect()]) },
+  { name: 'redis', stop: () => [redis, cache].forEach((client) => client.disconnect()) },
   { name: 'postgres', stop: () => Promise.all([sql.end({ timeout: 5 }), ledger.end({ timeout: 5 })]) },
 ]);
 

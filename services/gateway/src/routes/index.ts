@@ -1,9 +1,15 @@
 import { roles } from '@flowstate/contracts';
 import type { AccessTable } from '../access.ts';
+import type { AuthFailure } from '../auth-failure.ts';
 import type { App, Deps } from '../deps.ts';
+import { createLogin } from '../login.ts';
+import { adminLoginRoutes } from './admin-login.ts';
+import { adminQueueRoutes } from './admin-queues.ts';
+import { authRoutes } from './auth.ts';
 import { documentRoutes } from './documents.ts';
 import { healthRoutes } from './health.ts';
 import { runEventRoute } from './run-events.ts';
+import { runTokenRoutes } from './run-tokens.ts';
 import { runRoutes } from './runs.ts';
 import { searchRoutes } from './search.ts';
 import { startRunRoute } from './start-run.ts';
@@ -15,6 +21,7 @@ const operate = ['admin', 'manager', 'agent', 'integration', 'service'] as const
 const readRuns = ['admin', 'manager', 'analyst', 'agent', 'integration', 'service'] as const;
 const readData = [...staff, 'analyst'] as const;
 const feed = ['admin', 'manager', 'integration', 'service'] as const;
+const watchQueues = ['admin', 'manager', 'analyst'] as const;
 
 /** Who may call what. A route that is not in this table does not boot. */
 export const access: AccessTable = {
@@ -69,9 +76,10 @@ export const access: AccessTable = {
 
   'GET /admin/login': 'open',
   'POST /admin/login': 'open',
-  'POST /admin/logout': 'open',
-  'GET /admin/queues': ['admin', 'manager', 'analyst'],
-  'GET /admin/queues/*': ['admin', 'manager', 'analyst'],
+  'GET /admin/logout': any,
+  'POST /admin/logout': any,
+  'GET /admin/queues': watchQueues,
+  'GET /admin/queues/*': watchQueues,
   'PUT /admin/queues/*': ['admin'],
   'POST /admin/queues/*': ['admin'],
   'PATCH /admin/queues/*': ['admin'],
@@ -81,10 +89,16 @@ export const access: AccessTable = {
 /** Every route of the gateway, in the table's order. */
 export function registerRoutes(app: App, deps: Deps): void {
   healthRoutes(app, deps);
+  const onFailure = (reason: AuthFailure) => deps.metrics.authFailures.inc({ reason });
+  const login = createLogin({ ...deps, onFailure });
+  authRoutes(app, { ...deps, login, onFailure });
   workflowRoutes(app, deps);
   startRunRoute(app, deps);
   runRoutes(app, deps);
   runEventRoute(app, deps);
   documentRoutes(app, deps);
   searchRoutes(app, deps);
+  runTokenRoutes(app, deps);
+  adminLoginRoutes(app, { ...deps, login, onFailure, mayEnter: watchQueues });
+  adminQueueRoutes(app, deps);
 }

@@ -1,0 +1,164 @@
+import fastifyCookie from '@fastify/cookie';
+import fastifyJwt from '@fastify/jwt';
+import { createCheck, Id, RoleName } from '@flowstate/contracts';
+import type { KeyRing, LiveSession } from '@flowstate/security';
+import type { RunAuthority } from '@flowstate/store';
+import type { FastifyRequest } from 'fastify';
+import Type, { type Static } from 'typebox';
+import type { App } from './deps.ts';
+
+/** Seconds. A run token is asked for again by its worker; a page's cookie is renewed while it is looked at. */
+export const accessLifetime = 15 * 60;
+export const runLifetime = 5 * 60;
+
+/** RFC 8725, 3.11: each kind says in its header what it is, so that one is never taken for the other. */
+const accessType = 'at+jwt';
+const runType = 'run+jwt';
+/** Seconds another gateway's clock may be ahead. */
+const leeway = 30;
+
+const common = { sub: Id, role: RoleName, epoch: Type.Integer(), iat: Type.Integer(), exp: Type.Integer() };
+const AccessClaims = Type.Object({ ...common, sid: Id });
+const RunClaims = Type.Object({ ...common, run: Id, inc: Type.Integer() });
+export type AccessClaims = Static<typeof AccessClaims>;
+export type RunClaims = Static<typeof RunClaims>;
+
+const checkAccess = createCheck(AccessClaims);
+const checkRun = createCheck(RunClaims);
+
+export type VerifiedToken = { kid: string; expiresAt: Date } & (
+  | { kind: 'access'; claims: AccessClaims }
+  | { kind: 'run'; claims: RunClaims }
+);
+
+/** Why a token is no good; bounded, it labels a metric. */
+export type TokenRefusal =
+  | 'malformed'
+  | 'algorithm'
+  | 'unknown_kid'
+  | 'signature'
+  | 'expired'
+  | 'not_yet_valid'
+  | 'claims';
+
+const unknownKid = 'FLOWSTATE_UNKNOWN_KID';
+
+type Jwt = { header: { kid?: unknown; typ?: unknown }; payload: unknown };
+
+declare module '@fastify/jwt' {
+  interface FastifyJWT {
+    user: Jwt;
+  }
+}
+
+/** Cookies, and JWTs signed by the ring's current key and verified by the one they name; HS256 only. */
+export async function registerTokens(
+  app: App,
+  {
+    ring,
+    issuer,
+    audience,
+    extract,
+  }: {
+    ring: KeyRing;
+    issuer: string;
+    audience: string;
+    /** Where a request carries its token. */
+    extract: (request: FastifyRequest) => string | undefined;
+  },
+): Promise<void> {
+  app.decorateRequest('authority', null);
+  await app.register(fastifyCookie);
+  await app.register(fastifyJwt, {
+    secret: {
+      private: ring.current.secret,
+      public: (_request: FastifyRequest, token: unknown, done: (error: Error | null, secret?: string) => void) => {
+        const { kid } = (token as Jwt).header;
+        const key = typeof kid === 'string' ? ring.find(kid) : undefined;
+        if (key === undefined) done(Object.assign(new Error('the token names no key of ours'), { code: unknownKid }));
+        else done(null, key.secret);
+      },
+    },
+    decode: { complete: true },
+    sign: {
+      algorithm: 'HS256',
+      kid: ring.current.kid,
+      iss: issuer,
+      aud: audience,
+      expiresIn: accessLifetime,
+      header: { alg: 'HS256', typ: accessType },
+    },
+    verify: {
+      algorithms: ['HS256'],
+      allowedIss: issuer,
+      allowedAud: audience,
+      requiredClaims: ['iss', 'aud', 'sub', 'iat', 'exp'],
+      complete: true,
+      // Good tokens are remembered until they expire; their key is looked up on each request all the same.
+      cache: 5_000,
+      errorCacheTTL: -1,
+      cacheKeyBuilder: (token: string) => token,
+      extractToken: (request: FastifyRequest) => extract(request),
+    },
+  });
+}
+
+/** The request's token, verified: signature, times, issuer, audience, kind and claims. */
+export async function verifyToken(request: FastifyRequest): Promise<VerifiedToken | TokenRefusal> {
+  let token: Jwt;
+  try {
+    token = await request.jwtVerify<Jwt>();
+  } catch (error) {
+    return refusalOf(error as { code?: string; message: string });
+  }
+  try {
+    const kid = token.header.kid as string;
+    if (token.header.typ === accessType) return verified({ kind: 'access', kid, claims: checkAccess(token.payload) });
+    if (token.header.typ === runType) return verified({ kind: 'run', kid, claims: checkRun(token.payload) });
+    return 'claims';
+  } catch {
+    return 'claims';
+  }
+}
+
+type Unchecked = { kid: string } & ({ kind: 'access'; claims: AccessClaims } | { kind: 'run'; claims: RunClaims });
+
+function verified(token: Unchecked): VerifiedToken | TokenRefusal {
+  const { iat, exp } = token.claims;
+  if (iat > Date.now() / 1000 + leeway) return 'not_yet_valid';
+  return { ...token, expiresAt: new Date(exp * 1000) };
+}
+
+function refusalOf({ code = '', message }: { code?: string; message: string }): TokenRefusal {
+  // The plugin folds several causes into one code; only its message still tells them apart.
+  if (code === 'FST_JWT_AUTHORIZATION_TOKEN_INVALID' && /claim/.test(message)) return 'claims';
+  if (code === 'FST_JWT_AUTHORIZATION_TOKEN_INVALID' && /signature is invalid/.test(message)) return 'signature';
+  return refusals[code] ?? 'malformed';
+}
+
+const refusals: Record<string, TokenRefusal> = {
+  [unknownKid]: 'unknown_kid',
+  FST_JWT_AUTHORIZATION_TOKEN_EXPIRED: 'expired',
+  FAST_JWT_INACTIVE: 'not_yet_valid',
+  FAST_JWT_INVALID_ALGORITHM: 'algorithm',
+  FAST_JWT_MISSING_SIGNATURE: 'signature',
+  FAST_JWT_INVALID_CLAIM_TYPE: 'claims',
+};
+
+/** An access token for a session: `sub` the user, `sid` the session, `role` and `epoch` as of now. */
+export function issueAccessToken(
+  app: App,
+  { id, userId, role }: Pick<LiveSession, 'id' | 'userId' | 'role'>,
+  epoch: number,
+): string {
+  return app.jwt.sign({ sub: userId, sid: id, role, epoch });
+}
+
+/** A token by which a worker's agents act for a run's owner; good while that incarnation owns the run. */
+export function issueRunToken(app: App, run: { id: string; incarnation: number }, authority: RunAuthority): string {
+  const { userId, role, epoch } = authority;
+  return app.jwt.sign(
+    { sub: userId, run: run.id, inc: run.incarnation, role, epoch },
+    { expiresIn: runLifetime, header: { alg: 'HS256', typ: runType } },
+  );
+}
