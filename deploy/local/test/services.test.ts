@@ -1,0 +1,57 @@
+import t from 'tap';
+import { serviceEnv } from '../src/services.ts';
+
+const ports = { gateway: 1, worker: 2, controller: 3 };
+const settings = {
+  DATABASE_URL: 'postgres://owner@db/x',
+  APP_DATABASE_URL: 'postgres://app@db/x',
+  WORKER_DATABASE_URL: 'postgres://worker@db/x',
+  REDIS_URL: 'redis://queue',
+  REDIS_CACHE_URL: 'redis://cache',
+  JWT_SECRET: 'jwt',
+  JWT_ISSUER: 'i',
+  JWT_AUDIENCE: 'a',
+  WORKER_API_KEY: 'key',
+  DEMO_PASSWORD: 'demo',
+  GATEWAY_URL: 'http://gateway',
+};
+const env = {
+  AWS_SECRET_ACCESS_KEY: 'stranger',
+  OTEL_ENABLED: 'true',
+  LOG_LEVEL: 'debug',
+  JWT_PREVIOUS_SECRETS: 'old',
+  PORT: '9',
+};
+const of = (name: keyof typeof ports) => serviceEnv(name, { ports, settings, env });
+
+t.test('each service is given its own settings and nothing else', (t) => {
+  t.match(of('gateway'), {
+    PORT: '1',
+    JWT_SECRET: 'jwt',
+    JWT_PREVIOUS_SECRETS: 'old',
+    DATABASE_URL: 'postgres://app@db/x',
+  });
+  t.match(of('worker'), {
+    PORT: '2',
+    WORKER_API_KEY: 'key',
+    DATABASE_URL: 'postgres://worker@db/x',
+    LOG_LEVEL: 'debug',
+  });
+  t.match(of('controller'), { PORT: '3', DATABASE_URL: 'postgres://app@db/x', OTEL_ENABLED: 'true' });
+  for (const name of ['gateway', 'worker', 'controller'] as const) {
+    const given = Object.values(of(name));
+    t.notOk(given.includes('stranger'), `${name} sees nothing of the user's other secrets`);
+    t.notOk(given.includes('demo'), `${name} has no use for the demo password`);
+  }
+  t.end();
+});
+
+t.test('only the gateway can sign tokens', (t) => {
+  for (const name of ['worker', 'controller'] as const) {
+    t.equal(
+      Object.keys(of(name)).find((key) => key.startsWith('JWT')),
+      undefined,
+    );
+  }
+  t.end();
+});
