@@ -17,7 +17,7 @@ import Type, { type TSchema } from 'typebox';
 export const maxRows = 2_000;
 const pageSize = 200;
 
-export type Rows<T> = { rows: T[]; /** There were more than `maxRows`. */ truncated: boolean };
+type Rows<T> = { rows: T[]; /** There were more than `maxRows`. */ truncated: boolean };
 
 /** The customer data agents work on, read through the gateway. Ids are ours or external ones. */
 export type Crm = {

@@ -21,11 +21,11 @@ t.test('hand-checked health', async (t) => {
   t.same(
     result.integrations[0]?.deductions.map(({ factor, points, reason }) => [factor, points, reason.text]),
     [
-      ['status', 25, 'It is reported as degraded'],
-      ['latency', 10, 'It answers in 1,500 ms'],
-      ['sync', 15, 'Its last sync was 3 hours ago, it is due every 60 minutes'],
-      ['errors', 10, 'It failed 12 times within a day'],
-      ['incidents', 15, 'Open incidents: 1'],
+      ['status', 25, 'it is reported as degraded'],
+      ['latency', 10, 'it answers in 1,500 ms'],
+      ['sync', 15, 'its last sync was 3 hours ago, it is due every 60 minutes'],
+      ['errors', 10, 'it failed 12 times within a day'],
+      ['incidents', 15, 'open incidents: 1'],
     ],
   );
   t.same([result.score, result.status], [62.5, 'critical'], '(100 + 25) / 2; the worst one tells');

@@ -61,30 +61,30 @@ export function deductionsOf(row: Integration, now: number, openIncidents: numbe
     if (points > 0) deductions.push({ factor, points, reason: reason() });
   };
 
-  add('status', statusPoints[row.status], () => say`It is reported as ${row.status}`);
+  add('status', statusPoints[row.status], () => say`it is reported as ${row.status}`);
 
   const latency = row.latencyMs ?? 0;
   add(
     'latency',
     stepOf(latencySteps, latency),
-    () => say`It answers in ${figure(`latency of ${name}`, latency, 'ms', itself)}`,
+    () => say`it answers in ${figure(`latency of ${name}`, latency, 'ms', itself)}`,
   );
 
   const age = syncAge(row, now);
   if (age !== null) {
     add('sync', stepOf(syncSteps, age.intervals), () => {
       const interval = figure(`sync interval of ${name}`, row.syncIntervalMinutes ?? 0, 'minutes', itself);
-      return say`Its last sync was ${sinceSync(name, age.minutes, itself)} ago, it is due every ${interval}`;
+      return say`its last sync was ${sinceSync(name, age.minutes, itself)} ago, it is due every ${interval}`;
     });
   }
 
   const errors = row.errorCount24h ?? 0;
   add('errors', stepOf(errorSteps, errors), () => {
-    return say`It failed ${figure(`errors of ${name} within a day`, errors, 'count', itself)} times within a day`;
+    return say`it failed ${figure(`errors of ${name} within a day`, errors, 'count', itself)} times within a day`;
   });
 
   add('incidents', Math.min(mostIncidentPoints, incidentPoints * openIncidents), () => {
-    return say`Open incidents: ${figure(`open incidents of ${name}`, openIncidents, 'count', itself)}`;
+    return say`open incidents: ${figure(`open incidents of ${name}`, openIncidents, 'count', itself)}`;
   });
   return deductions;
 }

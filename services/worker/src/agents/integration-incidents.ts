@@ -2,7 +2,7 @@ import { Nullable, OneOf, Timestamp, type Integration } from '@flowstate/contrac
 import Type, { type Static } from 'typebox';
 import { isStale, sinceSync, syncAge } from './integration-health.ts';
 import { oneLine } from './plain-text.ts';
-import { figure, quote, quoted, say, Statement } from './statement.ts';
+import { day, figure, quote, quoted, say, Statement } from './statement.ts';
 import { compareText } from './time-span.ts';
 import { dayOf, daysBetween, minuteMs, timeOf } from './timestamps.ts';
 
@@ -30,13 +30,18 @@ export function openIncidentsAt(row: Integration, time: number) {
   });
 }
 
-/** Open incidents of all integrations that are in use: recorded ones, and faults that show but nobody recorded. */
+/**
+ * Open incidents of all integrations that are in use: recorded ones, and faults that show but nobody recorded. The one
+ * that lasts longest comes first, those whose beginning is not known last.
+ */
 export function incidentsOf(rows: readonly Integration[], now: number): IncidentReport[] {
   const inUse = rows.filter(({ status }) => status !== 'disabled').toSorted((a, b) => compareText(a.id, b.id));
-  return inUse.flatMap((row) => {
+  const found = inUse.flatMap((row) => {
     const recorded = openIncidentsAt(row, now).map((one) => recordedIncident(row, one, now));
     return [...recorded, ...detectedIncidents(row, now, recorded.length > 0)];
   });
+  const start = ({ since }: IncidentReport) => (since === null ? Infinity : timeOf(since));
+  return found.sort((a, b) => (start(a) === start(b) ? 0 : start(a) - start(b)));
 }
 
 function recordedIncident(row: Integration, { openedAt, summary }: { openedAt: string; summary: string }, now: number) {
@@ -45,7 +50,7 @@ function recordedIncident(row: Integration, { openedAt, summary }: { openedAt: s
     kind: 'integration',
     ids: [row.id],
   });
-  const reason = say`${quote(row.name)}: ${quote(summary)}, open since ${{ day: dayOf(since) }}, that is ${open}`;
+  const reason = say`${quote(row.name)}: ${quote(summary)}, open since ${day(dayOf(since))}, that is ${open}`;
   return incident(row, { source: 'recorded', kind: 'incident', since: openedAt, summary, reason });
 }
 
@@ -57,7 +62,7 @@ function detectedIncidents(row: Integration, now: number, recorded: boolean): In
   if (age !== null && isStale(row, now)) {
     // Due one interval after the last one: from then on it was late.
     const due = timeOf(row.lastSyncAt as string) + (row.syncIntervalMinutes ?? 0) * minuteMs;
-    const reason = say`${quote(row.name)} has not synced for ${sinceSync(name, age.minutes, itself)}, due since ${{ day: dayOf(due) }}`;
+    const reason = say`${quote(row.name)} has not synced for ${sinceSync(name, age.minutes, itself)}, due since ${day(dayOf(due))}`;
     const since = new Date(due).toISOString();
     found.push(incident(row, { source: 'detected', kind: 'stale-sync', since, summary: 'sync overdue', reason }));
   }

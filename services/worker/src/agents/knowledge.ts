@@ -17,7 +17,7 @@ const Issue = Type.Object(
 );
 export type Issue = Static<typeof Issue>;
 
-export const Citation = Type.Object(
+const Citation = Type.Object(
   {
     documentId: Type.String(),
     externalId: Nullable(Type.String()),
@@ -27,7 +27,7 @@ export const Citation = Type.Object(
   },
   closed,
 );
-export type Citation = Static<typeof Citation>;
+type Citation = Static<typeof Citation>;
 
 export const KnowledgeResult = Type.Object(
   {

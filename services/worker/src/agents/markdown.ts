@@ -15,7 +15,7 @@ export function escapeMarkdown(words: string): string {
 }
 
 /** A sentence on one line with its claims behind it. Only what stands between “ and ” is not ours. */
-export function sentenceMarkdown({ text, claims }: Sentence): string {
+function sentenceMarkdown({ text, claims }: Sentence): string {
   const safe = text.replaceAll(/“([^”]*)”/g, (_, words: string) => `“${escapeMarkdown(words)}”`);
   return [safe, ...claims.map((id) => `[${id}]`)].join(' ');
 }

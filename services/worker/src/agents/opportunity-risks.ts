@@ -37,7 +37,7 @@ export function risksOf(
   const risks: Risk[] = [];
 
   if (ageDays === null) {
-    risks.push({ risk: 'no-opening-date', reason: say`It is not known how long it has been open` });
+    risks.push({ risk: 'no-opening-date', reason: say`it is not known how long it has been open` });
   } else {
     const bucket = ageBuckets.indexOf(ageBucketOf(ageDays));
     const wonIn = (buckets: readonly string[]) => sum(buckets.map((one) => rateOf(history.rates, 'age', one).won));
@@ -50,7 +50,7 @@ export function risksOf(
         'ratio',
         [history.evidence('age', '')],
       );
-      risks.push({ risk: 'older-than-wins', reason: say`Open for ${age}; ${share} of what was won closed younger` });
+      risks.push({ risk: 'older-than-wins', reason: say`open for ${age}; ${share} of what was won closed younger` });
     }
   }
 
@@ -59,11 +59,11 @@ export function risksOf(
     const days = daysBetween(Math.max(...entered), now);
     if (days > staleDays) {
       const stale = figure(`days ${name} has been in its stage`, days, 'days', itself);
-      risks.push({ risk: 'stale-stage', reason: say`In stage ${quote(row.stage)} for ${stale}` });
+      risks.push({ risk: 'stale-stage', reason: say`in stage ${quote(row.stage)} for ${stale}` });
     }
   }
 
-  if (typeof row.amount !== 'number') risks.push({ risk: 'no-amount', reason: say`No amount is recorded` });
+  if (typeof row.amount !== 'number') risks.push({ risk: 'no-amount', reason: say`no amount is recorded` });
 
   const p0 = overallRate(history);
   for (const { dimension, value, rate } of factors) {
@@ -73,7 +73,10 @@ export function risksOf(
     ]);
     const { won, closed } = rateOf(history.rates, 'all', '');
     const all = figure('overall win rate', round(won / closed, 4), 'ratio', [history.evidence('all', '')]);
-    risks.push({ risk: 'low-rate', reason: say`Win rate of ${dimension} ${quote(value)} is ${low}, of all ${all}` });
+    risks.push({
+      risk: 'low-rate',
+      reason: say`the win rate of ${dimension} ${quote(value)} is ${low}, of all ${all}`,
+    });
   }
   return risks;
 }

@@ -2,7 +2,7 @@ import { rowsOf } from './evidence.ts';
 import { history, opportunities, outlook, risks } from './report-business.ts';
 import type { Audience, ReportFacts } from './report-facts.ts';
 import { contact, mood, questions, service, topics } from './report-relationship.ts';
-import { incidents, integrations } from './report-technology.ts';
+import { incidents, integrations, troubled } from './report-technology.ts';
 import { figure, say, type Statement } from './statement.ts';
 
 export type SectionDraft = { id: string; title: string; items: Statement[] };
@@ -20,7 +20,7 @@ const plans: Record<Audience, readonly Plan[]> = {
   executive: [
     { id: 'situation', title: 'Situation', of: [mood, contact, incidents], most: 2 },
     { id: 'business', title: 'Business', of: [history, outlook, opportunities], most: 3 },
-    { id: 'risks', title: 'Risks', of: [risks, integrations], most: 3 },
+    { id: 'risks', title: 'Risks', of: [risks, troubled], most: 3 },
     { id: 'open-issues', title: 'Open issues', of: [questions], most: 3 },
   ],
   sales: [

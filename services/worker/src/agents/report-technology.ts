@@ -11,8 +11,15 @@ export function integrations({ customerId, integration: { integrations: all } }:
     if (score === null) return say`${quote(name)} is disabled.`;
     const health = figure(`health of ${quoted(name)}`, score, 'points', rowsOf('integration', [id], customerId));
     const state = say`${quote(name)} is ${status} (${health})`;
-    return deductions.reduce((text, { reason }) => say`${text}; ${reason}`, state);
+    return say`${deductions.reduce((text, { reason }) => say`${text}; ${reason}`, state)}.`;
   });
+}
+
+/** The ones that are not well, with the reasons. */
+export function troubled(facts: ReportFacts): Statement[] {
+  const unwell = facts.integration.integrations.filter(({ status }) => status === 'at-risk' || status === 'critical');
+  if (unwell.length === 0) return [];
+  return integrations({ ...facts, integration: { ...facts.integration, integrations: unwell } });
 }
 
 /** What is broken, since when. */

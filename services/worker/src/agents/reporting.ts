@@ -14,7 +14,7 @@ import { highlightsOf } from './report-highlights.ts';
 import { Kpi, kpisOf } from './report-kpis.ts';
 import { sectionsOf } from './report-sections.ts';
 import { SalesResult } from './sales-intelligence.ts';
-import { quote, say } from './statement.ts';
+import { day, quote, say } from './statement.ts';
 import { dayOf, timeOf } from './timestamps.ts';
 
 const closed = { additionalProperties: false };
@@ -71,7 +71,7 @@ export const reportingAgent = defineAgent({
     const facts = { customerId, customer, ...results };
     const book = createClaimBook();
     const title = book.sentence(say`Customer insight: ${quote(customer.name)}`);
-    const intro = book.sentence(say`For ${audience} readers, as of ${{ day: dayOf(timeOf(asOf)) }}.`);
+    const intro = book.sentence(say`For ${audience} readers, as of ${day(dayOf(timeOf(asOf)))}.`);
     const kpis = kpisOf(facts, book);
     const highlights = highlightsOf(facts, audience).map(book.sentence);
     const sections = sectionsOf(facts, audience).map(({ items, ...section }) => {

@@ -7,7 +7,7 @@ import { mean, round } from './statistics.ts';
 import { topics, type Topic } from './topic-lexicon.ts';
 
 /** Topics are read from this many of the newest inbound messages: what moves a customer now. */
-export const topicMessages = 200;
+const topicMessages = 200;
 const shown = 8;
 
 export const TopicCount = Type.Object(

@@ -9,7 +9,7 @@ import { clamp, logistic, logit, round, sum } from './statistics.ts';
  * Shrinking a group's rate to the overall one by `(won + k·p0) / (closed + k)` is the posterior mean of a
  * beta-binomial with prior Beta(k·p0, k·(1 − p0)); see Micci-Barreca 2001 on rates of high-cardinality categories.
  */
-export const priorWeight = 20;
+const priorWeight = 20;
 
 export const WinFactor = Type.Object(
   {
@@ -32,7 +32,7 @@ export function overallRate(history: History): number | null {
 }
 
 /** A group's win rate shrunk to the overall rate `p0`. */
-export function shrunkRate(group: { won: number; closed: number }, p0: number): number {
+function shrunkRate(group: { won: number; closed: number }, p0: number): number {
   return (group.won + priorWeight * p0) / (group.closed + priorWeight);
 }
 
