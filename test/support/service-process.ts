@@ -20,6 +20,9 @@ export type ServiceProcess = {
   running(): boolean;
 };
 
+/** `FLOWSTATE_TEST_LOGS=1 npm test -- file` shows what the services log. */
+const showLogs = process.env.FLOWSTATE_TEST_LOGS === '1';
+
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Starts a service as its own process on a free port and waits until it listens. */
@@ -47,6 +50,7 @@ export async function startService(name: string, env: Record<string, string>): P
     createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (text) => {
       const line = parse(text, name);
       log.push(line);
+      if (showLogs) console.error(text);
       const address = /^Server listening at http:\/\/127\.0\.0\.1:(\d+)/.exec(line.msg)?.[1];
       if (address !== undefined) {
         port = address;

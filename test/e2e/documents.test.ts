@@ -1,0 +1,84 @@
+import { startPlatform } from '@flowstate/test';
+import t from 'tap';
+
+const platform = await startPlatform(t);
+const feeder = await platform.as('integration');
+const analyst = await platform.as('analyst');
+
+type Stored = { run: { id: string } | null; documents: { id: string; status: string }[] };
+type Found = { cache: string; items: { id: string; externalId: string; similarity: number }[] };
+
+const search = (query: string, more: object = {}) =>
+  analyst.post<Found>('/api/search/semantic', { query, collection: 'manual', ...more });
+
+/** Stores documents and waits until their run has embedded them. */
+async function ingest(documents: object[]): Promise<{ output: unknown; ids: string[] }> {
+  const { status, body } = await feeder.post<Stored>('/api/documents', { documents });
+  t.equal(status, 202, JSON.stringify(body));
+  const events = await Array.fromAsync(feeder.events(body.run?.id ?? ''));
+  t.match(events.at(-1), { event: 'run.completed' });
+  const run = await feeder.get<{ output: unknown }>(`/api/runs/${body.run?.id}`);
+  return { output: run.body.output, ids: body.documents.map((document) => document.id) };
+}
+
+const pages = [
+  { externalId: 'password', text: 'To reset a forgotten password, choose "Forgot password" on the sign-in page.' },
+  { externalId: 'refund', text: 'Refunds are paid to the original card within five working days.' },
+  { externalId: 'webhook', text: 'Failed webhook deliveries are attempted again with exponential backoff.' },
+].map((page) => ({ ...page, collection: 'manual', title: page.externalId, metadata: { kind: 'page' } }));
+
+t.test('documents posted are embedded by a worker and found by meaning', async (t) => {
+  t.equal((await search('anything')).status, 404, 'the collection is not there yet');
+  const { output } = await ingest(pages);
+  t.same(output, { embedded: 3, unchanged: 0, superseded: 0, missing: 0 });
+  const found = await search('How do I get my money back?');
+  t.match(found, { status: 200, body: { cache: 'miss', items: [{ externalId: 'refund' }] } });
+  t.match((await search('How do I get my money back?')).body, { cache: 'hit', items: found.body.items });
+});
+
+t.test('a changed or deleted document is never answered from the cache', async (t) => {
+  const question = 'I cannot remember my login secret';
+  t.match((await search(question)).body.items, [{ externalId: 'password' }]);
+  await ingest([{ ...pages[0], text: 'The cafeteria opens at noon and serves soup.' }]);
+  const after = await search(question);
+  t.equal(after.body.cache, 'miss');
+  t.ok(!after.body.items.some((hit) => hit.externalId === 'password'));
+  t.equal((await feeder.call('DELETE', '/api/documents/webhook?collection=manual')).status, 204);
+  t.notMatch((await search('webhook deliveries', { threshold: -1 })).body.items, [{ externalId: 'webhook' }]);
+});
+
+t.test('a worker killed while embedding costs nothing but time', async (t) => {
+  const many = Array.from({ length: 150 }, (_, i) => ({
+    externalId: `note-${i}`,
+    collection: 'notes',
+    text: `Note ${i}: the customer of region ${i % 7} asked about topic ${i % 13} and was content with the answer given.`,
+  }));
+  const { body } = await feeder.post<Stored>('/api/documents', many);
+  const id = body.run?.id ?? '';
+  for await (const { event, data } of feeder.events(id)) {
+    if (event !== 'step.completed') continue;
+    t.match(data, { name: 'embed#1' });
+    break;
+  }
+  await platform.worker.kill('SIGKILL');
+  await platform.worker.restart();
+  const events = await Array.fromAsync(feeder.events(id));
+  t.match(events.at(-1), { event: 'run.completed' });
+  const run = await feeder.get<{ output: Record<string, number> }>(`/api/runs/${id}`);
+  const { embedded = 0, unchanged = 0 } = run.body.output;
+  t.equal(embedded + unchanged, 150, `${embedded} embedded, ${unchanged} already were`);
+  const found = await analyst.post<Found>('/api/search/semantic', { query: many[77]?.text, limit: 1 });
+  t.match(found.body.items, [{ externalId: 'note-77' }]);
+});
+
+t.test('what search does is measured', async (t) => {
+  const metrics = await analyst.get<string>('/api/metrics');
+  for (const line of [
+    /^vector_search_duration_seconds_count\{kind="semantic",cache="hit"\} [1-9]/m,
+    /^vector_search_duration_seconds_count\{kind="semantic",cache="miss"\} [1-9]/m,
+    /^vector_cache_requests_total\{result="hit"\} [1-9]/m,
+    /^match_documents_duration_seconds_count [1-9]/m,
+  ]) {
+    t.match(metrics.body, line);
+  }
+});
