@@ -34,7 +34,6 @@ export function createRunQueues(redisUrl: string, onError: (error: Error) => voi
         prefix: queuePrefix,
         // Without these two `add` would hang for as long as Redis is away.
         skipWaitingForReady: true,
-        skipVersionCheck: true,
         // Asks the server at once, and would give up for good were it not connected yet. Workers check the version.
         skipVersionCheck: true,
         connection: {
