@@ -1,9 +1,10 @@
+import { OneOf } from '@flowstate/contracts';
 import { checkMetricsToken, timedCheck, type Check } from '@flowstate/runtime';
 import { missingMigrations } from '@flowstate/store';
 import Type from 'typebox';
 import type { App, Deps } from '../deps.ts';
 
-const ReadyQuery = Type.Object({ strict: Type.Optional(Type.Boolean({ default: false })) });
+const ReadyQuery = Type.Object({ strict: Type.Optional(OneOf(['0', '1', 'false', 'true'] as const)) });
 
 /** Liveness, readiness with every dependency named, and metrics. */
 export function healthRoutes(app: App, { sql, redis, cache, metrics, config, draining }: Deps): void {
@@ -35,7 +36,7 @@ export function healthRoutes(app: App, { sql, redis, cache, metrics, config, dra
       const failed = checks.filter((check) => !check.ok).map((check) => check.name);
       const fatal = draining.aborted || failed.some((name) => !name.startsWith('redis'));
       const status = draining.aborted ? 'draining' : fatal ? 'unready' : failed.length > 0 ? 'degraded' : 'ready';
-      const code = fatal || (request.query.strict && failed.length > 0) ? 503 : 200;
+      const code = fatal || (['1', 'true'].includes(request.query.strict ?? '') && failed.length > 0) ? 503 : 200;
       if (code === 503) reply.header('retry-after', '1');
       return reply.code(code).send({ status, checks });
     },
