@@ -26,6 +26,7 @@ export async function createApp(deps: Deps, authenticator: Authenticator): Promi
     forceCloseConnections: 'idle',
     disableRequestLogging: true,
   });
+  app.removeContentTypeParser('text/plain'); // no route reads it: 415 says so
   // JSON bodies are taken as they come; parameters and query strings arrive as text.
   app.setValidatorCompiler(({ schema, httpPart }) =>
     (httpPart === 'body' ? strictAjv : coercingAjv).compile(schema as object),
