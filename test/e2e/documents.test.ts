@@ -57,7 +57,7 @@ t.test('a worker killed while embedding costs nothing but time', async (t) => {
   const id = body.run?.id ?? '';
   for await (const { event, data } of feeder.events(id)) {
     if (event !== 'step.completed') continue;
-    t.match(data, { name: 'embed#1' });
+    t.match(data, { data: { name: 'embed#1' } });
     break;
   }
   await platform.worker.kill('SIGKILL');
