@@ -12,7 +12,7 @@ body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding
 main { width: min(100%, 24rem); background: var(--card); border: 1px solid var(--line); border-radius: 14px;
   padding: 2rem; box-shadow: 0 12px 32px rgb(0 0 0 / 8%); }
 .mark { display: flex; align-items: center; gap: .6rem; font-weight: 650; letter-spacing: .01em; }
-.mark svg { width: 28px; height: 28px; }
+.mark svg { width: 28px; height: 28px; color: var(--accent); }
 h1 { font-size: 1.35rem; line-height: 1.25; margin: 1.4rem 0 .3rem; }
 p { margin: 0 0 1.2rem; color: var(--soft); }
 label { display: block; font-size: .875rem; font-weight: 600; margin-bottom: .3rem; }

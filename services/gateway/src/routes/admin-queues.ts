@@ -139,6 +139,9 @@ function withoutForeignFonts(html: string): string {
   return html.replace(/<link[^>]+fonts\.googleapis\.com[^>]*>/, `<style>${hiddenActions}</style>`);
 }
 
+/** What a button does shows only in its icon; a waiting job is told from an ended one by its pencil. */
 const hiddenActions = `
-[class*="queueActions-"] { display: none !important }
-[class*="jobActions-"] li:not(:has(.lucide-trash-2, .lucide-rotate-cw)) { display: none !important }`;
+[class*="queueActions-"], [class*="editButton-"], button:has(> .lucide-ellipsis-vertical),
+[class*="jobActions-"] li:not(:has(.lucide-refresh-cw, .lucide-trash-2)),
+[class*="jobActions-"]:is(:has(.lucide-refresh-cw), :not(:has(.lucide-pencil))) li:has(.lucide-trash-2)
+{ display: none !important }`;
