@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import t from 'tap';
@@ -89,6 +89,7 @@ t.test('a private folder on the way keeps others out', (t) => {
 t.test('the cache folder', (t) => {
   const dir = t.testdir();
   const open = join('/tmp', `flowstate-cache-test-${process.pid}`);
+  t.teardown(() => rmSync(open, { recursive: true }));
   t.equal(cacheDir({ FLOWSTATE_CACHE: open }, dir), open);
   const file = join(dir, 'file');
   writeFileSync(file, '');

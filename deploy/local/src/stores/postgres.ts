@@ -52,8 +52,9 @@ const settings = {
   unix_socket_directories: '',
   max_connections: '300',
   jit: 'off',
-  timezone: 'UTC',
-  log_timezone: 'UTC',
+  // The one zone Postgres knows without the system's tzdata, which small images lack.
+  timezone: 'GMT',
+  log_timezone: 'GMT',
   log_checkpoints: 'off',
 };
 
