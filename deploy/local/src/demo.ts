@@ -61,6 +61,6 @@ async function follow(api: Api, id: string, { print, signal }: Pick<Options, 'pr
 }
 
 function reportOf(output: unknown): string {
-  const { markdown } = (output ?? {}) as { markdown?: unknown };
+  const markdown = (output as { briefing?: { markdown?: unknown } } | null)?.briefing?.markdown;
   return typeof markdown === 'string' ? markdown : JSON.stringify(output, null, 2);
 }
