@@ -53,11 +53,24 @@ t.test('key figures with trend, each with its claims', async (t) => {
     t.equal(claimOf(claim)?.value ?? null, value);
     t.equal(claimOf(previousClaim)?.value ?? null, previous);
   }
-  t.same(claimOf(kpis[7]?.claim)?.evidence, [{ kind: 'opportunity', ids: ['id-h1', 'id-h2', 'id-h3'] }]);
+  t.same(claimOf(kpis[7]?.claim)?.evidence, { kind: 'opportunity', ids: ['id-h1', 'id-h2', 'id-h3'] });
+  t.same(claimOf(kpis[3]?.previousClaim)?.evidence, { kind: 'customer', ids: ['C1'] }, 'a zero points at the customer');
+  const chance = claims.find(({ text }) => text === 'Win probability of “Renewal 2027”: 65.2%');
+  t.same(chance?.evidence, { kind: 'opportunity', ids: ['id-o1'] });
   t.same(
-    claimOf(kpis[3]?.previousClaim)?.evidence,
-    [{ kind: 'customer', ids: ['C1'] }],
-    'a zero points at the customer',
+    chance?.from?.map((id) => claimOf(id)?.text),
+    [
+      'Overall win rate: 60%',
+      'Win rate of those that entered stage “Proposal”, shrunk to the overall rate: 63.6%',
+      'Win rate of product “A”, shrunk to the overall rate: 64.7%',
+      'Win rate of owner “Ann”, shrunk to the overall rate: 63.3%',
+      'Win rate of opportunities still open at an age of “31-60” days, shrunk to the overall rate: 57%',
+    ],
+  );
+  const expected = claims.find(({ text }) => text === 'Expected value of “Renewal 2027”: $13,038');
+  t.same(
+    expected?.from?.map((id) => claimOf(id)?.value),
+    [0.6519, 20_000],
   );
 });
 
@@ -68,6 +81,7 @@ t.test('every audience reads its own part, every reference leads somewhere', asy
     titles[audience] = briefing.sections.map(({ id }) => id);
     const ids = new Set(claims.map(({ id }) => id));
     const used = new Set([...briefing.markdown.matchAll(/\[(c\d+)\]/g)].map(([, id]) => id));
+    for (const claim of claims) for (const id of claim.from ?? []) used.add(id);
     t.same(used.symmetricDifference(ids), new Set(), 'all claims are used, all references are claims');
     for (const { text, claims: refs } of [...highlights, ...briefing.sections.flatMap(({ items }) => items)]) {
       for (const id of refs) {

@@ -51,12 +51,18 @@ t.test('hand-checked forecasts', async (t) => {
   t.match(first, { id: 'id-o1', ageDays: 40, probability: 0.6519 });
   t.match(first?.amount, { value: 20_000, estimated: false, evidence: { ids: ['id-o1'] } });
   t.equal(first?.expectedValue, 13_038, '0.6519 × 20,000');
-  t.same(first?.evidence, [
-    { kind: 'opportunity', query: '/api/opportunities?closed=true', count: 10 },
-    { kind: 'opportunity', query: '/api/opportunities?closed=true&stage=Proposal', count: 8 },
-    { kind: 'opportunity', query: '/api/opportunities?closed=true&product=A', count: 6 },
-    { kind: 'opportunity', query: '/api/opportunities?closed=true&owner=Ann', count: 5 },
-  ]);
+  // Past stages and ages cannot be listed: they are read off all closed ones.
+  const all = { kind: 'opportunity', query: '/api/opportunities?closed=true', count: 10 };
+  t.same(
+    first?.basis.map(({ value, evidence }) => [value, evidence]),
+    [
+      [0.6, all],
+      [0.6364, all],
+      [0.6469, { kind: 'opportunity', query: '/api/opportunities?closed=true&product=A', count: 6 }],
+      [0.6327, { kind: 'opportunity', query: '/api/opportunities?closed=true&owner=Ann', count: 5 }],
+      [0.5699, all],
+    ],
+  );
 
   // Stage Discovery never occurred and the age is not known: two factors. B (1 + 11.818182) / 24 = 0.534091, log-odds
   // 0.136576; Bob (2 + 11.818182) / 25 = 0.552727, 0.211696. (-0.231149 - 0.156029) / √2 = -0.273776;

@@ -98,9 +98,7 @@ t.test('the same facts inline give the same figures', async (t) => {
   t.equal(given.briefing.markdown, fromStore.briefing.markdown);
   t.same(given.customer, { id: 'C1', externalId: 'C1', name: 'Acme 3000', segment: 'enterprise' });
   const wonRevenue = given.kpis.find(({ name }) => name === 'won-revenue')?.claim;
-  t.same(given.claims.find(({ id }) => id === wonRevenue)?.evidence, [
-    { kind: 'opportunity', ids: ['h1', 'h2', 'h3'] },
-  ]);
+  t.same(given.claims.find(({ id }) => id === wonRevenue)?.evidence, { kind: 'opportunity', ids: ['h1', 'h2', 'h3'] });
   t.equal(requests.filter((request) => request.startsWith('GET')).length, 5, 'nothing was read for the second');
 });
 

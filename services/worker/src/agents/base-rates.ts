@@ -7,7 +7,7 @@ type Dimension = BaseRate['dimension'];
 /** Closed opportunities as win rates need them: the counts, and how to find the rows behind a count. */
 export type History = {
   rates: readonly BaseRate[];
-  /** The closed opportunities with this value. Ages have no list of their own: they are read off all closed ones. */
+  /** The closed opportunities with this value. Past stages and ages have no list: they are read off all closed ones. */
   evidence(dimension: Dimension, value: string): Evidence;
 };
 
@@ -67,7 +67,7 @@ export function inlineHistory(rows: readonly Opportunity[], field: 'history' | '
     rates: baseRatesOf(closed),
     evidence(dimension, value) {
       const matches = (row: Opportunity) =>
-        dimension === 'age' || cellsOf(row).some(([kind, name]) => kind === dimension && name === value);
+        !isListed(dimension) || cellsOf(row).some(([kind, name]) => kind === dimension && name === value);
       const ids = closed.filter(matches).map(({ id }) => id);
       if (ids.length <= namedRows) return { kind: 'opportunity', ids };
       return { kind: 'opportunity', query: `input.facts.${field}?${filterOf(dimension, value)}`, count: ids.length };
@@ -80,7 +80,7 @@ export function storedHistory(rates: readonly BaseRate[]): History {
   return {
     rates,
     evidence(dimension, value) {
-      const listed = dimension === 'age' ? rateOf(rates, 'all', '') : rateOf(rates, dimension, value);
+      const listed = isListed(dimension) ? rateOf(rates, dimension, value) : rateOf(rates, 'all', '');
       const query = `/api/opportunities?${filterOf(dimension, value)}`;
       return { kind: 'opportunity', query, count: listed.closed };
     },
@@ -88,9 +88,12 @@ export function storedHistory(rates: readonly BaseRate[]): History {
 }
 
 function filterOf(dimension: Dimension, value: string): string {
-  return dimension === 'all' || dimension === 'age'
-    ? 'closed=true'
-    : `closed=true&${dimension}=${encodeURIComponent(value)}`;
+  return isListed(dimension) ? `closed=true&${dimension}=${encodeURIComponent(value)}` : 'closed=true';
+}
+
+/** Can the API list the opportunities with a value of this? Its filter `stage` means the present one. */
+function isListed(dimension: Dimension): dimension is 'product' | 'owner' {
+  return dimension === 'product' || dimension === 'owner';
 }
 
 /** The counts of one value, zeros when it never occurred. */

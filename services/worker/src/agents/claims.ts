@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { Evidence } from './evidence.ts';
 import { formatFigure, Unit } from './figure-format.ts';
-import type { Figure, Statement } from './statement.ts';
+import type { Figure, Source, Statement } from './statement.ts';
 
 /** A number of the report, what it says, and the rows it was computed from. */
 export const Claim = Type.Object(
@@ -10,7 +10,8 @@ export const Claim = Type.Object(
     text: Type.String(),
     value: Type.Number(),
     unit: Unit,
-    evidence: Type.Array(Evidence, { minItems: 1 }),
+    evidence: Evidence,
+    from: Type.Optional(Type.Array(Type.String(), { description: 'claims this number was computed from, too' })),
   },
   { additionalProperties: false },
 );
@@ -36,17 +37,20 @@ export type ClaimBook = {
 /** Collects the claims of one report, numbered in the order in which they are made. */
 export function createClaimBook(): ClaimBook {
   const byFigure = new Map<string, Claim>();
+  function add({ label, value, unit, evidence }: Source): Claim {
+    const key = JSON.stringify([label, value, unit, evidence]);
+    const known = byFigure.get(key);
+    if (known !== undefined) return known;
+    const text = `${label.charAt(0).toUpperCase()}${label.slice(1)}: ${formatFigure(value, unit)}`;
+    const made = { id: `c${byFigure.size + 1}`, text, value, unit, evidence };
+    byFigure.set(key, made);
+    return made;
+  }
   const quotes = new Set<string>();
   const days = new Set<string>();
   function claim(figure: Figure): string {
-    const { label, value, unit, evidence } = figure;
-    const key = JSON.stringify([label, value, unit, evidence]);
-    let made = byFigure.get(key);
-    if (made === undefined) {
-      const text = `${label.charAt(0).toUpperCase()}${label.slice(1)}: ${formatFigure(value, unit)}`;
-      made = { id: `c${byFigure.size + 1}`, text, value, unit, evidence };
-      byFigure.set(key, made);
-    }
+    const made = add(figure);
+    if (figure.from.length > 0) made.from = figure.from.map((source) => add(source).id);
     return made.id;
   }
   return {

@@ -3,6 +3,7 @@ import Type, { type Static } from 'typebox';
 import { rateOf, type History } from './base-rates.ts';
 import { Evidence } from './evidence.ts';
 import { Risk, risksOf } from './opportunity-risks.ts';
+import { Source } from './statement.ts';
 import { round } from './statistics.ts';
 import { daysBetween, timeOf } from './timestamps.ts';
 import { WinFactor, winProbability } from './win-probability.ts';
@@ -30,7 +31,7 @@ export const Forecast = Type.Object(
     ageDays: Nullable(Type.Integer()),
     probability: Nullable(Type.Number({ minimum: 0.01, maximum: 0.99 })),
     factors: Type.Array(WinFactor),
-    evidence: Type.Array(Evidence, { description: 'the closed opportunities the probability comes from' }),
+    basis: Type.Array(Source, { description: 'the rates the probability comes from' }),
     amount: Nullable(Amount),
     expectedValue: Nullable(Type.Number({ description: 'probability × amount, USD' })),
     risks: Type.Array(Risk),
@@ -41,7 +42,7 @@ export type Forecast = Static<typeof Forecast>;
 
 export function forecast(row: Opportunity, history: History, now: number): Forecast {
   const ageDays = row.openedAt ? daysBetween(timeOf(row.openedAt), now) : null;
-  const { probability, factors, evidence } = winProbability(history, row, ageDays);
+  const { probability, factors, basis } = winProbability(history, row, ageDays);
   const amount = amountOf(row, history);
   return {
     id: row.id,
@@ -53,7 +54,7 @@ export function forecast(row: Opportunity, history: History, now: number): Forec
     ageDays,
     probability,
     factors,
-    evidence,
+    basis,
     amount,
     expectedValue: probability === null || amount === null ? null : round(probability * amount.value, 2),
     risks: risksOf(row, { history, factors, ageDays, now }),

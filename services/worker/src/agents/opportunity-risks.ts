@@ -4,7 +4,7 @@ import { rateOf, type History } from './base-rates.ts';
 import { figure, quote, quoted, say, Statement } from './statement.ts';
 import { round, sum } from './statistics.ts';
 import { daysBetween, timeOf } from './timestamps.ts';
-import { overallRate, type WinFactor } from './win-probability.ts';
+import { factorLabel, overallRate, wonShare, type WinFactor } from './win-probability.ts';
 
 export const Risk = Type.Object(
   {
@@ -48,7 +48,7 @@ export function risksOf(
         `share of won opportunities that closed younger than ${name}`,
         round(younger / won, 4),
         'ratio',
-        [history.evidence('age', '')],
+        history.evidence('age', ''),
       );
       risks.push({ risk: 'older-than-wins', reason: say`open for ${age}; ${share} of what was won closed younger` });
     }
@@ -68,11 +68,8 @@ export function risksOf(
   const p0 = overallRate(history);
   for (const { dimension, value, rate } of factors) {
     if (p0 === null || rate === null || dimension === 'age' || rate > p0 - lowRateGap) continue;
-    const low = figure(`win rate of ${dimension} ${quoted(value)}, shrunk to the overall rate`, rate, 'ratio', [
-      history.evidence(dimension, value),
-    ]);
-    const { won, closed } = rateOf(history.rates, 'all', '');
-    const all = figure('overall win rate', round(won / closed, 4), 'ratio', [history.evidence('all', '')]);
+    const low = figure(factorLabel(dimension, value), rate, 'ratio', history.evidence(dimension, value));
+    const all = figure('overall win rate', wonShare(history) ?? 0, 'ratio', history.evidence('all', ''));
     risks.push({
       risk: 'low-rate',
       reason: say`the win rate of ${dimension} ${quote(value)} is ${low}, of all ${all}`,

@@ -18,27 +18,26 @@ export function outlook({ customerId, sales: { pipeline } }: ReportFacts): State
 /** The open opportunities one by one, the most valuable first. */
 export function opportunities({ sales }: ReportFacts): Statement[] {
   return sales.open.slice(0, shown).map((one) => {
-    const { name, evidence } = namesOf(one);
-    const chance =
-      one.probability === null
-        ? say`no win rate is known`
-        : say`win probability ${figure(`win probability of ${name}`, one.probability, 'ratio', [evidence, ...one.evidence])}`;
-    return say`${quote(one.name ?? one.externalId)} (${quote(one.product)}, stage ${quote(one.stage)}): ${chance}${worth(one)}.`;
+    return say`${quote(one.name ?? one.externalId)} (${quote(one.product)}, stage ${quote(one.stage)}): ${worth(one)}.`;
   });
 }
 
 function worth(one: Forecast): Statement {
-  const { name, evidence } = namesOf(one);
-  if (one.amount === null) return say`, no amount is known`;
+  const name = quoted(one.name ?? one.externalId);
+  const evidence = { kind: 'opportunity' as const, ids: [one.id] };
+  const probability =
+    one.probability === null
+      ? null
+      : figure(`win probability of ${name}`, one.probability, 'ratio', evidence, one.basis);
+  const chance = probability === null ? say`no win rate is known` : say`win probability ${probability}`;
+  if (one.amount === null) return say`${chance}, no amount is known`;
   const amount = figure(`amount of ${name}`, one.amount.value, 'usd', one.amount.evidence);
-  const kind = one.amount.estimated ? `estimated amount (${one.amount.source})` : 'amount';
-  if (one.expectedValue === null) return say`, ${kind} ${amount}`;
-  const expected = figure(`expected value of ${name}`, one.expectedValue, 'usd', [
-    evidence,
-    one.amount.evidence,
-    ...one.evidence,
-  ]);
-  return say`, ${kind} ${amount}, expected value ${expected}`;
+  const priced = one.amount.estimated
+    ? say`${chance}, estimated amount (${one.amount.source}) ${amount}`
+    : say`${chance}, amount ${amount}`;
+  if (one.expectedValue === null || probability === null) return priced;
+  const expected = figure(`expected value of ${name}`, one.expectedValue, 'usd', evidence, [probability, amount]);
+  return say`${priced}, expected value ${expected}`;
 }
 
 /** What speaks against the most valuable ones. */
@@ -68,8 +67,4 @@ export function history({ customerId, sales: { closed } }: ReportFacts): Stateme
 
 function joined(statements: readonly Statement[]): Statement {
   return statements.reduce((all, one) => say`${all}; ${one}`);
-}
-
-function namesOf(one: Forecast) {
-  return { name: quoted(one.name ?? one.externalId), evidence: { kind: 'opportunity' as const, ids: [one.id] } };
 }

@@ -4,10 +4,14 @@ import { formatFigure, Unit } from './figure-format.ts';
 import { oneLine } from './plain-text.ts';
 
 /** A computed number, what it says and the rows it was computed from. */
-export const Figure = Type.Object(
-  { label: Type.String(), value: Type.Number(), unit: Unit, evidence: Type.Array(Evidence, { minItems: 1 }) },
+export const Source = Type.Object(
+  { label: Type.String(), value: Type.Number(), unit: Unit, evidence: Evidence },
   { additionalProperties: false },
 );
+export type Source = Static<typeof Source>;
+
+/** A number to show, and the numbers it was computed from beside its own rows. */
+export const Figure = Type.Object({ ...Source.properties, from: Type.Array(Source) }, { additionalProperties: false });
 export type Figure = Static<typeof Figure>;
 
 /** A sentence with everything in it that is not our own wording: figures, words of others (in “…”) and days. */
@@ -25,8 +29,20 @@ export type Statement = Static<typeof Statement>;
 type Quote = { quote: string };
 type Day = { day: string };
 
-export function figure(label: string, value: number, unit: Unit, evidence: Evidence | Evidence[]): Figure {
-  return { label, value, unit, evidence: Array.isArray(evidence) ? evidence : [evidence] };
+export function figure(
+  label: string,
+  value: number,
+  unit: Unit,
+  evidence: Evidence,
+  from: readonly Source[] = [],
+): Figure {
+  return {
+    label,
+    value,
+    unit,
+    evidence,
+    from: from.map(({ label, value, unit, evidence }) => ({ label, value, unit, evidence })),
+  };
 }
 
 /** Somebody else's words, to be shown between “ and ”, which therefore cannot occur in them. */

@@ -1,7 +1,7 @@
 import { ageBucketOf, Nullable, OneOf, type Opportunity } from '@flowstate/contracts';
 import Type, { type Static } from 'typebox';
 import { rateOf, survivorsOf, type History } from './base-rates.ts';
-import type { Evidence } from './evidence.ts';
+import { figure, quoted, type Source } from './statement.ts';
 import { clamp, logistic, logit, round, sum } from './statistics.ts';
 
 /**
@@ -23,7 +23,14 @@ export const WinFactor = Type.Object(
 );
 export type WinFactor = Static<typeof WinFactor>;
 
-export type WinProbability = { probability: number | null; factors: WinFactor[]; evidence: Evidence[] };
+/** `basis`: the rates it was computed from. */
+export type WinProbability = { probability: number | null; factors: WinFactor[]; basis: Source[] };
+
+/** Share of the closed opportunities that were won, as counted. */
+export function wonShare(history: History): number | null {
+  const { closed, won } = rateOf(history.rates, 'all', '');
+  return closed === 0 ? null : round(won / closed, 4);
+}
 
 /** Overall win rate with a Jeffreys prior, Beta(½, ½): one won opportunity is no certainty. Null without history. */
 export function overallRate(history: History): number | null {
@@ -44,7 +51,7 @@ function shrunkRate(group: { won: number; closed: number }, p0: number): number 
  * full weights count the same success several times, 1/m (the geometric mean of the odds) would be right if all
  * factors said the same, and 1/√m lies between the two, exact for a mutual correlation of 1/(1 + √m). On 6,711 closed
  * opportunities of a public practice set, open ones predicted at three dates from what had closed before, the log loss
- * was 0.656 with full weights, 0.646 with 1/√m, 0.642 with 1/m and 0.641 with the overall rate alone.
+ * was 0.656 with full weights, 0.645 with 1/√m, 0.642 with 1/m and 0.641 with the overall rate alone.
  *
  * For age the group is every opportunity that was still open at that age, for that is what is known of this one.
  * Null without any history; else within [0.01, 0.99].
@@ -61,19 +68,27 @@ export function winProbability(history: History, row: Opportunity, ageDays: numb
     const rate = p0 === null || closed === 0 ? null : round(shrunkRate({ closed, won }, p0), 4);
     return { dimension: dimension as WinFactor['dimension'], value, closed, won, rate };
   });
-  if (p0 === null) return { probability: null, factors, evidence: [] };
+  if (p0 === null) return { probability: null, factors, basis: [] };
 
   const known = groups.filter(({ closed }) => closed > 0);
   const shifts = known.map((group) => logit(shrunkRate(group, p0)) - logit(p0));
   const dampening = known.length === 0 ? 0 : 1 / Math.sqrt(known.length);
   const probability = clamp(logistic(logit(p0) + dampening * sum(shifts)), 0.01, 0.99);
-  const sources = [
-    history.evidence('all', ''),
-    ...known.map(({ dimension, value }) => history.evidence(dimension, value)),
-  ];
-  return { probability: round(probability, 4), factors, evidence: distinct(sources) };
+  const basis = [
+    figure('overall win rate', wonShare(history) ?? 0, 'ratio', history.evidence('all', '')),
+    ...factors.flatMap(({ dimension, value, rate }) =>
+      rate === null ? [] : [figure(factorLabel(dimension, value), rate, 'ratio', history.evidence(dimension, value))],
+    ),
+  ].map(({ from: _from, ...source }) => source);
+  return { probability: round(probability, 4), factors, basis };
 }
 
-function distinct(evidence: readonly Evidence[]): Evidence[] {
-  return [...new Map(evidence.map((one) => [JSON.stringify(one), one])).values()];
+export function factorLabel(dimension: WinFactor['dimension'], value: string): string {
+  const which =
+    dimension === 'age'
+      ? 'opportunities still open at an age of'
+      : dimension === 'stage'
+        ? 'those that entered stage'
+        : dimension;
+  return `win rate of ${which} ${quoted(value)}${dimension === 'age' ? ' days' : ''}, shrunk to the overall rate`;
 }
