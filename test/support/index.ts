@@ -1,3 +1,4 @@
+export { startCable, type Cable } from './cable.ts';
 export { createClient, type Answer, type Client } from './client.ts';
 export { createTestDatabase, type TestDatabase } from './database.ts';
 export { requiredEnv } from './environment.ts';
