@@ -95,7 +95,8 @@ CREATE TABLE idempotency (
 );
 
 -- Partitions by week, made ahead of time; the default one catches what a clock far ahead of ours would send.
-CREATE FUNCTION ensure_ledger_partitions(weeks_ahead int DEFAULT 4) RETURNS void LANGUAGE plpgsql SET timezone = 'UTC' AS $$
+-- GMT, not UTC: it is the one zone Postgres knows on a machine without tzdata.
+CREATE FUNCTION ensure_ledger_partitions(weeks_ahead int DEFAULT 4) RETURNS void LANGUAGE plpgsql SET timezone = 'GMT' AS $$
 DECLARE
   week timestamptz;
   parent text;
