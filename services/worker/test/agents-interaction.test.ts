@@ -189,3 +189,21 @@ t.test('messages made to hurt', { timeout: 20_000 }, async (t) => {
   t.equal(result.read.inbound, hostile.length);
   t.notMatch(JSON.stringify(result), /\\u0000|\u202E/);
 });
+
+t.test('a customer left alone', async (t) => {
+  const old = interactions.slice(0, 6);
+  // The last of the six is our reply of May 5 at 13:00: 55 days and 23 hours.
+  t.same(
+    (await run(old)).nextActions.map(({ action, priority, reason }) => [action, priority, reason.text]),
+    [['get-in-touch', 'high', 'Get in touch: our last word was 55 days ago']],
+  );
+  const silent = (await run(old.filter(({ direction }) => direction === 'inbound'))).nextActions;
+  t.same(
+    silent.map(({ reason }) => reason.text),
+    ['Get in touch: nothing we sent is on record'],
+  );
+  const asking = Array.from({ length: 5 }, (_, index) => ({ ...old[0], id: `q${index}`, externalId: `q${index}` }));
+  const questions = await run(asking.map((row) => ({ ...row, text: 'Is it done?' })));
+  t.equal(questions.openQuestions.count, 5);
+  t.equal(questions.nextActions.filter(({ action }) => action === 'answer-question').length, 3);
+});

@@ -2,7 +2,7 @@ import { OneOf, type Integration } from '@flowstate/contracts';
 import Type, { type Static } from 'typebox';
 import { rowsOf } from './evidence.ts';
 import { figure, quoted, say, Statement } from './statement.ts';
-import { clamp, sum } from './statistics.ts';
+import { clamp, round, sum } from './statistics.ts';
 import { minuteMs, timeOf } from './timestamps.ts';
 
 export const Deduction = Type.Object(
@@ -105,7 +105,7 @@ export function sinceSync(name: string, minutes: number, evidence: ReturnType<ty
   if (minutes < 120) return figure(label, Math.floor(minutes), 'minutes', evidence);
   const hours = minutes / 60;
   return hours < 48
-    ? figure(label, Math.floor(hours), 'hours', evidence)
+    ? figure(label, round(hours, 1), 'hours', evidence)
     : figure(label, Math.floor(hours / 24), 'days', evidence);
 }
 

@@ -10,8 +10,10 @@ export function issuesOf({ openQuestions, topics }: InteractionResult): Issue[] 
   const questions = [...asked.values()].slice(0, questionIssues).map((same): Issue => {
     return { kind: 'question', text: same[0]?.question ?? '', topic: null, ids: same.map(({ id }) => id) };
   });
+  const asking = new Set(openQuestions.ids);
   const unhappy = topics
-    .filter(({ negativeIds }) => negativeIds.length > 0)
+    // What an open question says is looked up by the question itself.
+    .filter(({ negativeIds, example }) => negativeIds.length > 0 && !asking.has(example.id))
     .sort((a, b) => b.negativeIds.length - a.negativeIds.length)
     .slice(0, maxIssues - questions.length)
     .map(({ topic, label, negativeIds, example }): Issue => {

@@ -9,7 +9,7 @@ export function escapeMarkdown(words: string): string {
   return words
     .replaceAll(/[\\`*_[\]~|$@]/g, String.raw`\$&`)
     .replaceAll(/(?<=\b(?:mailto|xmpp)):|:(?=\/\/)|(?<=\bwww)\./gi, String.raw`\$&`)
-    .replaceAll('&', '&amp;')
+    .replaceAll(/&(?=#?\w+;)/g, '&amp;')
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;');
 }
@@ -48,8 +48,9 @@ export function briefingMarkdown(parts: {
   return `${lines.join('\n')}\n`;
 }
 
-function kpiRow({ label, unit, value, previous, claim, previousClaim, direction, basis }: Kpi): string {
+function kpiRow({ label, unit, value, previous, claim, previousClaim, direction, better, basis }: Kpi): string {
   const cell = (number: number | null, id: string | null) =>
     number === null || id === null ? 'unknown' : `${formatFigure(number, unit)} [${id}]`;
-  return `| ${label} | ${cell(value, claim)} | ${cell(previous, previousClaim)} | ${direction} | ${basis} |`;
+  const trend = better === null ? direction : `${direction} (${better ? 'better' : 'worse'})`;
+  return `| ${label} | ${cell(value, claim)} | ${cell(previous, previousClaim)} | ${trend} | ${basis} |`;
 }

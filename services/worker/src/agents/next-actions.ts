@@ -21,7 +21,8 @@ const silenceDays = 30;
 /** One working day; slower than this at the median, or half as slow again as before, is worth an action. */
 const slowHours = 24;
 const slowerFactor = 1.5;
-const maxQuestions = 5;
+/** The oldest questions; more of them would crowd out everything else. */
+const maxQuestions = 3;
 const ranks = { high: 0, medium: 1, low: 2 };
 
 /** What to do next and why, the most urgent first. */
@@ -54,7 +55,7 @@ export function nextActions(customerId: string, facts: InteractionFacts): NextAc
       lastOutbound === null
         ? say`Get in touch: nothing we sent is on record`
         : say`Get in touch: our last word was ${figure('days since our last message', lastOutbound.days, 'days', rows([lastOutbound.id]))} ago`;
-    add('get-in-touch', last.days > silenceDays ? 'high' : 'medium', reason);
+    add('get-in-touch', lastOutbound === null ? 'medium' : 'high', reason);
   }
 
   const { recent: fast, previous: slow } = facts.response;
