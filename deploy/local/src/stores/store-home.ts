@@ -44,8 +44,7 @@ const recordName = 'processes.json';
 /** Opens (or makes) the folder with the stores' data, after ending what a killed predecessor left running in it. */
 export async function openStoreHome({ dataDir, log, signal, ephemeral, record }: Options): Promise<StoreHome> {
   const user = serverUser();
-  const dir = ephemeral ? await temporaryHome() : storeFolder(dataDir);
-  mkdirSync(dir, { recursive: true, mode: 0o755 });
+  const dir = ephemeral ? await temporaryHome() : ownFolder(dataDir);
   const recordFile = join(dir, recordName);
   if (!record) await reapOrphans(recordFile);
   const kept = keptValues(join(dir, 'stores.json'));
@@ -66,6 +65,19 @@ export function storeFolder(dataDir: string): string {
   const clone = dirname(dataDir);
   const hash = createHash('sha256').update(clone).digest('hex').slice(0, 8);
   return join('/var/lib/flowstate', `${basename(clone)}-${hash}`);
+}
+
+/** Makes the folder; one outside the clone that this clone does not know of is an earlier clone's at the same path. */
+function ownFolder(dataDir: string): string {
+  const dir = storeFolder(dataDir);
+  const link = join(dataDir, 'stores');
+  mkdirSync(dataDir, { recursive: true, mode: 0o755 });
+  if (dir !== dataDir && !existsSync(link)) {
+    rmSync(dir, { recursive: true, force: true });
+    mkdirSync(dir, { recursive: true, mode: 0o755 });
+    symlinkSync(dir, link);
+  }
+  return dir;
 }
 
 function keptValues(file: string): Pick<StoreHome, 'password' | 'ports'> {
