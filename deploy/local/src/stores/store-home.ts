@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import {
   appendFileSync,
+  existsSync,
+  symlinkSync,
   chmodSync,
   mkdirSync,
   mkdtempSync,
