@@ -41,8 +41,18 @@ async function accept(workflow: Workflow, input: unknown = {}): Promise<string> 
   const published = (await listWorkflows(sql)).find((known) => known.name === name);
   await acceptRuns(sql, [
     {
-      id, workflowId: published?.id ?? 0, queue, principalId: randomUUID(), role: 'admin', priority: 5, tags: [],
-      input: JSON.stringify(input), webhookUrl: null, trace: null, delayMs: 0, owner: null,
+      id,
+      workflowId: published?.id ?? 0,
+      queue,
+      principalId: randomUUID(),
+      role: 'admin',
+      priority: 5,
+      tags: [],
+      input: JSON.stringify(input),
+      webhookUrl: null,
+      trace: null,
+      delayMs: 0,
+      owner: null,
     },
   ]);
   return id;
@@ -67,7 +77,10 @@ t.test('a run is worked step by step to its end, every step on record', async (t
   const { done } = await begin(workflow, id);
   t.same(await done, { state: 'completed', output: { sum: 83 } });
   t.match(await readRun(sql, id), { state: 'completed', output: { sum: 83 } });
-  t.same((await readSteps(sql, id)).map((s) => s.name), ['double', 'left', 'right']);
+  t.same(
+    (await readSteps(sql, id)).map((s) => s.name),
+    ['double', 'left', 'right'],
+  );
 });
 
 t.test('a finished step never runs again, wherever the run goes on', async (t) => {
@@ -101,7 +114,11 @@ t.test('a finished step never runs again, wherever the run goes on', async (t) =
   const recorded = (await readEvents(sql, id)).filter((e) => e.type === 'value.recorded').map((e) => e.data.value);
   t.match(outcome, { state: 'completed', output: { time: recorded[0], dice: recorded[1], first: 1 } });
   const seqs = (await readEvents(sql, id)).map((e) => e.seq);
-  t.same(seqs, seqs.map((_, index) => index + 1), 'numbered without gaps across owners');
+  t.same(
+    seqs,
+    seqs.map((_, index) => index + 1),
+    'numbered without gaps across owners',
+  );
 });
 
 t.test('tries are repeated with backoff, then the run fails with step, code and stack', async (t) => {
@@ -282,7 +299,9 @@ t.test('code that is not deterministic is caught and named', async (t) => {
     { retry: { attempts: 1 } },
   );
   const id = await accept(shifting);
-  await (await begin(shifting, id)).done;
+  await (
+    await begin(shifting, id)
+  ).done;
   await retryRun(sql, id, 'tester');
   changed = true;
   t.match(await (await begin(shifting, id)).done, {
