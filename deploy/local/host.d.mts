@@ -21,5 +21,8 @@ export declare function run(
   options?: Omit<SpawnOptions, 'stdio' | 'detached' | 'signal'> & {
     signal?: AbortSignal | undefined;
     input?: string;
+    record?: string;
   },
 ): Promise<{ code: number; stdout: string; stderr: string }>;
+export declare function endRecorded(record: string): Promise<void>;
+export declare function removeFolder(dir: string): void;

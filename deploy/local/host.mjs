@@ -151,6 +151,7 @@ export function tryLock(path) {
   }
 }
 
+/** Who wrote `pid start` into a file, and whether that process lives. */
 function readLock(path) {
   try {
     const [pid, start] = readFileSync(path, 'utf8').split(' ');
@@ -184,16 +185,18 @@ export async function withLock(path, { signal, onWait } = {}, work) {
 
 /**
  * Runs a command to its end in a process group of its own, so that a Ctrl-C at the terminal
- * reaches it only through `signal`; on abort the whole group ends before the promise rejects.
+ * reaches it only through `signal`; on abort the whole group ends before the promise rejects. `record` names a file
+ * that tells who is running, for `endRecorded` after a kill -9 of this process.
  * @returns {Promise<{code: number, stdout: string, stderr: string}>} code 127 when it cannot be started
  */
-export async function run(command, args, { signal, input, ...options } = {}) {
+export async function run(command, args, { signal, input, record, ...options } = {}) {
   signal?.throwIfAborted();
   const child = spawn(command, args, {
     ...options,
     detached: true,
     stdio: ['pipe', 'pipe', 'pipe'],
   });
+  if (record && child.pid) writeFileSync(record, `${child.pid} ${processStart(child.pid)}`);
   const out = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text) => (out.stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text) => (out.stderr += text));
@@ -225,5 +228,21 @@ export async function run(command, args, { signal, input, ...options } = {}) {
     clearTimeout(force);
     signal?.removeEventListener('abort', onAbort);
     if (signal?.aborted) killGroup('SIGKILL');
+    if (record) rmSync(record, { force: true });
   }
+}
+
+/** Ends a command, with all it started, that outlived the process which ran it; waits until it is gone. */
+export async function endRecorded(record) {
+  const holder = readLock(record);
+  if (holder?.alive && holder.pid) {
+    process.kill(-holder.pid, 'SIGKILL');
+    while (processStart(holder.pid) !== undefined) await new Promise((wake) => setTimeout(wake, 20));
+  }
+  rmSync(record, { force: true });
+}
+
+/** Deletes a folder that a process killed this moment may still have been writing into. */
+export function removeFolder(dir) {
+  rmSync(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
 }

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { basename, delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Advice, assertFreeSpace, cacheDir, run, withLock } from './host.mjs';
+import { Advice, assertFreeSpace, cacheDir, endRecorded, removeFolder, run, withLock } from './host.mjs';
 
 /** The Node that is fetched; a running one of at least `OLDEST_NODE` is used as it is. */
 const NODE_VERSION = '24.21.0';
@@ -75,8 +75,10 @@ async function fetchBinary({ cache, log, signal, env, npm }, name, version, bina
     assertFreeSpace(cache, `downloads (${cache})`);
     log(`Fetching ${spec} …`);
     const draft = join(dirname(home), `.${basename(home)}.partial`);
+    const record = `${home}.pid`;
     // Only the holder of the lock is here, so what lies there was interrupted.
-    for (const leftover of [draft, home]) rmSync(leftover, { recursive: true, force: true });
+    await endRecorded(record);
+    for (const leftover of [draft, home]) removeFolder(leftover);
     mkdirSync(draft, { recursive: true });
     try {
       const quiet = [
@@ -97,13 +99,14 @@ async function fetchBinary({ cache, log, signal, env, npm }, name, version, bina
         cwd: draft,
         env,
         signal,
+        record,
       });
       if (result.code !== 0) throw await fetchAdvice(spec, result, { npm, env, signal });
       const works = await run(join(draft, path), ['--version'], { signal });
       if (works.code !== 0) throw new Advice(`${spec} was fetched but does not run here: ${lastLine(works.stderr)}`);
       renameSync(draft, home);
     } finally {
-      rmSync(draft, { recursive: true, force: true });
+      removeFolder(draft);
     }
   });
   return join(home, path);
@@ -128,7 +131,9 @@ async function ensureDependencies(context) {
     const pnpm = await fetchBinary(context, `@pnpm/exe.${platformName()}`, PNPM_VERSION, 'pnpm');
     // npm's own layout, or half of one, is nothing pnpm can build on.
     const foreign = existsSync(join(modules, '.package-lock.json')) || !existsSync(join(modules, '.modules.yaml'));
-    if (foreign) rmSync(modules, { recursive: true, force: true });
+    const record = join(CLONE, '.flowstate', 'install.pid');
+    await endRecorded(record);
+    if (foreign) removeFolder(modules);
     rmSync(mark, { force: true });
     log('Installing dependencies …');
     const settings = await npmSettings({ npm, env, signal });
@@ -138,6 +143,7 @@ async function ensureDependencies(context) {
       cwd: CLONE,
       env: { ...env, ...settings, CI: 'true' },
       signal,
+      record,
     });
     if (result.code !== 0) throw await fetchAdvice('the dependencies', result, { npm, env, signal });
     writeFileSync(mark, wanted);

@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync }
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import t from 'tap';
-import { cacheDir, isAlive, openToAll, processStart, run, tryLock, withLock } from '../host.mjs';
+import { cacheDir, endRecorded, isAlive, openToAll, processStart, run, tryLock, withLock } from '../host.mjs';
 
 const hostModule = new URL('../host.mjs', import.meta.url).href;
 
@@ -100,4 +100,19 @@ t.test('the cache folder', (t) => {
     process.getuid?.() === 0 && !openToAll(dir) ? '/var/cache/flowstate' : join(dir, 'home/.cache/flowstate');
   t.equal(home, expected, 'below the home folder, unless root has one that the servers cannot enter');
   t.end();
+});
+
+t.test('a command that outlived its killed runner is ended by the next one', async (t) => {
+  const record = join(t.testdir(), 'install.pid');
+  const program = `import { run } from '${hostModule}'; await run('sleep', ['60'], { record: ${JSON.stringify(record)} });`;
+  const runner = spawn(process.execPath, ['--input-type=module', '--eval', program]);
+  while (!existsSync(record)) await new Promise((wake) => setImmediate(wake));
+  runner.kill('SIGKILL');
+  await once(runner, 'exit');
+  const pid = Number.parseInt(readFileSync(record, 'utf8'), 10);
+  t.ok(processStart(pid), 'it runs on');
+  await endRecorded(record);
+  t.equal(processStart(pid), undefined);
+  t.notOk(existsSync(record));
+  await endRecorded(record);
 });

@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
-import { Advice, assertFreeSpace, run, withLock } from '../../host.mjs';
+import { Advice, assertFreeSpace, endRecorded, removeFolder, run, withLock } from '../../host.mjs';
 import { aptConfiguration, aptSources, type AptRelease } from './apt.ts';
 import type { PostgresProgram } from './installed.ts';
 import { postgresVersion } from './installed.ts';
@@ -81,12 +81,14 @@ export async function unpackDebian({ cacheDir, log, signal, env }: Options): Pro
       `Fetching PostgreSQL ${recipe.postgres} with pgvector and Redis from ${family === 'debian' ? 'Debian' : 'Ubuntu'} ${recipe.suite} …`,
     );
     const draft = `${home}.partial`;
-    rmSync(draft, { recursive: true, force: true });
+    const record = `${home}.pid`;
+    await endRecorded(record);
+    removeFolder(draft);
     try {
       const root = join(draft, 'root');
       mkdirSync(root, { recursive: true });
       chmodSync(root, 0o755);
-      const packages = await download(recipe, architecture, join(draft, 'apt'), { signal, env });
+      const packages = await download(recipe, architecture, join(draft, 'apt'), { signal, env, record });
       for (const file of packages) {
         const result = await run('dpkg-deb', ['-x', file, root], { signal });
         if (result.code !== 0) throw new Advice(`${file} could not be unpacked: ${result.stderr.trim()}`);
@@ -95,7 +97,7 @@ export async function unpackDebian({ cacheDir, log, signal, env }: Options): Pro
       await runByOwnLoader(root, loader, recipe);
       renameSync(root, home);
     } finally {
-      rmSync(draft, { recursive: true, force: true });
+      removeFolder(draft);
     }
   });
   return programs;
@@ -115,7 +117,7 @@ async function download(
   recipe: Recipe,
   architecture: string,
   dir: string,
-  { signal, env }: Pick<Options, 'signal' | 'env'>,
+  { signal, env, record }: Pick<Options, 'signal' | 'env'> & { record: string },
 ): Promise<string[]> {
   const wanted = [
     `postgresql-${recipe.postgres}`,
@@ -135,6 +137,7 @@ async function download(
       const { code, stdout, stderr } = await run('apt-get', ['-q', '-y', ...args], {
         signal,
         env: aptEnv,
+        record,
         cwd: join(dir, 'archives'),
       });
       const errors = `${stdout}\n${stderr}`.split('\n').filter((line) => /^(E|Err):?/.test(line));

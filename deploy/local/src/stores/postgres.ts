@@ -1,7 +1,7 @@
 import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import postgres from 'postgres';
-import { Advice, run } from '../../host.mjs';
+import { Advice, endRecorded, removeFolder, run } from '../../host.mjs';
 import { keepAlive, until, type Kept } from '../keep-alive.ts';
 import { freePort } from '../ports.ts';
 import { writePrivate } from '../private-file.ts';
@@ -65,7 +65,9 @@ async function createCluster(program: PostgresProgram, home: StoreHome, data: st
   home.log(`Creating the database in ${data} …`);
   const draft = `${data}.partial`;
   const passwordFile = join(home.dir, 'initdb-password');
-  rmSync(draft, { recursive: true, force: true });
+  const record = join(home.dir, 'initdb.pid');
+  await endRecorded(record);
+  removeFolder(draft);
   mkdirSync(draft, { mode: 0o700 });
   if (home.user) chownSync(draft, home.user.uid, home.user.gid);
   writePrivate(passwordFile, home.password, home.user);
@@ -79,6 +81,7 @@ async function createCluster(program: PostgresProgram, home: StoreHome, data: st
       ['-D', draft, '--encoding=UTF8', ...locale, ...auth, ...speed],
       {
         signal: home.signal,
+        record,
         env: serverEnv,
         cwd: '/',
         ...home.user,
@@ -89,7 +92,7 @@ async function createCluster(program: PostgresProgram, home: StoreHome, data: st
     renameSync(draft, data);
   } finally {
     rmSync(passwordFile, { force: true });
-    rmSync(draft, { recursive: true, force: true });
+    removeFolder(draft);
   }
 }
 
