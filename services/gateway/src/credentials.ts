@@ -34,7 +34,11 @@ export function isSameOrigin(request: FastifyRequest): boolean | undefined {
   const { origin, 'sec-fetch-site': site } = request.headers;
   if (site !== undefined && site !== 'same-origin' && site !== 'none') return false;
   if (origin === undefined) return site === undefined ? undefined : true;
-  return URL.canParse(origin) && new URL(origin).host === request.host;
+  if (!URL.canParse(origin)) return false;
+  const { protocol, host } = new URL(origin);
+  // Both through the same parser, which drops a default port.
+  const own = `${protocol}//${request.host}`;
+  return URL.canParse(own) && new URL(own).host === host;
 }
 
 /** Browsers keep a Secure cookie only over https, which a developer's loopback address has not. */

@@ -97,7 +97,6 @@ export async function registerTokens(
       // Good tokens are remembered until they expire; their key is looked up on each request all the same.
       cache: 5_000,
       errorCacheTTL: -1,
-      cacheKeyBuilder: (token: string) => token,
       extractToken: (request: FastifyRequest) => extract(request),
     },
   });

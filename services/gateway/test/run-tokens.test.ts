@@ -1,0 +1,124 @@
+import { changeUserAccess } from '@flowstate/store';
+import { createApiKey } from '@flowstate/security';
+import t from 'tap';
+import { addRun, addWorker, failRun } from './fixtures/owned-run.ts';
+import { createGatewayFixture } from './fixtures/gateway-fixture.ts';
+
+t.test("a run's owner gets its authority, nobody else does", async (t) => {
+  const { addGateway, sql, users, secrets } = await createGatewayFixture(t);
+  const gateway = await addGateway();
+  const [owner, stranger] = [await addWorker(sql), await addWorker(sql)];
+  const runId = await addRun(sql, { principalId: users.agent.id, role: 'agent', owner });
+  const queued = await addRun(sql, { principalId: users.agent.id, role: 'agent', owner: null });
+  const ask = (body: unknown, token = secrets.WORKER_API_KEY) =>
+    gateway.call('POST', '/api/internal/run-tokens', { token, body });
+
+  const answer = await ask({ runId, incarnation: owner });
+  t.match(answer, { status: 200, headers: { 'cache-control': 'no-store' }, body: { expiresIn: 300 } });
+  const token = answer.body['token'] as string;
+  const claims = JSON.parse(Buffer.from(token.split('.')[1] as string, 'base64url').toString());
+  t.match(claims, { sub: users.agent.id, role: 'agent', run: runId, inc: owner, epoch: 1 });
+  t.equal(claims.exp - claims.iat, 300);
+  t.match((await gateway.call('GET', '/api/auth/me', { token })).body, { id: users.agent.id, role: 'agent' });
+
+  t.match(await ask({ runId, incarnation: stranger }), { status: 409 });
+  t.match(await ask({ runId: queued, incarnation: owner }), { status: 409 }, 'nobody runs it');
+  t.match(await ask({ runId: crypto.randomUUID(), incarnation: owner }), { status: 409 });
+  t.match(await ask({ runId: 'x', incarnation: 0 }), { status: 400 });
+  for (const wrong of [
+    `${secrets.WORKER_API_KEY}x`,
+    secrets.WORKER_API_KEY.slice(1),
+    await gateway.tokenOf('admin'),
+    token,
+  ]) {
+    t.equal((await ask({ runId, incarnation: owner }, wrong)).status, 401);
+  }
+  t.equal((await gateway.call('POST', '/api/internal/run-tokens', { body: {} })).status, 401);
+  t.match(await gateway.failures(), { worker_key: 5 });
+  t.equal(
+    (await gateway.call('GET', '/api/auth/me', { token: secrets.WORKER_API_KEY })).status,
+    401,
+    'its key is no login',
+  );
+});
+
+t.test('a run token ends with the run, with its owner, and with its user', async (t) => {
+  const { addGateway, sql, users, secrets } = await createGatewayFixture(t);
+  const gateway = await addGateway();
+  const [first, second] = [await addWorker(sql), await addWorker(sql)];
+  const statusOf = async (token: string) => (await gateway.call('GET', '/api/auth/me', { token })).status;
+  const tokenFor = async (runId: string, incarnation: number) => {
+    const { body } = await gateway.call('POST', '/api/internal/run-tokens', {
+      token: secrets.WORKER_API_KEY,
+      body: { runId, incarnation },
+    });
+    return body['token'] as string;
+  };
+  /** What it knew a moment ago is believed for a second at most. */
+  const refusedWithin = async (token: string): Promise<number> => {
+    const began = performance.now();
+    while ((await statusOf(token)) === 200 && performance.now() - began < 5_000);
+    t.equal(await statusOf(token), 401);
+    return performance.now() - began;
+  };
+
+  const taken = await addRun(sql, { principalId: users.agent.id, role: 'agent', owner: first });
+  const token = await tokenFor(taken, first);
+  t.equal(await statusOf(token), 200);
+  await sql`UPDATE run_live SET owner = ${second} WHERE id = ${taken}`;
+  const ms = await refusedWithin(token);
+  t.ok(ms < 1_500, `another worker took the run: refused after ${ms.toFixed(0)} ms`);
+  t.equal(await statusOf(await tokenFor(taken, second)), 200);
+
+  const over = await addRun(sql, { principalId: users.agent.id, role: 'agent', owner: first });
+  const spent = await tokenFor(over, first);
+  await failRun(sql, first, over);
+  t.equal(await statusOf(spent), 401);
+  t.match(await gateway.failures(), { run_not_owned: Number });
+
+  const other = await tokenFor(taken, second);
+  await changeUserAccess(sql, users.agent.id, { role: 'analyst' });
+  await gateway.identity.policy.refresh();
+  t.match(
+    (await gateway.call('GET', '/api/auth/me', { token: other })).body,
+    { role: 'analyst' },
+    "the role is today's",
+  );
+  t.equal((await gateway.call('POST', '/api/customers', { token: other, body: {} })).status, 403);
+  await changeUserAccess(sql, users.agent.id, { disabled: true });
+  await gateway.identity.policy.refresh();
+  t.equal(await statusOf(other), 401);
+  t.match(
+    await gateway.call('POST', '/api/internal/run-tokens', {
+      token: secrets.WORKER_API_KEY,
+      body: { runId: taken, incarnation: second },
+    }),
+    { status: 403 },
+  );
+});
+
+t.test('runs and API keys act for a user but change none of their logins, and see no pages', async (t) => {
+  const { addGateway, sql, users, secrets } = await createGatewayFixture(t);
+  const gateway = await addGateway();
+  const owner = await addWorker(sql);
+  const runId = await addRun(sql, { principalId: users.admin.id, role: 'admin', owner });
+  const { body } = await gateway.call('POST', '/api/internal/run-tokens', {
+    token: secrets.WORKER_API_KEY,
+    body: { runId, incarnation: owner },
+  });
+  const key = await createApiKey(sql, { userId: users.admin.id, name: 'whole', scopes: ['api'] });
+  const narrow = await createApiKey(sql, { userId: users.admin.id, name: 'narrow', scopes: ['scaling:read'] });
+  for (const token of [body['token'] as string, key.key]) {
+    t.match((await gateway.call('GET', '/api/auth/me', { token })).body, { id: users.admin.id });
+    const passwords = { currentPassword: 'x', newPassword: 'another long password' };
+    t.equal((await gateway.call('POST', '/api/auth/password', { token, body: passwords })).status, 403);
+    t.equal((await gateway.call('POST', '/api/auth/logout', { token })).status, 403);
+    t.equal((await gateway.call('DELETE', `/api/auth/sessions/${runId}`, { token })).status, 403);
+    t.equal((await gateway.call('GET', '/admin/queues', { token })).status, 403);
+  }
+  t.match(await gateway.call('GET', '/api/auth/me', { token: narrow.key }), {
+    status: 403,
+    body: { detail: "This is outside the API key's scopes" },
+  });
+  t.notMatch(JSON.stringify(gateway.lines), new RegExp(key.key.slice(-20)));
+});
