@@ -58,7 +58,7 @@ export async function runLocal({ once, console, stop, env }: Options): Promise<n
   } finally {
     for (const end of endings) await end();
     record.clear();
-    console.say('Everything is stopped.');
+    if (endings.length > 0) console.say('Everything is stopped.');
   }
 }
 

@@ -147,8 +147,6 @@ async function findPrograms(
 
   if (await hasDocker(home.signal)) return { ...found, docker: missing() };
   tried.push('Docker: no engine answers');
-  if (written !== undefined && missing().postgres)
-    tried.push(`the data in ${home.dir} was written by PostgreSQL ${written} (npm run reset deletes it)`);
   throw new Advice(
     `${missingNames(missing())} missing. Choose one: set DATABASE_URL and REDIS_URL to servers you have; install PostgreSQL 15 or later with pgvector 0.8 and Redis 6.2 or later; or start a Docker engine. Tried: ${tried.join('; ')}.`,
   );

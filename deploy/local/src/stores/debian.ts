@@ -140,8 +140,7 @@ async function download(
         record,
         cwd: join(dir, 'archives'),
       });
-      const errors = `${stdout}\n${stderr}`.split('\n').filter((line) => /^(E|Err):?/.test(line));
-      if (code !== 0) throw new Advice(errors.at(0) ?? stderr.trim().split('\n').at(-1) ?? 'apt-get failed');
+      if (code !== 0) throw new Advice(aptFailure(`${stdout}\n${stderr}`));
       return stdout;
     };
     try {
@@ -158,6 +157,14 @@ async function download(
     }
   }
   throw new Advice(failures[0] ?? "apt's sources name no mirror of the distribution");
+}
+
+/** apt's own reason: an `E:` line that says what failed, the first one if several do. */
+function aptFailure(output: string): string {
+  const lines = output.split('\n').filter((line) => line.startsWith('E: '));
+  return (lines.find((line) => line.includes('Failed to fetch')) ?? lines[0] ?? 'apt-get failed')
+    .replace(/^E: /, '')
+    .trim();
 }
 
 /** Shared libraries only: no maintainer scripts run, and LLVM (46 of 99 MB) would serve the JIT that is off. */
