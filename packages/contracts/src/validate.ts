@@ -44,6 +44,13 @@ function messageOf(error: ErrorObject): string {
     const { allowedValues } = error.params as { allowedValues: unknown[] };
     return `must be one of ${allowedValues.join(', ')}`;
   }
+  if (error.keyword === 'type') {
+    const { type } = error.params as { type: string | string[] };
+    return `must be ${[type]
+      .flat()
+      .filter((name) => name !== 'null')
+      .join(' or ')}`;
+  }
   return error.message ?? 'is invalid';
 }
 

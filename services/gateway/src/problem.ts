@@ -20,7 +20,14 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, error:
   const status = httpStatus[error.code];
   if (status === 401) reply.header('www-authenticate', 'Bearer error="invalid_token"');
   if (error.retryAfter !== undefined) reply.header('retry-after', String(error.retryAfter));
-  const problem: Problem = {
+  const problem = toProblem(request, error);
+  return reply.code(status).type('application/problem+json').serializer(JSON.stringify).send(problem);
+}
+
+/** The body of an error answer. */
+export function toProblem(request: FastifyRequest, error: FlowstateError): Problem {
+  const status = httpStatus[error.code];
+  return {
     type: `urn:flowstate:error:${error.code}`,
     title: STATUS_CODES[status] ?? 'Error',
     status,
@@ -30,7 +37,6 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, error:
     requestId: request.id,
     ...(error.errors && { errors: error.errors }),
   };
-  return reply.code(status).type('application/problem+json').serializer(JSON.stringify).send(problem);
 }
 
 function pathOf(request: FastifyRequest): string {
@@ -38,7 +44,7 @@ function pathOf(request: FastifyRequest): string {
 }
 
 /** Fastify's own refusals and the stores' outages, in our words. */
-function toKnownError(error: FastifyError): FlowstateError {
+export function toKnownError(error: Error & Partial<FastifyError>): FlowstateError {
   if (error instanceof FlowstateError) return error;
   if (error.validation) {
     const root = error.validationContext === 'body' ? '' : (error.validationContext ?? '');

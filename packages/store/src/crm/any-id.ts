@@ -1,6 +1,7 @@
 const uuid = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
-/** The UUID in `anyId` when it is one of our ids, null when it can only be an external id. */
-export function asUuid(anyId: string): string | null {
-  return uuid.test(anyId) ? anyId.toLowerCase() : null;
+/** What a row may be found by: its own id, when `anyId` can be one of ours, and its external id. */
+export function keysOf(anyId: string): { id: string | null; externalId: string | null } {
+  // Postgres refuses U+0000, so nothing is stored under such a name.
+  return { id: uuid.test(anyId) ? anyId.toLowerCase() : null, externalId: anyId.includes('\0') ? null : anyId };
 }

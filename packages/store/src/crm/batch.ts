@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
-import { asUuid } from './any-id.ts';
+import { keysOf } from './any-id.ts';
 
 /** What became of one row of an upsert; an unchanged one was not written. */
 export type UpsertOutcome = 'inserted' | 'updated' | 'unchanged' | 'unknown-customer';
@@ -18,7 +18,7 @@ export function toBatch(rows: readonly Row[]): string {
     ...row,
     n,
     id: uuidv7(),
-    ours: row.customer === undefined ? null : asUuid(row.customer),
+    ours: row.customer === undefined ? null : keysOf(row.customer).id,
   }));
   return JSON.stringify(numbered);
 }

@@ -1,6 +1,6 @@
 import type { Customer, CustomerInput } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
-import { asUuid } from './any-id.ts';
+import { keysOf } from './any-id.ts';
 import { outcomeOf, toBatch, type UpsertOutcome, type WrittenRow } from './batch.ts';
 
 /**
@@ -34,18 +34,18 @@ export async function upsertCustomers(db: Db, rows: readonly CustomerInput[]): P
 
 /** Our id of a customer named by our id or its external id; null when there is none. */
 export async function findCustomerId(db: Db, anyId: string): Promise<string | null> {
-  const ours = asUuid(anyId);
+  const { id, externalId } = keysOf(anyId);
   const [row] = await db<{ id: string }[]>`
-    SELECT id FROM customers WHERE id = ${ours} OR external_id = ${anyId} ORDER BY id = ${ours} DESC NULLS LAST LIMIT 1`;
+    SELECT id FROM customers WHERE id = ${id} OR external_id = ${externalId} ORDER BY id = ${id} DESC NULLS LAST LIMIT 1`;
   return row?.id ?? null;
 }
 
 /** One customer by our id or its external id; null when there is none. */
 export async function findCustomer(db: Db, anyId: string): Promise<Customer | null> {
-  const ours = asUuid(anyId);
+  const { id, externalId } = keysOf(anyId);
   const [row] = await db<Customer[]>`
-    SELECT ${columns(db)} FROM customers WHERE id = ${ours} OR external_id = ${anyId}
-    ORDER BY id = ${ours} DESC NULLS LAST LIMIT 1`;
+    SELECT ${columns(db)} FROM customers WHERE id = ${id} OR external_id = ${externalId}
+    ORDER BY id = ${id} DESC NULLS LAST LIMIT 1`;
   return row ?? null;
 }
 

@@ -1,6 +1,6 @@
 import type { Integration, IntegrationInput } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
-import { asUuid } from './any-id.ts';
+import { keysOf } from './any-id.ts';
 import { outcomeOf, toBatch, type UpsertOutcome, type WrittenRow } from './batch.ts';
 
 /**
@@ -41,9 +41,9 @@ export async function upsertIntegrations(db: Db, rows: readonly IntegrationInput
 
 /** One integration by our id or its external id; null when there is none. */
 export async function findIntegration(db: Db, anyId: string): Promise<Integration | null> {
-  const ours = asUuid(anyId);
+  const { id, externalId } = keysOf(anyId);
   const [row] = await db<Row[]>`
-    ${integrations(db)} WHERE i.id = ${ours} OR i.external_id = ${anyId} ORDER BY i.id = ${ours} DESC NULLS LAST LIMIT 1`;
+    ${integrations(db)} WHERE i.id = ${id} OR i.external_id = ${externalId} ORDER BY i.id = ${id} DESC NULLS LAST LIMIT 1`;
   return row === undefined ? null : toIntegration(row);
 }
 

@@ -1,6 +1,6 @@
 import type { Interaction, InteractionInput } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
-import { asUuid } from './any-id.ts';
+import { keysOf } from './any-id.ts';
 import { outcomeOf, toBatch, type UpsertOutcome, type WrittenRow } from './batch.ts';
 
 /**
@@ -36,9 +36,9 @@ export async function upsertInteractions(db: Db, rows: readonly InteractionInput
 
 /** One interaction by our id or its external id; null when there is none. */
 export async function findInteraction(db: Db, anyId: string): Promise<Interaction | null> {
-  const ours = asUuid(anyId);
+  const { id, externalId } = keysOf(anyId);
   const [row] = await db<Row[]>`
-    ${interactions(db)} WHERE i.id = ${ours} OR i.external_id = ${anyId} ORDER BY i.id = ${ours} DESC NULLS LAST LIMIT 1`;
+    ${interactions(db)} WHERE i.id = ${id} OR i.external_id = ${externalId} ORDER BY i.id = ${id} DESC NULLS LAST LIMIT 1`;
   return row === undefined ? null : toInteraction(row);
 }
 

@@ -1,6 +1,6 @@
 import type { Opportunity, OpportunityInput } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
-import { asUuid } from './any-id.ts';
+import { keysOf } from './any-id.ts';
 import { outcomeOf, toBatch, type UpsertOutcome, type WrittenRow } from './batch.ts';
 
 /**
@@ -38,9 +38,9 @@ export async function upsertOpportunities(db: Db, rows: readonly OpportunityInpu
 
 /** One opportunity by our id or its external id; null when there is none. */
 export async function findOpportunity(db: Db, anyId: string): Promise<Opportunity | null> {
-  const ours = asUuid(anyId);
+  const { id, externalId } = keysOf(anyId);
   const [row] = await db<Row[]>`
-    ${opportunities(db)} WHERE o.id = ${ours} OR o.external_id = ${anyId} ORDER BY o.id = ${ours} DESC NULLS LAST LIMIT 1`;
+    ${opportunities(db)} WHERE o.id = ${id} OR o.external_id = ${externalId} ORDER BY o.id = ${id} DESC NULLS LAST LIMIT 1`;
   return row === undefined ? null : toOpportunity(row);
 }
 

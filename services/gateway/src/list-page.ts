@@ -1,0 +1,39 @@
+import { invalidInput } from '@flowstate/contracts';
+
+const uuid = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
+const idCursor = new RegExp(`^${uuid}$`);
+const timeCursor = new RegExp(`^(\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z)_(${uuid})$`);
+
+/** A page of `found`, which was asked for one more than `limit` to know whether the list goes on. */
+export function toPage<T>(
+  found: T[],
+  limit: number,
+  cursorOf: (item: T) => string,
+): { items: T[]; nextCursor: string | null } {
+  const items = found.slice(0, limit);
+  const last = items.at(-1);
+  return { items, nextCursor: found.length > limit && last !== undefined ? cursorOf(last) : null };
+}
+
+/** The id after which a list ordered by id goes on. Throws `invalid_input` for what is no cursor of such a list. */
+export function readIdCursor(cursor: string | undefined): string | undefined {
+  if (cursor !== undefined && !idCursor.test(cursor)) throw wrongCursor();
+  return cursor;
+}
+
+/** Place in a list ordered by time and id. */
+export function toTimeCursor({ at, id }: { at: string; id: string }): string {
+  return `${at}_${id}`;
+}
+
+/** Reads what `toTimeCursor` made; throws `invalid_input` for anything else. */
+export function readTimeCursor(cursor: string | undefined): { at: string; id: string } | undefined {
+  if (cursor === undefined) return undefined;
+  const [, at, id] = timeCursor.exec(cursor) ?? [];
+  if (at === undefined || id === undefined || Number.isNaN(Date.parse(at))) throw wrongCursor();
+  return { at, id };
+}
+
+function wrongCursor() {
+  return invalidInput([{ field: 'querystring.cursor', message: 'is not a cursor of this list' }]);
+}

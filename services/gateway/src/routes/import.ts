@@ -1,0 +1,222 @@
+import { Readable } from 'node:stream';
+import {
+  coercingAjv,
+  createCheck,
+  FlowstateError,
+  ImportAnswer,
+  ImportMapping,
+  importEntities,
+  invalidInput,
+  maxJsonBytes,
+  maxRowLength,
+  OneOf,
+  type ImportCounts,
+  type ImportEntity,
+  type ImportLine,
+  type ImportRejection,
+  type Role,
+} from '@flowstate/contracts';
+import type { FastifyRequest } from 'fastify';
+import Type, { type TSchema } from 'typebox';
+import { principalOf } from '../access.ts';
+import type { App, Deps } from '../deps.ts';
+import { startIngest } from '../documents/start-ingest.ts';
+import { checkHeader, checkMapping } from '../import/column-plan.ts';
+import { csvRows } from '../import/csv-rows.ts';
+import { decodeText } from '../import/decode-text.ts';
+import { jsonRows, ndjsonRows } from '../import/json-rows.ts';
+import { createRowReader } from '../import/row-reader.ts';
+import { runImport, type ImportJob, type ImportStep } from '../import/run-import.ts';
+import type { SourceRow } from '../import/source-row.ts';
+import { targetOf, type ImportTarget } from '../import/targets.ts';
+import { toKnownError, toProblem } from '../problem.ts';
+
+const Query = Type.Object({
+  entity: OneOf(importEntities),
+  mapping: Type.Optional(
+    Type.String({ maxLength: 8_192, description: 'an ImportMapping as JSON: how their columns become ours' }),
+  ),
+  dryRun: Type.Optional(
+    Type.Boolean({ default: false, description: 'judge every row against what is stored, keep nothing' }),
+  ),
+});
+const checkMappingShape = createCheck(ImportMapping, { root: 'mapping' });
+
+const mediaTypes = ['text/csv', 'application/x-ndjson', 'application/json'];
+/** Who may import documents, of those who may import. */
+const documentFeeders: ReadonlySet<Role> = new Set(['admin', 'manager', 'integration']);
+/** Rejections listed in a JSON answer. */
+const maxListed = 1_000;
+/**
+ * Bytes of the answer that wait for a client which does not read yet. Many clients send the whole file first and read
+ * then: up to this much they do not hold up their own import.
+ */
+const maxUnread = 16 * 1024 * 1024;
+
+/** Streamed import of CSV, NDJSON and JSON. */
+export function importRoute(app: App, deps: Pick<Deps, 'sql' | 'runs' | 'draining'>): void {
+  // A scope of its own, where bodies are streams.
+  void app.register(async (scope: App) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser(mediaTypes, (_request, payload, done) => done(null, payload));
+    scope.post(
+      '/api/import',
+      {
+        schema: {
+          tags: ['crm'],
+          summary: 'Import rows from a file',
+          description:
+            'The body is the file: CSV with a header, NDJSON, or a JSON array of at most ' +
+            `${maxJsonBytes} bytes; a row has at most ${maxRowLength} characters. A row is identified by \`externalId\`; ` +
+            'importing it again updates it, what it does not say becomes null. Bad rows are rejected one by one, the ' +
+            'others go in; so importing a file twice is safe. The answer is NDJSON, read it while you send: rejections ' +
+            'as they happen, `progress` lines, and the summary last, or an `error` line. With `Accept: ' +
+            'application/json` it is one object with the first 1,000 rejections.',
+          consumes: mediaTypes,
+          querystring: Query,
+          body: Type.Unknown(),
+          response: { 200: { content: answers } },
+        },
+        validatorCompiler: ({ schema, httpPart }) =>
+          httpPart === 'body' ? () => true : coercingAjv.compile(schema as TSchema),
+      },
+      async (request, reply) => {
+        const counts = { rows: 0, inserted: 0, updated: 0, unchanged: 0, rejected: 0 };
+        const steps = runImport(jobOf(request, request.query, deps), counts);
+        let first: First;
+        try {
+          // What is wrong with the file as a whole shows here, before anything was written or answered.
+          first = await steps.next();
+          if (wantsJson(request)) return reply.send(await collect(first, steps));
+        } catch (error) {
+          throw withCounts(error as Error, counts);
+        }
+        const lines = toLines(first, steps, counts, request);
+        const answer = Readable.from(lines, { objectMode: false, highWaterMark: maxUnread });
+        return reply.type('application/x-ndjson; charset=utf-8').send(answer);
+      },
+    );
+  });
+}
+
+const answers = {
+  'application/json': { schema: ImportAnswer },
+  'application/x-ndjson': { schema: Type.Unknown() },
+};
+
+function jobOf(
+  request: FastifyRequest,
+  query: { entity: ImportEntity; mapping?: string; dryRun?: boolean },
+  { sql, runs, draining }: Pick<Deps, 'sql' | 'runs' | 'draining'>,
+): ImportJob {
+  const principal = principalOf(request);
+  const { entity, dryRun = false } = query;
+  if (entity === 'documents' && !documentFeeders.has(principal.role)) {
+    throw new FlowstateError('forbidden', `The role ${principal.role} may not import documents`);
+  }
+  const target = targetOf(entity);
+  const mapping = parseMapping(query.mapping);
+  checkMapping(mapping, Object.keys(target.schema.properties));
+  const { type, charset } = contentTypeOf(request);
+  return {
+    sql,
+    entity,
+    target,
+    rows: rowsOf(decodeText(bytesOf(request.raw), charset), type, target, mapping),
+    readRow: createRowReader(target.schema, mapping),
+    asText: type === 'text/csv',
+    dryRun,
+    draining,
+    ingest: async (documents) => (await startIngest(runs, principal, documents)).map((run) => run.id),
+  };
+}
+
+/**
+ * The file as it arrives. What is left when an import ends early is read and thrown away: unread, it would hold up the
+ * next request of the connection.
+ */
+async function* bytesOf(body: Readable): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
+  } finally {
+    body.resume();
+  }
+}
+
+function rowsOf(
+  text: AsyncIterable<string>,
+  type: string,
+  target: ImportTarget,
+  mapping: ImportMapping,
+): AsyncIterable<SourceRow> {
+  if (type === 'application/x-ndjson') return ndjsonRows(text);
+  if (type === 'application/json') return jsonRows(text);
+  const fields = Object.keys(target.schema.properties);
+  return csvRows(text, mapping.delimiter ?? ',', (columns) =>
+    checkHeader(columns, fields, target.schema.required ?? [], mapping),
+  );
+}
+
+function parseMapping(json: string | undefined): ImportMapping {
+  if (json === undefined) return {};
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    throw invalidInput([{ field: 'mapping', message: 'must be JSON' }]);
+  }
+  return checkMappingShape(value);
+}
+
+function contentTypeOf(request: FastifyRequest): { type: string; charset: string } {
+  const header = request.headers['content-type'] ?? '';
+  const type = header.split(';')[0]?.trim().toLowerCase() ?? '';
+  const label = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(header)?.[1] ?? 'utf-8';
+  try {
+    return { type, charset: new TextDecoder(label).encoding };
+  } catch {
+    throw new FlowstateError('unsupported_media_type', `The charset ${label} is not known here`);
+  }
+}
+
+function wantsJson(request: FastifyRequest): boolean {
+  const accept = request.headers.accept ?? '';
+  return accept.includes('application/json') && !accept.includes('ndjson');
+}
+
+type First = IteratorResult<ImportStep, void>;
+
+async function* toLines(
+  first: First,
+  steps: AsyncGenerator<ImportStep>,
+  counts: ImportCounts,
+  request: FastifyRequest,
+): AsyncGenerator<string> {
+  const line = (value: ImportLine) => `${JSON.stringify(value)}\n`;
+  try {
+    if (!first.done) yield line(first.value);
+    for await (const step of steps) yield line(step);
+  } catch (error) {
+    const known = toKnownError(error as Error);
+    if (known.code === 'internal') request.log.error({ err: error as Error }, 'import failed');
+    yield line({ error: toProblem(request, known), progress: { ...counts } });
+  }
+}
+
+async function collect(first: First, steps: AsyncGenerator<ImportStep>): Promise<ImportAnswer> {
+  const rejections: ImportRejection[] = [];
+  for (let next = first; !next.done; next = await steps.next()) {
+    const step = next.value;
+    if ('entity' in step) return { ...step, rejections, truncated: step.rejected > rejections.length };
+    if ('line' in step && rejections.length < maxListed) rejections.push(step);
+  }
+  throw new Error('an import ended without a summary');
+}
+
+/** Nothing of the answer was sent yet: whoever reads the problem must know what is stored all the same. */
+function withCounts(error: Error, { inserted, updated }: ImportCounts): Error {
+  const { code, message, errors } = toKnownError(error);
+  if (code === 'internal' || inserted + updated === 0) return error;
+  const said = `${message}. Before that ${inserted + updated} rows were stored; importing them again is safe`;
+  return new FlowstateError(code, said, { cause: error, ...(errors && { errors }) });
+}
