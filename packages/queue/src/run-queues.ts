@@ -87,7 +87,12 @@ export function createRunQueues(redisUrl: string, onError: (error: Error) => voi
       return (await queues[name].getJobCounts(...states)) as JobCounts;
     },
     async close() {
-      await Promise.all(Object.values(queues).map((queue) => queue.close()));
+      await Promise.all(Object.values(queues).map(closeQueue));
     },
   };
+}
+
+/** Says goodbye to Redis; while Redis is away that fails, and the connection would go on trying to come back. */
+async function closeQueue(queue: RunQueue): Promise<void> {
+  await queue.close().catch(async () => (await queue.getBackend().client).disconnect());
 }

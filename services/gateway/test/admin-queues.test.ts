@@ -236,6 +236,26 @@ t.test('an open page keeps its cookie fresh, an idle one loses it', async (t) =>
   t.match(await ask(5 * 60), { status: 401, cookies: [] });
 });
 
+t.test("nonsense in the address is the asker's fault, and Redis being away is said so", async (t) => {
+  const { addGateway } = await createGatewayFixture(t);
+  const gateway = await addGateway();
+  const token = await gateway.tokenOf('analyst');
+  const get = (path: string) => gateway.call('GET', `/admin/queues${path}`, { token });
+  t.equal((await get('/api/queues?activeQueue=%E0%A4%A')).status, 400);
+  t.equal((await get('/api/queues?status=%3Cscript%3E')).status, 400);
+  t.equal((await get('/api/queues/__proto__/x')).status, 404);
+  for (const path of ['/static/%2e%2e/package.json', '/static/..%5cindex.ejs', '/static/../index.ejs', '/%00']) {
+    t.match((await get(path)).status, /^40[04]$/, path);
+  }
+  await gateway.cable.cut();
+  t.match(await get('/api/queues'), {
+    status: 503,
+    headers: { 'retry-after': '1' },
+    body: { error: /cannot be read/ },
+  });
+  t.equal((await get('')).status, 200, 'the page itself comes, by the session in Postgres');
+});
+
 t.test("Bull Board's page still has what our rules hide", async (t) => {
   const require = createRequire(createRequire(import.meta.url).resolve('@bull-board/api'));
   const dist = join(dirname(require.resolve('@bull-board/ui/package.json')), 'dist');

@@ -104,9 +104,18 @@ class LedgerBoard extends FastifyAdapter {
   override setErrorHandler(): this {
     // Thrown on, an error reaches the handler of the application around it.
     return super.setErrorHandler((error) => {
+      if (error instanceof URIError)
+        throw new FlowstateError('invalid_input', 'The address is not valid', { cause: error });
+      if (isRedisOutage(error))
+        throw new FlowstateError('unavailable', 'The queues cannot be read right now', { cause: error });
       throw error;
     });
   }
+}
+
+/** The client has no codes of its own for being cut off. */
+function isRedisOutage({ message }: Error): boolean {
+  return /isn't writeable|Connection is closed|Command timed out|ECONN|max retries per request/.test(message);
 }
 
 function runIdOf(jobId: string): string {
