@@ -1,4 +1,4 @@
-import { changeUserAccess, readSession } from '@flowstate/store';
+import { changeUserAccess, pruneSessions, readSession } from '@flowstate/store';
 import t from 'tap';
 import { sessionKey, userSessionsKey } from '../src/index.ts';
 import { createIdentityFixture } from './fixtures/identity-fixture.ts';
@@ -116,6 +116,10 @@ t.test('sessions end', async (t) => {
   t.equal(await identity.sessions.check(session.id), 'session_expired', 'by the copy');
   await direct.flushdb();
   t.equal(await identity.sessions.check(session.id), 'session_expired', 'by the record');
+  t.equal(await pruneSessions(sql), 0, 'and are kept for a while');
+  await sql`UPDATE sessions SET expires_at = now() - interval '31 days' WHERE id = ${session.id}`;
+  t.equal(await pruneSessions(sql), 1);
+  t.equal(await identity.sessions.check(session.id), 'session_missing');
 });
 
 t.test('refresh tokens work once; a second use ends the whole family', async (t) => {
