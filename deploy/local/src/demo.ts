@@ -49,11 +49,13 @@ async function follow(api: Api, id: string, { print, signal }: Pick<Options, 'pr
       const { type, at, data } = JSON.parse(event.data) as RunEvent;
       const time = Date.parse(at);
       begin ??= time;
-      const step = typeof data['step'] === 'string' ? data['step'] : '';
-      if (event.event === 'step.started') startedAt.set(step, time);
-      const since = startedAt.get(step);
+      // Progress tells what came with it; recorded events carry what a step is called.
+      const name = typeof data['name'] === 'string' ? data['name'] : '';
+      if (type === 'value.recorded') continue;
+      if (event.event === 'step.started') startedAt.set(name, time);
+      const since = event.event === 'step.started' ? undefined : startedAt.get(name);
       const took = since === undefined ? '' : ` (${time - since} ms)`;
-      print(`  ${`+${time - begin}`.padStart(6)} ms  ${type.padEnd(15)} ${step}${took}`.trimEnd());
+      print(`  ${`+${time - begin}`.padStart(6)} ms  ${type.padEnd(15)} ${name}${took}`.trimEnd());
     }
     signal.throwIfAborted();
     if (isTerminal((await api.request<Run>('GET', `/api/runs/${id}`)).state)) return;

@@ -1,7 +1,7 @@
 import { createRunQueues } from '@flowstate/queue';
 import { checkMetricsToken, createLogger, onShutdown, timedCheck } from '@flowstate/runtime';
 import { createSql } from '@flowstate/store';
-import Fastify from 'fastify';
+import Fastify, { LogController } from 'fastify';
 import { readConfig } from './config.ts';
 import { createPartitionKeeper } from './partitions.ts';
 import { createControllerMetrics } from './metrics.ts';
@@ -21,7 +21,7 @@ const sweeper = createSweeper({
 });
 const partitions = createPartitionKeeper(sql, log);
 
-const app = Fastify({ loggerInstance: log, disableRequestLogging: true });
+const app = Fastify({ loggerInstance: log, logController: new LogController({ disableRequestLogging: true }) });
 app.get('/health', async (_request, reply) => {
   const checks = await Promise.all([
     timedCheck('postgres', () => sql`SELECT 1`),

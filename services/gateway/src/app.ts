@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { coercingAjv, strictAjv } from '@flowstate/contracts';
-import Fastify, { type FastifyBaseLogger } from 'fastify';
+import Fastify, { LogController, type FastifyBaseLogger } from 'fastify';
 import { enforceAccess, ruleOf, type Authenticator } from './access.ts';
 import { credentialOf } from './credentials.ts';
 import type { App, Deps } from './deps.ts';
 import { measureRequests } from './metrics.ts';
 import { describeApi, serveApiDocs } from './openapi.ts';
-import { problemErrors } from './problem.ts';
+import { problemErrors, sendProblem, toKnownError } from './problem.ts';
 import { registerRateLimits } from './rate-limits.ts';
 import { access, registerRoutes } from './routes/index.ts';
 import { registerTokens } from './tokens.ts';
@@ -23,8 +23,10 @@ export async function createApp(deps: Deps, authenticator: Authenticator): Promi
     routerOptions: { maxParamLength: 255 }, // external ids may be that long
     genReqId: () => randomUUID(),
     requestIdHeader: false,
+    // Before any route is found: a path that cannot be decoded, say.
+    frameworkErrors: (error, request, reply) => void sendProblem(request, reply, toKnownError(error)),
     forceCloseConnections: 'idle',
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
   });
   app.removeContentTypeParser('text/plain'); // no route reads it: 415 says so
   // JSON bodies are taken as they come; parameters and query strings arrive as text.

@@ -1,7 +1,7 @@
 import { FlowstateError, httpStatus, Me, createCheck } from '@flowstate/contracts';
 import { checkMetricsToken, type Check, type Logger } from '@flowstate/runtime';
 import type { Outcome } from '@flowstate/workflow';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import type { Registry } from '@prometheus-io/client';
 
 type Options = {
@@ -24,7 +24,11 @@ const checkMe = createCheck(Me, { root: 'gateway answer' });
 export function createApp(options: Options): FastifyInstance {
   const { log, registry, metricsToken, gatewayUrl, workerApiKey, incarnation, checks, draining, runOwned } = options;
   const loggerInstance: FastifyBaseLogger = log;
-  const app = Fastify({ loggerInstance, bodyLimit: 1024 * 1024, disableRequestLogging: true });
+  const app = Fastify({
+    loggerInstance,
+    bodyLimit: 1024 * 1024,
+    logController: new LogController({ disableRequestLogging: true }),
+  });
 
   app.setErrorHandler<Error & { statusCode?: number }>((error, request, reply) => {
     const status = error instanceof FlowstateError ? httpStatus[error.code] : (error.statusCode ?? 500);
