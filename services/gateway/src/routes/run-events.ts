@@ -14,7 +14,7 @@ export function runEventRoute(app: App, { runs, sql, subscriber, metrics, draini
       schema: {
         tags: ['runs'],
         summary: 'Follow a run (SSE)',
-        description: 'Resumes after `Last-Event-ID`; ends with the terminal event',
+        description: 'Resumes after `Last-Event-ID`; ends with the terminal event, or with `reauth` when the token expires',
         params: Type.Object({ id: Type.String({ format: 'uuid' }) }),
         headers: Type.Object({ 'last-event-id': Type.Optional(Type.String({ maxLength: 20 })) }),
       },
@@ -24,7 +24,9 @@ export function runEventRoute(app: App, { runs, sql, subscriber, metrics, draini
       const lastSeq = lastSeen(request.headers['last-event-id']);
       const left = new AbortController();
       request.raw.once('close', () => left.abort());
-      const signal = AbortSignal.any([left.signal, draining]);
+      // A stream lasts no longer than the token that opened it.
+      const expired = expiry(request.authority?.expiresAt);
+      const signal = AbortSignal.any([left.signal, draining, expired.signal]);
 
       reply.hijack();
       const stream = reply.raw;
@@ -46,11 +48,21 @@ export function runEventRoute(app: App, { runs, sql, subscriber, metrics, draini
         request.log.warn({ err: error }, 'event stream broke off; the reader will resume');
       } finally {
         clearInterval(heartbeat);
+        expired.clear();
+        if (expired.signal.aborted) stream.write('event: reauth\ndata: {}\n\n');
         metrics.sseActive.dec();
         stream.end();
       }
     },
   );
+}
+
+/** Aborts when the token ends; API keys do not. */
+function expiry(at: Date | undefined): { signal: AbortSignal; clear: () => void } {
+  const over = new AbortController();
+  if (at === undefined) return { signal: over.signal, clear: () => {} };
+  const timer = setTimeout(() => over.abort(), Math.max(0, at.getTime() - Date.now()));
+  return { signal: over.signal, clear: () => clearTimeout(timer) };
 }
 
 function lastSeen(header: string | undefined): number {
