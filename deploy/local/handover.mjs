@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { Advice } from './host.mjs';
+import { Advice, isRoot } from './host.mjs';
 import { CLONE, ensureToolchain } from './toolchain.mjs';
 
 const sameRequestMs = 1000;
@@ -22,6 +22,9 @@ export async function main([name, ...args]) {
     console.error(`Usage: node deploy/local/bin.mjs ${Object.keys(PROGRAMS).join('|')} [options]`);
     return 2;
   }
+  // As root, the servers run as another user, who must be able to enter what is unpacked here; secrets have modes of
+  // their own.
+  if (isRoot()) process.umask(0o022);
   const interrupted = new AbortController();
   let child;
   let lastAt = 0;
