@@ -31,7 +31,9 @@ function table(): string {
     const readers = Object.keys(services).filter((service) => name in (services[service]?.properties ?? {}));
     const owner = services[readers[0] ?? ''] as TObject;
     const property = owner.properties[name] as TSchema & { default?: unknown; description?: string };
-    const defaults = readers.map((service) => (services[service]?.properties[name] as { default?: unknown }).default);
+    const defaults = readers.map(
+      (service) => (services[service]?.properties[name] as { default?: unknown } | undefined)?.default,
+    );
     const value = [...new Set(defaults)].map((each) => `\`${String(each)}\``).join(', ');
     const fallback = owner.required?.includes(name) && property.default === undefined ? '**required**' : value;
     return `| \`${name}\` | ${readers.join(', ')} | ${property.default === undefined && fallback !== '**required**' ? '' : fallback} | ${property.description ?? ''} |\n`;

@@ -59,7 +59,7 @@ export async function startPlatform(
   ]);
   const services = [worker, controller, gateway];
   t.teardown(async () => {
-    await Promise.all(services.map((service) => service.running() && service.kill('SIGKILL')));
+    await Promise.all(services.filter((service) => service.running()).map((service) => service.kill('SIGKILL')));
   });
 
   return {

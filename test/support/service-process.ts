@@ -62,10 +62,11 @@ export async function startService(name: string, env: Record<string, string>): P
         waiter.resolve(line);
       }
     });
-    void ended.then(({ code, signal }) => {
+    void (async () => {
+      const { code, signal } = await ended;
       const last = [...log.slice(-5).map((line) => line.msg), ...errors.slice(-20)].join('\n');
       listening.reject(new Error(`${name} ended (${code ?? signal}) before it listened:\n${last}`));
-    });
+    })();
     await listening.promise;
   }
 

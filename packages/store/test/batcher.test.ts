@@ -33,7 +33,10 @@ t.test('one bad row fails alone', async (t) => {
     },
   });
   const results = await Promise.allSettled(['a', 'bad', 'b'].map((item) => batcher.add(item)));
-  t.same(results.map((r) => r.status), ['fulfilled', 'rejected', 'fulfilled']);
+  t.same(
+    results.map((r) => r.status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  );
 });
 
 t.test('an outage fails the whole batch, once', async (t) => {
@@ -45,7 +48,10 @@ t.test('an outage fails the whole batch, once', async (t) => {
     },
   });
   const results = await Promise.allSettled([batcher.add('a'), batcher.add('b')]);
-  t.same(results.map((r) => r.status), ['rejected', 'rejected']);
+  t.same(
+    results.map((r) => r.status),
+    ['rejected', 'rejected'],
+  );
   t.equal(calls, 1);
 });
 

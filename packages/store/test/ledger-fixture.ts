@@ -1,6 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
-import { acceptRuns, listWorkflows, publishWorkflow, registerWorker, type AcceptedRun, type Sql } from '../src/index.ts';
+import {
+  acceptRuns,
+  listWorkflows,
+  publishWorkflow,
+  registerWorker,
+  type AcceptedRun,
+  type Sql,
+} from '../src/index.ts';
 
 /** A published workflow, and a way to accept runs of it. */
 export async function ledgerFixture(sql: Sql) {

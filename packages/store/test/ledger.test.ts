@@ -41,9 +41,19 @@ const endOf = (runId: string, overrides: Partial<RunEnd> = {}): RunEnd => ({
 t.test('a batch of runs is accepted and read back as it was given', async (t) => {
   const runs = [newRun(), newRun({ tags: [] })];
   const accepted = await acceptRuns(sql, runs);
-  t.same(accepted.map((a) => a.id), runs.map((r) => r.id), 'answers in the order given');
+  t.same(
+    accepted.map((a) => a.id),
+    runs.map((r) => r.id),
+    'answers in the order given',
+  );
   const run = await readRun(sql, runs[0]?.id ?? '');
-  t.match(run, { state: 'queued', workflow: 'sample', attempt: 1, tags: ['a, "b"', 'ü'], input: { text: '\u0000 NUL' } });
+  t.match(run, {
+    state: 'queued',
+    workflow: 'sample',
+    attempt: 1,
+    tags: ['a, "b"', 'ü'],
+    input: { text: '\u0000 NUL' },
+  });
 });
 
 t.test('of two claims at once one gets the run', async (t) => {
@@ -64,7 +74,9 @@ t.test('a worker that lost its run writes nothing: neither steps nor an end', as
 
   t.same(await writeChunks(sql, first, [{ runId: id, chunk: 1, events: '[]' }]), [false]);
   t.same(await finishRuns(sql, first, [endOf(id)]), ['lost']);
-  t.same(await writeChunks(sql, second, [{ runId: id, chunk: 1, events: JSON.stringify([stepEvent(3, 'one')]) }]), [true]);
+  t.same(await writeChunks(sql, second, [{ runId: id, chunk: 1, events: JSON.stringify([stepEvent(3, 'one')]) }]), [
+    true,
+  ]);
   t.equal((await readRun(sql, id))?.state, 'running');
 });
 
@@ -86,7 +98,11 @@ t.test('neighbours in one batch do not disturb each other', async (t) => {
   const ids = [await accept(), await accept(), await accept()];
   await claimRuns(sql, me, ids);
   await handBackRun(sql, me, ids[1] ?? '');
-  const written = await writeChunks(sql, me, ids.map((runId) => ({ runId, chunk: 1, events: '[]' })));
+  const written = await writeChunks(
+    sql,
+    me,
+    ids.map((runId) => ({ runId, chunk: 1, events: '[]' })),
+  );
   t.same(written, [true, false, true]);
 });
 
@@ -98,8 +114,14 @@ t.test('events number a run without gaps, from accepted to the terminal one', as
   const rest = JSON.stringify([stepEvent(4, 'two')]);
   await finishRuns(sql, me, [endOf(id, { chunk: 1, lastSeq: 5, events: rest })]);
   const events = await readEvents(sql, id);
-  t.same(events.map((e) => e.seq), [1, 2, 3, 4, 5]);
-  t.same(events.map((e) => e.type), ['run.accepted', 'run.started', 'step.completed', 'step.completed', 'run.completed']);
+  t.same(
+    events.map((e) => e.seq),
+    [1, 2, 3, 4, 5],
+  );
+  t.same(
+    events.map((e) => e.type),
+    ['run.accepted', 'run.started', 'step.completed', 'step.completed', 'run.completed'],
+  );
   t.match(await readSteps(sql, id), [
     { name: 'one', state: 'completed', output: { seq: 3 } },
     { name: 'two', state: 'completed', output: { seq: 4 } },
@@ -120,10 +142,16 @@ t.test('a failed run is retried as a new attempt that keeps what was finished', 
 
   const [claimed] = await claimRuns(sql, me, [id]);
   t.match(claimed, { attempt: 2, resumed: false });
-  t.same(claimed?.events.map((e) => e.type), ['step.completed', 'run.retried']);
+  t.same(
+    claimed?.events.map((e) => e.type),
+    ['step.completed', 'run.retried'],
+  );
   await finishRuns(sql, me, [endOf(id, { chunk: claimed?.chunk ?? 0, lastSeq: 7 })]);
   const all = await readEvents(sql, id);
-  t.same(all.map((e) => e.seq), [1, 2, 3, 4, 5, 6, 7]);
+  t.same(
+    all.map((e) => e.seq),
+    [1, 2, 3, 4, 5, 6, 7],
+  );
   t.same(
     all.map((e) => e.type),
     ['run.accepted', 'run.started', 'step.completed', 'run.failed', 'run.retried', 'run.started', 'run.completed'],
@@ -135,7 +163,10 @@ t.test('a failed run is retried as a new attempt that keeps what was finished', 
 t.test('a cancel committed before the end wins, a finished run stays finished', async (t) => {
   const queued = await accept();
   t.match(await cancelRun(sql, queued), { outcome: 'cancelled', seq: 2 });
-  t.same((await readEvents(sql, queued)).map((e) => e.type), ['run.accepted', 'run.cancelled']);
+  t.same(
+    (await readEvents(sql, queued)).map((e) => e.type),
+    ['run.accepted', 'run.cancelled'],
+  );
   t.same(await claimRuns(sql, await worker(), [queued]), []);
 
   const running = await accept();
@@ -153,7 +184,7 @@ t.test('an idempotency key makes one run of two requests at once, and refuses an
   const answers = await Promise.all([acceptKeyedRun(sql, newRun(), key), acceptKeyedRun(sql, newRun(), key)]);
   const ids = answers.map((a) => ('run' in a ? a.run.id : 'conflict'));
   t.equal(ids[0], ids[1], 'both answers name the same run');
-  t.same(answers.map((a) => 'replayed' in a && a.replayed).toSorted(), [false, true]);
+  t.same(answers.filter((a) => 'replayed' in a && a.replayed).length, 1);
   const [live] = await sql<{ n: number }[]>`SELECT count(*)::int AS n FROM run_live WHERE id = ANY(${ids}::uuid[])`;
   t.equal(live?.n, 1);
   t.same(await acceptKeyedRun(sql, newRun(), { ...key, bodyHash: 'h2' }), { conflict: true });
@@ -166,10 +197,19 @@ t.test('lists are newest first, filtered, and page by id', async (t) => {
   const ids: string[] = [];
   for (let n = 0; n < 5; n++) ids.push(await accept({ principalId: mine, tags: [`n${n}`] }));
   const page = await listRuns(sql, { principalId: mine, limit: 3 });
-  t.same(page.map((r) => r.id), ids.toReversed().slice(0, 3));
+  t.same(
+    page.map((r) => r.id),
+    ids.toReversed().slice(0, 3),
+  );
   const next = await listRuns(sql, { principalId: mine, limit: 3, before: page.at(-1)?.id });
-  t.same(next.map((r) => r.id), ids.toReversed().slice(3));
-  t.same((await listRuns(sql, { principalId: mine, tag: 'n1', limit: 3 })).map((r) => r.id), [ids[1]]);
+  t.same(
+    next.map((r) => r.id),
+    ids.toReversed().slice(3),
+  );
+  t.same(
+    (await listRuns(sql, { principalId: mine, tag: 'n1', limit: 3 })).map((r) => r.id),
+    [ids[1]],
+  );
   t.same(await listRuns(sql, { principalId: mine, state: 'completed', limit: 3 }), []);
 });
 

@@ -64,6 +64,9 @@ t.test('ready runs nobody claimed are found in pages; delayed and owned ones are
   await sql`UPDATE run_live SET ready_at = ready_at - interval '5 seconds' WHERE ready_at < now()`;
   const first = await unclaimedRuns(sql, { after: '00000000-0000-0000-0000-000000000000', limit: 2 });
   const rest = await unclaimedRuns(sql, { after: first.at(-1)?.runId ?? '', limit: 2 });
-  t.same([...first, ...rest].map((d) => d.runId), ready);
+  t.same(
+    [...first, ...rest].map((d) => d.runId),
+    ready,
+  );
   t.match(await nextDispatch(sql, [ready[0] ?? '', owned]), [{ runId: ready[0], dispatch: 1 }]);
 });

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import t from 'tap';
 import { createCrmFixture } from './fixtures/crm-fixture.ts';
@@ -276,10 +277,11 @@ function open(entity: string) {
     method: 'POST',
     headers: { 'content-type': 'text/csv', 'x-role': 'manager' },
   });
+  const answered = new Promise<AsyncIterable<Buffer>>((resolve, reject) => {
+    sent.once('response', resolve).once('error', reject);
+  });
   async function* lines(): AsyncGenerator<Line> {
-    const response = await new Promise<AsyncIterable<Buffer>>((resolve, reject) => {
-      sent.once('response', resolve).once('error', reject);
-    });
+    const response = await answered;
     let rest = '';
     for await (const chunk of response) {
       const parts = (rest + chunk.toString()).split('\n');
@@ -299,6 +301,23 @@ await t.test('rejections arrive while the file is still being sent', async (t) =
   const rest: Line[] = [];
   for await (const line of lines) rest.push(line);
   t.match(rest, [{ entity: 'customers', rows: 2, inserted: 1, rejected: 1 }]);
+});
+
+await t.test('a client may send everything before it reads anything', async (t) => {
+  const { sent, lines } = open('interactions');
+  const row = `,nobody,email,inbound,2026-01-01,x\n`;
+  const rows = Array.from({ length: 30_000 }, (_, i) => `${String(i).padEnd(250, 'x')}${row}`);
+  // Ten megabytes of rejections, more than sockets hold.
+  sent.end(`externalId,customer,channel,direction,at,text\n${rows.join('')}`);
+  await once(sent, 'finish');
+  let rejected = 0;
+  let last: Line = {};
+  for await (const line of lines) {
+    if ('line' in line) rejected += 1;
+    last = line;
+  }
+  t.equal(rejected, 30_000);
+  t.match(last, { rows: 30_000, rejected: 30_000, reasons: [{ field: 'customer', count: 30_000 }] });
 });
 
 await t.test('hanging up leaves what was committed; sending the file again completes it', async (t) => {

@@ -21,6 +21,8 @@ const readers: Record<DateFormat, Reader> = {
 /** Two-digit years from this one on are of the twentieth century (as POSIX has it, a year later). */
 const pivot = 70;
 
+const monthDays = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
 /** What a date of this format looks like, for messages. */
 export function exampleOf(format: DateFormat): string {
   return readers[format].example;
@@ -33,10 +35,12 @@ export function exampleOf(format: DateFormat): string {
 export function readTimestamp(text: string, format: DateFormat): string | undefined {
   const parts = readParts(text, format);
   if (parts === undefined) return undefined;
-  const moment = new Date(`${parts.date}T${parts.time}${parts.zone}`);
+  const { date, time, zone = 'Z' } = parts;
+  if (time === undefined) return `${date}T00:00:00.000Z`;
+  const moment = new Date(`${date}T${time}${zone.toUpperCase()}`);
   if (Number.isNaN(moment.getTime())) return undefined;
   const iso = moment.toISOString();
-  // Years of more or less than four digits, which neither RFC 3339 nor our format has, and the year 0.
+  // Zones may lead out of the years of four digits that RFC 3339 has, and into the year 0.
   return /^\d{4}-/.test(iso) && !iso.startsWith('0000') ? iso : undefined;
 }
 
@@ -45,15 +49,20 @@ export function readDate(text: string, format: DateFormat): string | undefined {
   return readParts(text, format)?.date;
 }
 
-function readParts(text: string, format: DateFormat): { date: string; time: string; zone: string } | undefined {
+type Parts = { date: string; time: string | undefined; zone: string | undefined };
+
+function readParts(text: string, format: DateFormat): Parts | undefined {
   const groups = readers[format].pattern.exec(text)?.groups;
   if (groups === undefined) return undefined;
-  const { year = '', month: m = '1', day: d = '1', time = '00:00', zone = 'Z' } = groups;
-  const century = Number(year) < pivot ? '20' : '19';
-  const date = `${year.length === 2 ? century : ''}${year}-${m.padStart(2, '0')}-${d.padStart(2, '0')}`;
-  // Date rolls 31 February over into March: then it is not the day that was written.
-  const midnight = new Date(`${date}T00:00:00Z`);
-  if (date.startsWith('0000') || Number.isNaN(midnight.getTime()) || !midnight.toISOString().startsWith(date))
-    return undefined;
-  return { date, time, zone: zone.toUpperCase() };
+  const { year: written = '', month: m = '1', day: d = '1', time, zone } = groups;
+  const year = written.length === 4 ? written : `${Number(written) < pivot ? '20' : '19'}${written}`;
+  if (!isDay(Number(year), Number(m), Number(d))) return undefined;
+  return { date: `${year}-${m.padStart(2, '0')}-${d.padStart(2, '0')}`, time, zone };
+}
+
+/** Is it a day of the (proleptic Gregorian) calendar? Counted here, since `Date` takes 31 February for 3 March. */
+function isDay(year: number, month: number, day: number): boolean {
+  const isLeap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
+  const days = month === 2 && isLeap ? 29 : (monthDays[month - 1] ?? 0);
+  return year > 0 && day > 0 && day <= days;
 }

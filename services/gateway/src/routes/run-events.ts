@@ -14,7 +14,8 @@ export function runEventRoute(app: App, { runs, sql, subscriber, metrics, draini
       schema: {
         tags: ['runs'],
         summary: 'Follow a run (SSE)',
-        description: 'Resumes after `Last-Event-ID`; ends with the terminal event, or with `reauth` when the token expires',
+        description:
+          'Resumes after `Last-Event-ID`; ends with the terminal event, or with `reauth` when the token expires',
         params: Type.Object({ id: Type.String({ format: 'uuid' }) }),
         headers: Type.Object({ 'last-event-id': Type.Optional(Type.String({ maxLength: 20 })) }),
       },

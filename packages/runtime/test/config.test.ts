@@ -1,0 +1,39 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import Type from 'typebox';
+import { loadConfig } from '../src/index.ts';
+
+const Schema = Type.Object({
+  PORT: Type.Integer({ default: 80, minimum: 0, maximum: 65_535 }),
+  SECRET: Type.String({ minLength: 8 }),
+  FLAG: Type.Boolean({ default: false }),
+  NOTE: Type.Optional(Type.String()),
+});
+
+t.test('text becomes what the schema says, and what is missing its default', async (t) => {
+  t.same(loadConfig(Schema, { SECRET: 'long enough', PORT: '8080', FLAG: 'true', NOTE: '', OTHER: 'x' }), {
+    PORT: 8080,
+    SECRET: 'long enough',
+    FLAG: true,
+  });
+});
+
+t.test('every wrong variable is named, and no value is shown', async (t) => {
+  t.throws(() => loadConfig(Schema, { SECRET: 'hunter2', PORT: 'http' }), {
+    code: 'invalid_input',
+    message: /^(?=.*PORT must be integer)(?=.*SECRET must NOT have fewer)(?!.*hunter2)/,
+  });
+  t.throws(() => loadConfig(Schema, {}), { message: 'SECRET is required' });
+});
+
+t.test('a secret may come as a file', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'config-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, 'secret'), 'from a file\n');
+  t.match(loadConfig(Schema, { SECRET_FILE: join(folder, 'secret') }), { SECRET: 'from a file' });
+  t.throws(() => loadConfig(Schema, { SECRET_FILE: join(folder, 'nothing') }), {
+    message: /^SECRET_FILE cannot be read/,
+  });
+});
