@@ -32,7 +32,7 @@ function table(): string {
     const owner = services[readers[0] ?? ''] as TObject;
     const property = owner.properties[name] as TSchema & { default?: unknown; description?: string };
     const defaults = readers.map(
-      (service) => (services[service]?.properties[name] as { default?: unknown } | undefined)?.default,
+      (service) => (services[service]?.properties[name] as TSchema & { default?: unknown })?.default,
     );
     const value = [...new Set(defaults)].map((each) => `\`${String(each)}\``).join(', ');
     const fallback = owner.required?.includes(name) && property.default === undefined ? '**required**' : value;
