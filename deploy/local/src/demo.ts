@@ -10,6 +10,10 @@ type Options = { print: (text: string) => void; colour: boolean; signal: AbortSi
  */
 export async function showInsight(api: Api, { print, colour, signal }: Options): Promise<boolean> {
   const customerId = await customerToShow(api);
+  if (customerId === undefined) {
+    print('\nThere is no customer to report on yet: import some (npx flowstate import --help).');
+    return true;
+  }
   print(`\nPOST /api/workflows/customer-insights/runs {"input":{"customerId":"${customerId}"}}`);
   const { id } = await api.request<Run>('POST', '/api/workflows/customer-insights/runs', {
     json: { input: { customerId } },
@@ -26,7 +30,7 @@ export async function showInsight(api: Api, { print, colour, signal }: Options):
 }
 
 /** The sample's first story, or any customer where other data was loaded. */
-async function customerToShow(api: Api): Promise<string> {
+async function customerToShow(api: Api): Promise<string | undefined> {
   const sample = 'C-0001';
   const known = await api.request('GET', `/api/customers/${sample}`).then(
     () => true,
@@ -34,8 +38,7 @@ async function customerToShow(api: Api): Promise<string> {
   );
   if (known) return sample;
   const { items } = await api.request<{ items: { externalId: string }[] }>('GET', '/api/customers?limit=1');
-  if (!items[0]) throw new Error('There is no customer to report on: import some (see README)');
-  return items[0].externalId;
+  return items[0]?.externalId;
 }
 
 /** Prints a run's events until it is over; a broken stream is taken up where it was. */

@@ -16,13 +16,13 @@ import { startStores, type Stores } from './stores.ts';
 import type { StopRequest } from './stop-request.ts';
 import { whereEverythingIs } from './where.ts';
 
-type Options = { once: boolean; console: Console; stop: StopRequest; env: NodeJS.ProcessEnv };
+type Options = { once: boolean; sample: boolean; console: Console; stop: StopRequest; env: NodeJS.ProcessEnv };
 
 /**
  * Brings everything up, shows what it does, and stays up until told to stop. Returns the exit code. However it ends,
  * services have stopped before the stores when it does.
  */
-export async function runLocal({ once, console, stop, env }: Options): Promise<number> {
+export async function runLocal({ once, sample, console, stop, env }: Options): Promise<number> {
   const { signal } = stop;
   const host = env['HOST'] || '127.0.0.1';
   const ports = await choosePorts(host, env);
@@ -48,7 +48,7 @@ export async function runLocal({ once, console, stop, env }: Options): Promise<n
 
     const admin = await login(settings.GATEWAY_URL, 'admin@flowstate.local', settings.DEMO_PASSWORD, signal);
     const database = stores.source.postgres === 'environment' ? withoutLogin(settings.DATABASE_URL) : 'own';
-    await loadSample(admin, { database, log: console.say, signal });
+    if (sample) await loadSample(admin, { database, log: console.say, signal });
     const manager = await login(settings.GATEWAY_URL, 'manager@flowstate.local', settings.DEMO_PASSWORD, signal);
     const completed = await showInsight(manager, { print: console.print, colour: console.style.colour, signal });
     console.print(whereEverythingIs({ host, ports, settings, once }));

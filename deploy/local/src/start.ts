@@ -5,13 +5,14 @@ import { runLocal } from './local-run.ts';
 import { Advice, tryLock } from '../host.mjs';
 import { createStopRequest } from './stop-request.ts';
 
-const usage = `npm start [-- --once]
+const usage = `npm start [-- --once] [--no-sample]
 
 Starts Flowstate on this machine: PostgreSQL, Redis, gateway, worker and controller. The first time it makes secrets
 and demo users, and loads sample data. Then it runs a customer-insights workflow and prints the report.
 
-  --once   stop after the report; the exit code says whether the run completed
-  --help   this text
+  --once       stop after the report; the exit code says whether the run completed
+  --no-sample  load no sample data: for data of your own, see \`npx flowstate import --help\`
+  --help       this text
 
 Ports: GATEWAY_PORT (3001), WORKER_PORT (8000), CONTROLLER_PORT (8090). Stores: DATABASE_URL, REDIS_URL and
 REDIS_CACHE_URL, when set, are used instead of own ones. Settings made here are kept in .flowstate/local.env.
@@ -21,9 +22,16 @@ const console = createConsole(process.stdout, process.env);
 const stop = createStopRequest(console.say);
 
 try {
-  const { values } = parseArgs({ options: { once: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } });
+  const { values } = parseArgs({
+    options: {
+      once: { type: 'boolean', default: false },
+      sample: { type: 'boolean', default: true },
+      help: { type: 'boolean', short: 'h' },
+    },
+    allowNegative: true,
+  });
   if (values.help) console.print(usage);
-  else process.exitCode = await startOnce(values.once === true);
+  else process.exitCode = await startOnce(values);
 } catch (error) {
   if (!stop.signal.aborted) {
     const expected = error instanceof Advice || (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS');
@@ -34,7 +42,7 @@ try {
 // Everything was stopped in order above; a leftover timer or socket must not hold the terminal.
 process.exit();
 
-async function startOnce(once: boolean): Promise<number> {
+async function startOnce(wanted: { once: boolean; sample: boolean }): Promise<number> {
   const lock = tryLock(clone.lock);
   if ('holder' in lock) {
     throw new Advice(
@@ -44,7 +52,7 @@ async function startOnce(once: boolean): Promise<number> {
   try {
     const ended = await endLeftovers();
     if (ended.length > 0) console.say(`Ended what an interrupted start had left running: ${ended.join(', ')}`);
-    return await runLocal({ once, console, stop, env: process.env });
+    return await runLocal({ ...wanted, console, stop, env: process.env });
   } finally {
     lock.release();
   }
