@@ -1,7 +1,14 @@
 import { open } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { Readable } from 'node:stream';
-import type { ImportEntity, ImportLine, ImportMapping, ImportSummary } from '@flowstate/contracts';
+import type {
+  ImportCounts,
+  ImportEntity,
+  ImportLine,
+  ImportMapping,
+  ImportSummary,
+  Problem,
+} from '@flowstate/contracts';
 import { describeProblem, type GatewayClient } from './gateway-client.ts';
 import type { ImportReport } from './import-report.ts';
 import { jsonLines } from './json-lines.ts';
@@ -48,18 +55,29 @@ export async function importFile(
       accept: 'application/x-ndjson',
     },
   });
-  for await (const line of jsonLines<ImportLine>(answer)) {
-    if ('line' in line) report.rejected(line);
-    else if ('error' in line) {
-      const { inserted, updated } = line.progress;
-      throw new CommandError(
-        `The import of ${file} ended early: ${describeProblem(line.error)}\n` +
-          `${inserted + updated} rows were stored before; importing the file again is safe.`,
-      );
-    } else if ('entity' in line) return line;
-    else report.progress(line.progress);
+  const brokenOff = new CommandError(
+    `The connection broke off while ${file} was imported; importing it again is safe.`,
+  );
+  try {
+    for await (const line of jsonLines<ImportLine>(answer)) {
+      if ('line' in line) report.rejected(line);
+      else if ('error' in line) throw endedEarly(file, line);
+      else if ('entity' in line) return line;
+      else report.progress(line.progress);
+    }
+  } catch (error) {
+    // undici's word for a connection that is gone
+    throw error instanceof TypeError ? brokenOff : error;
   }
-  throw new CommandError(`The connection broke off while ${file} was imported; importing it again is safe.`);
+  throw brokenOff;
+}
+
+function endedEarly(file: string, { error, progress }: { error: Problem; progress: ImportCounts }): CommandError {
+  const stored = progress.inserted + progress.updated;
+  return new CommandError(
+    `The import of ${file} ended early: ${describeProblem(error)}\n` +
+      `${stored} rows were stored before that; importing the file again is safe.`,
+  );
 }
 
 async function bytesOf(file: string): Promise<ReadableStream<Uint8Array>> {

@@ -12,6 +12,7 @@ const platform = await startPlatform(t);
 const manager = await platform.as('manager');
 const folder = await mkdtemp(join(tmpdir(), 'flowstate-cli-'));
 t.teardown(() => rm(folder, { recursive: true }));
+const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 const practice = fileURLToPath(new URL('fixtures/practice', import.meta.url));
 const login = {
   FLOWSTATE_URL: platform.gateway.url,
@@ -238,8 +239,23 @@ await t.test('sessions are ended with the command that began them', async (t) =>
   t.equal(await sessions(), before);
 });
 
+await t.test('a gateway that dies in the middle is said in one line', async (t) => {
+  const rows = Array.from({ length: 200_000 }, (_, i) => `late${i},x`).join('\n');
+  const file = await fileOf('many.csv', `externalId,name\n${rows}\n`);
+  const child = spawn(process.execPath, [main, 'import', 'customers', file], {
+    env: { ...login, PATH: process.env.PATH },
+  });
+  let err = '';
+  for await (const chunk of child.stderr.setEncoding('utf8')) {
+    if (err === '') await platform.gateway.kill('SIGKILL');
+    err += chunk;
+  }
+  t.match(err, /^ .* rows, .* new, .*…\n(.*\n)*The connection broke off .*importing it again is safe\.\n$/);
+  await platform.gateway.restart();
+});
+
 await t.test('main.ts is a program', async (t) => {
-  const child = spawn(process.execPath, [fileURLToPath(new URL('../src/main.ts', import.meta.url)), 'runs', 'list'], {
+  const child = spawn(process.execPath, [main, 'runs', 'list'], {
     env: { ...login, PATH: process.env.PATH },
   });
   const out = (await child.stdout.toArray()).join('');
