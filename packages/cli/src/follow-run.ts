@@ -1,6 +1,6 @@
 import { isTerminal, type Run, type RunEvent, type RunProgress } from '@flowstate/contracts';
 import { EventSourceParserStream } from 'eventsource-parser/stream';
-import type { GatewayClient } from './gateway-client.ts';
+import { isBrokenOff, type GatewayClient } from './gateway-client.ts';
 
 export type RunNews = RunEvent | RunProgress;
 
@@ -19,8 +19,7 @@ export async function followRun(client: GatewayClient, id: string, tell: (news: 
         if (event.event !== 'reauth') tell(JSON.parse(event.data) as RunNews);
       }
     } catch (error) {
-      // undici's word for a connection that broke off
-      if (!(error instanceof TypeError)) throw error;
+      if (!isBrokenOff(error)) throw error;
     }
     const run = await client.request<Run>('GET', `/api/runs/${id}`);
     if (isTerminal(run.state)) return run;

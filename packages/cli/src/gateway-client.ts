@@ -121,3 +121,8 @@ export function describeProblem({ detail, errors = [], requestId }: Partial<Prob
       : (detail ?? 'no reason given');
   return requestId === undefined ? why : `${why}${errors.length > 1 ? '\n ' : ''} [request ${requestId}]`;
 }
+
+/** Did the connection end while an answer was read? `terminated` is undici's word for it. */
+export function isBrokenOff(error: unknown): boolean {
+  return error instanceof TypeError && error.message === 'terminated';
+}

@@ -9,7 +9,7 @@ import type {
   ImportSummary,
   Problem,
 } from '@flowstate/contracts';
-import { describeProblem, type GatewayClient } from './gateway-client.ts';
+import { describeProblem, isBrokenOff, type GatewayClient } from './gateway-client.ts';
 import type { ImportReport } from './import-report.ts';
 import { jsonLines } from './json-lines.ts';
 import { CommandError, exitCodes } from './terminal.ts';
@@ -66,8 +66,7 @@ export async function importFile(
       else report.progress(line.progress);
     }
   } catch (error) {
-    // undici's word for a connection that is gone
-    throw error instanceof TypeError ? brokenOff : error;
+    throw isBrokenOff(error) ? brokenOff : error;
   }
   throw brokenOff;
 }
