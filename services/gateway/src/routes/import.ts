@@ -34,7 +34,12 @@ import { toKnownError, toProblem } from '../problem.ts';
 const Query = Type.Object({
   entity: OneOf(importEntities),
   mapping: Type.Optional(
-    Type.String({ maxLength: 8_192, description: 'an ImportMapping as JSON: how their columns become ours' }),
+    Type.String({
+      maxLength: 8_192,
+      description: "how the file's columns become ours",
+      contentMediaType: 'application/json',
+      contentSchema: ImportMapping,
+    }),
   ),
   dryRun: Type.Optional(
     Type.Boolean({ default: false, description: 'judge every row against what is stored, keep nothing' }),
