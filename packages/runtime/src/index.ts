@@ -6,3 +6,4 @@ export { checkMetricsToken, secretsEqual } from './metrics-token.ts';
 export { settings } from './settings.ts';
 export { onShutdown } from './shutdown.ts';
 export { TelemetryConfig } from './telemetry-config.ts';
+export { trackUnusedConnections } from './unused-connections.ts';

@@ -1,5 +1,5 @@
 import { createRunQueues } from '@flowstate/queue';
-import { checkMetricsToken, createLogger, onShutdown, timedCheck } from '@flowstate/runtime';
+import { checkMetricsToken, createLogger, onShutdown, timedCheck, trackUnusedConnections } from '@flowstate/runtime';
 import { createSql } from '@flowstate/store';
 import Fastify, { LogController } from 'fastify';
 import { readConfig } from './config.ts';
@@ -39,12 +39,14 @@ app.get('/metrics', async (request, reply) => {
   }
   return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
 });
+const dropUnused = trackUnusedConnections(app.server);
 await app.listen({ host: config.HOST, port: config.PORT });
 log.info('controller ready');
 
 onShutdown(log, [
   { name: 'sweeper', stop: () => sweeper.stop() },
   { name: 'partitions', stop: () => partitions.stop() },
+  { name: 'connections', stop: dropUnused },
   { name: 'http', stop: () => app.close() },
   { name: 'queues', stop: () => queues.close() },
   { name: 'postgres', stop: () => sql.end({ timeout: 5 }) },

@@ -1,6 +1,6 @@
 import { createRunPublisher, createRunQueues, createRunSubscriber } from '@flowstate/queue';
 import { embedderFrom } from '@flowstate/models';
-import { createLogger, onShutdown } from '@flowstate/runtime';
+import { createLogger, onShutdown, trackUnusedConnections } from '@flowstate/runtime';
 import { createSearch } from '@flowstate/search';
 import { createIdentity, createKeyRing, splitSecrets } from '@flowstate/security';
 import { createSql } from '@flowstate/store';
@@ -67,11 +67,13 @@ const app = await createApp(
     onVerified: (kid) => metrics.tokensVerified.inc({ kid }),
   }),
 );
+const dropUnused = trackUnusedConnections(app.server);
 await app.listen({ host: config.HOST, port: config.PORT });
 log.info('gateway ready');
 
 onShutdown(log, [
   { name: 'drain', stop: () => draining.abort() },
+  { name: 'connections', stop: dropUnused },
   { name: 'http', stop: () => app.close() },
   { name: 'embedder', stop: () => embedder.close() },
   { name: 'identity', stop: () => identity.close() },

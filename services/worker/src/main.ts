@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createRunConsumer, createRunPublisher, createRunQueues } from '@flowstate/queue';
-import { createLogger, onShutdown } from '@flowstate/runtime';
+import { createLogger, onShutdown, trackUnusedConnections } from '@flowstate/runtime';
 import { createSql, publishWorkflow } from '@flowstate/store';
 import { queueNames } from '@flowstate/contracts';
 import { Redis } from 'ioredis';
@@ -90,6 +90,7 @@ const app = createApp({
   draining: () => draining,
   runOwned: runner.runOwned,
 });
+const dropUnused = trackUnusedConnections(app.server);
 await app.listen({ host: config.HOST, port: config.PORT });
 log.info(
   { incarnation: incarnation.id(), bundle, workflows: catalogue.all.map(({ name, version }) => `${name}@${version}`) },
@@ -106,6 +107,7 @@ onShutdown(log, [
       await Promise.all(closing);
     },
   },
+  { name: 'connections', stop: dropUnused },
   { name: 'http', stop: () => app.close() },
   { name: 'incarnation', stop: () => incarnation.end() },
   { name: 'embedder', stop: () => shipped.close() },
