@@ -38,6 +38,7 @@ export async function runLocal({ once, sample, console, stop, env }: Options): P
       record,
     });
     endings.unshift(() => stores.stop());
+    console.say(`PostgreSQL (${stores.source.postgres}) and Redis (${stores.source.redis}) are up`);
     const settled = settleLocalEnv(clone.env, { ...urlsOf(stores), GATEWAY_URL: localUrl(host, ports.gateway) }, env);
     const settings = await prepareDatabase(settled, { console, signal, env });
 
