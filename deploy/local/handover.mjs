@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { Advice, isRoot } from './host.mjs';
+import { explain, isRoot } from './host.mjs';
 import { CLONE, ensureToolchain } from './toolchain.mjs';
 
 const sameRequestMs = 1000;
@@ -60,7 +60,7 @@ export async function main([name, ...args]) {
       console.error('Stopped; nothing was left running. The same command continues where this one was.');
       return 128 + constants.signals[interrupted.signal.reason];
     }
-    console.error(error instanceof Advice ? error.message : error);
+    console.error(explain(error));
     return 1;
   }
 }

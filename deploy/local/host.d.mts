@@ -2,6 +2,7 @@ import type { SpawnOptions } from 'node:child_process';
 
 export declare class Advice extends Error {}
 export declare class NoSpace extends Advice {}
+export declare function explain(error: unknown): string;
 export declare const NEEDED_BYTES: number;
 export declare function cacheDir(env: NodeJS.ProcessEnv, clone: string): string;
 export declare function isRoot(): boolean;

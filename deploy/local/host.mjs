@@ -13,6 +13,16 @@ export class Advice extends Error {}
 /** The disk is too full, which no other way of getting the same thing would change. */
 export class NoSpace extends Advice {}
 
+/** What to tell the user of an error: one line if it is one they can do something about, else all that is known. */
+export function explain(error) {
+  if (error instanceof Advice || error?.code?.startsWith?.('ERR_PARSE_ARGS')) return error.message;
+  if (error?.code === 'ENOSPC') return `The disk is full${error.path ? ` (${error.path})` : ''}.`;
+  if (['EACCES', 'EPERM', 'EROFS'].includes(error?.code) && error.path) {
+    return `${error.path} cannot be changed by this user (${error.code}): it may stem from a start as another user.`;
+  }
+  return String(error?.stack ?? error);
+}
+
 /** Bytes a download and what it unpacks to may need, with room for the first data. */
 export const NEEDED_BYTES = 2 * 1024 ** 3;
 

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { clone, endLeftovers } from './clone.ts';
 import { createConsole } from './console.ts';
 import { runLocal } from './local-run.ts';
-import { Advice, tryLock } from '../host.mjs';
+import { Advice, explain, tryLock } from '../host.mjs';
 import { createStopRequest } from './stop-request.ts';
 
 const usage = `npm start [-- --once] [--no-sample]
@@ -33,10 +33,7 @@ try {
   if (values.help) console.print(usage);
   else process.exitCode = await startOnce(values);
 } catch (error) {
-  if (!stop.signal.aborted) {
-    const expected = error instanceof Advice || (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS');
-    console.say(expected ? (error as Error).message : String((error as Error).stack ?? error));
-  }
+  if (!stop.signal.aborted) console.say(explain(error));
   process.exitCode = stop.signal.aborted ? 130 : 1;
 }
 // Everything was stopped in order above; a leftover timer or socket must not hold the terminal.

@@ -4,7 +4,18 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync }
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import t from 'tap';
-import { cacheDir, endRecorded, isAlive, openToAll, processStart, run, tryLock, withLock } from '../host.mjs';
+import {
+  Advice,
+  cacheDir,
+  endRecorded,
+  explain,
+  isAlive,
+  openToAll,
+  processStart,
+  run,
+  tryLock,
+  withLock,
+} from '../host.mjs';
 
 const hostModule = new URL('../host.mjs', import.meta.url).href;
 
@@ -115,4 +126,13 @@ t.test('a command that outlived its killed runner is ended by the next one', asy
   t.equal(processStart(pid), undefined);
   t.notOk(existsSync(record));
   await endRecorded(record);
+});
+
+t.test('errors the user can do something about are one line', (t) => {
+  t.equal(explain(new Advice('do this')), 'do this');
+  const denied = Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES', path: '/x/y' });
+  t.match(explain(denied), /^\/x\/y cannot be changed by this user.*$/);
+  t.match(explain(Object.assign(new Error('write'), { code: 'ENOSPC' })), /^The disk is full\.$/);
+  t.match(explain(new Error('a bug')), /a bug\n\s+at /);
+  t.end();
 });
