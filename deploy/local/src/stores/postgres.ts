@@ -41,8 +41,9 @@ export async function startPostgres(program: PostgresProgram, home: StoreHome): 
     },
     home,
   );
-  await startOnFreedData(kept, home);
-  return { url, kept };
+  const patient = { ...kept, up: (signal?: AbortSignal) => upOnFreedData(kept, signal) };
+  await patient.up(home.signal);
+  return { url, kept: patient };
 }
 
 /** What differs from PostgreSQL's defaults. Durability (fsync, synchronous_commit) stays on. */
@@ -97,10 +98,10 @@ async function createCluster(program: PostgresProgram, home: StoreHome, data: st
 }
 
 /** A server killed a moment ago may still hold its data: its last children take a while to notice. */
-async function startOnFreedData(kept: Kept, home: StoreHome): Promise<void> {
+async function upOnFreedData(kept: Kept, signal: AbortSignal | undefined): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await kept.up(home.signal);
+      return await kept.up(signal);
     } catch (error) {
       const held = /lock file "postmaster.pid"|shared memory block|is still in use/.test((error as Error).message);
       if (!held || attempt === 40) throw error;
