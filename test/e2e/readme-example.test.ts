@@ -7,7 +7,7 @@ import { readme } from '../configuration-table.ts';
 
 t.test("README's example of a workflow and an agent runs as it stands there", async (t) => {
   const text = await readFile(readme, 'utf8');
-  const [, file, code] = /<!-- example: (\S+) -->\n```ts\n([\s\S]*?)```/.exec(text) ?? [];
+  const [, file, code] = /<!-- example: (\S+) -->\s+```ts\n([\s\S]*?)```/.exec(text) ?? [];
   if (file === undefined || code === undefined) throw new Error('README has lost its example');
   // Somewhere with no node_modules: a team's folder knows nothing of ours.
   const folder = await mkdtemp(join(tmpdir(), 'my-workflows-'));
