@@ -49,6 +49,8 @@ t.test('what is refused says why, in one form, and leaves nothing behind', async
     ['no run id', manager.get('/api/runs/1'), 400, 'invalid_input', 'params.id'],
     ['a limit of 0', manager.get('/api/runs?limit=0'), 400, 'invalid_input', 'querystring.limit'],
     ['a limit of 201', manager.get('/api/runs?limit=201'), 400, 'invalid_input', 'querystring.limit'],
+    ['a NUL as a tag', manager.get('/api/runs?tag=%00'), 400, 'invalid_input', 'querystring.tag'],
+    ['a NUL as a workflow', manager.get('/api/runs?workflow=%00'), 400, 'invalid_input', 'querystring.workflow'],
     ['a made-up cursor', manager.get('/api/runs?cursor=abc'), 400, 'invalid_input', 'querystring.cursor'],
     [
       'a made-up event id',

@@ -102,6 +102,9 @@ t.test('a workflow that throws ends failed, readable by API, and can be retried 
   t.equal(run.status, 200, 'failed is a terminal state');
   t.equal(run.headers.get('preference-applied'), 'wait=20');
   t.match(run.body, { state: 'failed', error: { step: 'broken', message: 'on purpose' } });
+  t.notMatch(run.body.error, { stack: String }, 'where in the code it failed is not for every client');
+  const admin = await platform.as('admin');
+  t.match((await admin.get(`/api/runs/${run.body.id}`)).body, { error: { stack: /on purpose/ } });
   const retried = await manager.post<Run>(`/api/runs/${run.body.id}/retry`);
   t.equal(retried.status, 202);
   await Array.fromAsync(manager.events(run.body.id));

@@ -5,13 +5,14 @@ import { principalOf } from '../access.ts';
 import type { App, Deps } from '../deps.ts';
 import { toApiRun } from '../runs/api-run.ts';
 import { seesAllRuns } from '../runs/run-service.ts';
+import { TextFilter } from './crm-filters.ts';
 
 const RunParams = Type.Object({ id: Type.String({ format: 'uuid' }) });
 const RunQuery = Type.Object({
   ...pageQuery,
-  workflow: Type.Optional(Type.String({ maxLength: 64 })),
+  workflow: Type.Optional(TextFilter),
   state: Type.Optional(OneOf(runStates)),
-  tag: Type.Optional(Type.String({ maxLength: 64 })),
+  tag: Type.Optional(TextFilter),
   createdAfter: Type.Optional(Timestamp),
   createdBefore: Type.Optional(Timestamp),
 });
@@ -33,14 +34,20 @@ export function runRoutes(app: App, { runs, sql }: Pick<Deps, 'runs' | 'sql'>): 
       const principalId = seesAllRuns(principal) ? undefined : principal.id;
       const found = await listRuns(sql, { ...filter, principalId, before: cursor, limit: limit + 1 });
       const items = found.slice(0, limit);
-      return { items: items.map(toApiRun), nextCursor: found.length > limit ? (items.at(-1)?.id ?? null) : null };
+      return {
+        items: items.map((run) => toApiRun(run, principal)),
+        nextCursor: found.length > limit ? (items.at(-1)?.id ?? null) : null,
+      };
     },
   );
 
   app.get(
     '/api/runs/:id',
     { schema: { tags, summary: 'One run', params: RunParams, response: { 200: Run } } },
-    async (request) => toApiRun(await runs.read(request.params.id, principalOf(request))),
+    async (request) => {
+      const principal = principalOf(request);
+      return toApiRun(await runs.read(request.params.id, principal), principal);
+    },
   );
 
   app.get(
@@ -66,8 +73,10 @@ export function runRoutes(app: App, { runs, sql }: Pick<Deps, 'runs' | 'sql'>): 
     app.post(
       `/api/runs/:id/${action}`,
       { schema: { tags, summary, params: RunParams, response: { 202: Run } } },
-      async (request, reply) =>
-        reply.code(202).send(toApiRun(await runs[action](request.params.id, principalOf(request)))),
+      async (request, reply) => {
+        const principal = principalOf(request);
+        return reply.code(202).send(toApiRun(await runs[action](request.params.id, principal), principal));
+      },
     );
   }
 }

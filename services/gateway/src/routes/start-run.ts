@@ -33,13 +33,14 @@ export function startRunRoute(app: App, { runs, sql, subscriber, config }: Deps)
     },
     async (request, reply) => {
       const { name } = request.params;
+      const principal = principalOf(request);
       const key = request.headers['idempotency-key'];
       const traceparent = validTraceparent(request.headers.traceparent);
       const owner = workerOf(request, config.WORKER_API_KEY);
       const { run } = await runs.start({
         ...request.body,
         workflow: name,
-        principal: principalOf(request),
+        principal,
         ...(key !== undefined && {
           idempotency: { route: `POST /api/workflows/${name}/runs`, key, body: request.body },
         }),
@@ -54,10 +55,10 @@ export function startRunRoute(app: App, { runs, sql, subscriber, config }: Deps)
         request.raw.once('close', () => hungUp.abort());
         const ended = await waitForEnd(sql, subscriber, run.id, seconds, hungUp.signal);
         if (ended?.finishedAt)
-          return reply.header('preference-applied', `wait=${seconds}`).code(200).send(toApiRun(ended));
-        if (ended) return reply.code(202).send(toApiRun(ended));
+          return reply.header('preference-applied', `wait=${seconds}`).code(200).send(toApiRun(ended, principal));
+        if (ended) return reply.code(202).send(toApiRun(ended, principal));
       }
-      return reply.code(202).send(toApiRun(run));
+      return reply.code(202).send(toApiRun(run, principal));
     },
   );
 }
