@@ -147,10 +147,10 @@ t.test('risks', async (t) => {
     const result = await inlineRun([{ ...open, ...row }], history);
     return result.open[0]?.risks.map(({ reason }) => reason.text);
   };
-  // Opened 2026-03-01: 121 days, '91-180'; all six won ones closed younger. Its stage has not changed since.
+  // Opened 2026-03-01: 121 days, '91-180'; all six won ones closed within 90. Its stage has not changed since.
   t.same(
     await risksOf({ openedAt: '2026-03-01T12:00:00Z', history: [{ stage: 'Proposal', at: '2026-03-01T12:00:00Z' }] }),
-    ['open for 121 days; 100% of what was won closed younger', 'in stage “Proposal” for 121 days'],
+    ['open for 121 days; 100% of what was won closed within 90 days', 'in stage “Proposal” for 121 days'],
   );
   t.same(await risksOf({}), []);
   // Forty won ones of Ann more, ten days old: p0 = 46.5 / 51 = 0.911765, Bob (2 + 18.235294) / 25 = 0.809412, that is
@@ -162,7 +162,10 @@ t.test('risks', async (t) => {
   const result = await inlineRun([{ ...open, owner: 'Bob' }], [...history, ...more]);
   t.same(
     result.open[0]?.risks.map(({ reason }) => reason.text),
-    ['open for 40 days; 93.5% of what was won closed younger', 'the win rate of owner “Bob” is 80.9%, of all 92%'],
+    [
+      'open for 40 days; 93.5% of what was won closed within 30 days',
+      'the win rate of owner “Bob” is 80.9%, of all 92%',
+    ],
   );
 });
 

@@ -1,4 +1,4 @@
-import { ageBucketOf, ageBuckets, OneOf, type Opportunity } from '@flowstate/contracts';
+import { ageBucketBounds, ageBucketOf, ageBuckets, OneOf, type Opportunity } from '@flowstate/contracts';
 import Type, { type Static } from 'typebox';
 import { rateOf, type History } from './base-rates.ts';
 import { figure, quote, quoted, say, Statement } from './statement.ts';
@@ -44,13 +44,20 @@ export function risksOf(
     const [younger, won] = [wonIn(ageBuckets.slice(0, bucket)), wonIn(ageBuckets)];
     if (won > 0 && younger / won >= oldShare) {
       const age = figure(`days ${name} has been open`, ageDays, 'days', itself);
+      // Wins are counted by bucket, so the share holds for the bucket's beginning, not for this very age.
+      const days = ageBucketBounds[bucket - 1] ?? 0;
+      const closed = history.evidence('age', '');
       const share = figure(
-        `share of won opportunities that closed younger than ${name}`,
+        `share of won opportunities that closed within ${days} days`,
         round(younger / won, 4),
         'ratio',
-        history.evidence('age', ''),
+        closed,
       );
-      risks.push({ risk: 'older-than-wins', reason: say`open for ${age}; ${share} of what was won closed younger` });
+      const limit = figure('age this share of the won opportunities did not exceed', days, 'days', closed);
+      risks.push({
+        risk: 'older-than-wins',
+        reason: say`open for ${age}; ${share} of what was won closed within ${limit}`,
+      });
     }
   }
 
