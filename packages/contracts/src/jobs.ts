@@ -12,3 +12,26 @@ export type RunJob = Static<typeof RunJob>;
 export function jobIdOf(runId: string, dispatch: number): string {
   return dispatch === 0 ? runId : `${runId}-${dispatch}`;
 }
+
+/** One delivery of a run: the job to add, and what decides which lane it takes. */
+export type Delivery = {
+  runId: string;
+  queue: QueueName;
+  /** 0 (first) to 9. */
+  priority: number;
+  /** Deliveries before this one. */
+  dispatch: number;
+  /** Id of its workflow version: only workers that carry it may get it. */
+  workflowId: number;
+  /** A worker died with it: it runs in the suspects' lane, one at a time. */
+  suspect: boolean;
+};
+
+/** `common`: every worker; `suspects`: one at a time; `{bundle}`: workers that carry exactly the same versions. */
+export type Lane = 'common' | 'suspects' | { bundle: string };
+
+/** The BullMQ queue behind a lane. The common one carries the queue's own name. */
+export function laneQueue(queue: QueueName, lane: Lane): string {
+  if (lane === 'common') return queue;
+  return lane === 'suspects' ? `${queue}.suspects` : `${queue}.${lane.bundle}`;
+}

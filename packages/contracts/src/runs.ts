@@ -19,11 +19,21 @@ export function isTerminal(state: RunState): state is TerminalState {
 export const effects = ['pure', 'keyed', 'unsafe'] as const;
 export type Effect = (typeof effects)[number];
 
+/** One try of a step that failed. */
+export const FailedTry = Type.Object({
+  attempt: Type.Integer(),
+  at: Timestamp,
+  code: Type.String(),
+  message: Type.String(),
+});
+export type FailedTry = Static<typeof FailedTry>;
+
 /** Why something failed, as the API shows it. */
 export const RunError = Type.Object({
   code: Type.String(),
   message: Type.String(),
   step: Type.Optional(Type.String()),
+  attempts: Type.Optional(Type.Array(FailedTry, { description: 'Tries of the failed step, oldest first' })),
   stack: Type.Optional(Type.String()),
 });
 export type RunError = Static<typeof RunError>;
@@ -72,10 +82,14 @@ export const eventTypes = [
   'run.completed',
   'run.failed',
   'run.cancelled',
+  'run.waiting',
   'run.parked',
+  'run.resolved',
   'step.intended',
   'step.completed',
   'step.failed',
+  'wait.begun',
+  'wait.ended',
   'value.recorded',
 ] as const;
 export type EventType = (typeof eventTypes)[number];
@@ -86,6 +100,23 @@ export const RunEvent = Type.Object(
   { $id: 'RunEvent' },
 );
 export type RunEvent = Static<typeof RunEvent>;
+
+/** News for a run: a signal (`name`, `data`, its sender) or the end of a child (`name` is its run id). */
+export type InboxEntry = {
+  id: number;
+  kind: 'signal' | 'child';
+  name: string;
+  data: unknown;
+  principalId: string | null;
+  at: string;
+};
+
+export type Inbox = {
+  /** Counter of the run's row at the time of reading; a higher one later means news. */
+  seen: number;
+  /** Oldest first. */
+  entries: InboxEntry[];
+};
 
 /** Live-only news of a run (a step began, tokens arrived): no `seq`, never recorded, may be missed. */
 export type RunProgress = { type: 'step.started' | 'progress'; at: string; data: Record<string, unknown> };
@@ -98,10 +129,44 @@ export const StartRunBody = Type.Object(
     ),
     delayMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 365 * 24 * 3_600_000 })),
     tags: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 64 }), { maxItems: 20, uniqueItems: true })),
+    ttlMs: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 365 * 24 * 3_600_000,
+        description: 'Time to live: what has not finished by then is cancelled',
+      }),
+    ),
+    parentId: Type.Optional(
+      Type.String({ format: 'uuid', description: 'Only for a run that starts a child of its own' }),
+    ),
   },
   { additionalProperties: false, required: ['input'] },
 );
 export type StartRunBody = Static<typeof StartRunBody>;
+
+export const SignalName = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$' });
+export const SignalBody = Type.Object({ data: Type.Optional(Type.Unknown()) }, { additionalProperties: false });
+
+export const ForkBody = Type.Object(
+  { fromStep: Type.String({ minLength: 1, maxLength: 512, description: 'Runs again, with all that came after it' }) },
+  { additionalProperties: false },
+);
+
+/** How a person settles a parked run. */
+export const ResolveBody = Type.Unsafe<
+  { outcome: 'happened'; output: unknown } | { outcome: 'not-happened' } | { outcome: 'abandon' }
+>(
+  Type.Object(
+    {
+      outcome: OneOf(['happened', 'not-happened', 'abandon'] as const, {
+        description: 'Did the effect in doubt take place? `abandon` ends the run as failed',
+      }),
+      output: Type.Optional(Type.Unknown({ description: 'With `happened`: what the step returns' })),
+    },
+    { additionalProperties: false },
+  ),
+);
+export type ResolveBody = Static<typeof ResolveBody>;
 
 /** A workflow as workers publish it: what the gateway needs to validate and describe it. */
 export const WorkflowEntry = Type.Object(

@@ -1,4 +1,4 @@
-import { createCheck, RunJob, type QueueName } from '@flowstate/contracts';
+import { createCheck, RunJob } from '@flowstate/contracts';
 import { UnrecoverableError, Worker, type Job } from 'bullmq';
 import { queuePrefix } from './run-queues.ts';
 
@@ -9,7 +9,8 @@ export type DeliveryResult = { ok: true; note: string } | { ok: false; message: 
 
 type Options = {
   redisUrl: string;
-  queue: QueueName;
+  /** BullMQ's name of one lane of a queue (`laneQueue`). */
+  queue: string;
   /** Runs in hand at most. */
   concurrency: number;
   handle: (job: RunJob) => Promise<DeliveryResult>;
@@ -21,7 +22,7 @@ export type RunConsumer = {
   close(): Promise<void>;
 };
 
-/** Consumer side of one queue: takes jobs, checks their payload, hands the run id on. */
+/** Consumer side of one lane: takes jobs, checks their payload, hands the run id on. */
 export function createRunConsumer({ redisUrl, queue, concurrency, handle, onError }: Options): RunConsumer {
   async function process(job: Job<unknown, string>): Promise<string> {
     const result = await handle(readJob(job.data));

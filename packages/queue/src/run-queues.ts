@@ -1,17 +1,35 @@
-import { jobIdOf, queueNames, type QueueName, type RunJob } from '@flowstate/contracts';
+import {
+  jobIdOf,
+  laneQueue,
+  queueNames,
+  type Delivery,
+  type Lane,
+  type QueueName,
+  type RunJob,
+} from '@flowstate/contracts';
 import { Queue } from 'bullmq';
+import { Redis } from 'ioredis';
 
 /** All keys carry this hash tag: one slot, which is what Redis Cluster needs. */
 export const queuePrefix = '{flowstate}';
 
 export type RunQueue = Queue<RunJob, string>;
 
-/** Which run to hand to a worker, and the how-manieth delivery this is. */
-export type Delivery = { runId: string; queue: string; priority: number; dispatch: number };
-
 export type JobCounts = Record<'waiting' | 'prioritized' | 'active' | 'delayed' | 'completed' | 'failed', number>;
 
+/** Where deliveries go: the ledger's view of who carries what. */
+export type Lanes = {
+  /** Null: nobody can run it now, it stays in the ledger. */
+  laneOf: (delivery: Delivery) => Lane | null;
+  /** Lanes of their own that some workers have. */
+  bundles: () => string[];
+};
+
+/** Everything to every worker, for who knows of none. */
+export const commonLane: Lanes = { laneOf: () => 'common', bundles: () => [] };
+
 export type RunQueues = {
+  /** The common lanes. */
   queues: Record<QueueName, RunQueue>;
   /** Adds one job per delivery; rejects at once when Redis is away (the ledger keeps the run). */
   deliver(deliveries: readonly Delivery[]): Promise<void>;
@@ -22,46 +40,44 @@ export type RunQueues = {
   inspect(deliveries: readonly Delivery[]): Promise<('pending' | 'missing' | 'spent')[]>;
   /** Takes a waiting job out; one that a worker holds stays. */
   withdraw(delivery: Delivery): Promise<void>;
+  /** Of all lanes together. */
   counts(queue: QueueName): Promise<JobCounts>;
+  /** Can jobs be added right now? */
+  ready(): boolean;
   close(): Promise<void>;
 };
 
 /** Producer side of the queues. Payloads are run ids; the ledger decides whether a delivery runs. */
-export function createRunQueues(redisUrl: string, onError: (error: Error) => void): RunQueues {
-  const queues = Object.fromEntries(
-    queueNames.map((name) => {
-      const queue: RunQueue = new Queue(name, {
-        prefix: queuePrefix,
-        // Without these two `add` would hang for as long as Redis is away.
-        skipWaitingForReady: true,
-        // Asks the server at once, and would give up for good were it not connected yet. Workers check the version.
-        skipVersionCheck: true,
-        connection: {
-          url: redisUrl,
-          enableOfflineQueue: false,
-          retryStrategy: (times) => Math.min(50 * 2 ** times, 2000),
-        },
-        defaultJobOptions: {
-          attempts: 1, // retries are the ledger's
-          removeOnComplete: { age: 24 * 3600, count: 1000 },
-          removeOnFail: { age: 7 * 24 * 3600, count: 5000 },
-        },
-      });
-      queue.on('error', onError);
-      return [name, queue];
-    }),
-  ) as Record<QueueName, RunQueue>;
+export function createRunQueues(redisUrl: string, lanes: Lanes, onError: (error: Error) => void): RunQueues {
+  const redis = new Redis(redisUrl, {
+    // Without these `add` would hang for as long as Redis is away.
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    retryStrategy: (times) => Math.min(50 * 2 ** times, 2000),
+  });
+  redis.on('error', onError);
+  const open = new Map<string, RunQueue>();
+  const queues = Object.fromEntries(queueNames.map((name) => [name, queueOf(name)])) as Record<QueueName, RunQueue>;
 
-  const queueOf = (delivery: Delivery) => queues[delivery.queue as QueueName];
-  const idOf = (delivery: Delivery) => jobIdOf(delivery.runId, delivery.dispatch);
+  function queueOf(name: string): RunQueue {
+    let queue = open.get(name);
+    if (queue === undefined) open.set(name, (queue = openQueue(redis, name, onError)));
+    return queue;
+  }
+
+  const allLanes = (): Lane[] => ['common', 'suspects', ...lanes.bundles().map((bundle) => ({ bundle }))];
+  const idOf = ({ runId, dispatch }: Delivery) => jobIdOf(runId, dispatch);
 
   return {
     queues,
     async deliver(deliveries) {
-      for (const name of queueNames) {
-        const own = deliveries.filter((delivery) => delivery.queue === name);
-        if (own.length === 0) continue;
-        await queues[name].addBulk(
+      const byQueue = Map.groupBy(deliveries, (delivery) => {
+        const lane = lanes.laneOf(delivery);
+        return lane === null ? null : laneQueue(delivery.queue, lane);
+      });
+      for (const [name, own] of byQueue) {
+        if (name === null) continue;
+        await queueOf(name).addBulk(
           own.map((delivery) => ({
             name: 'run',
             data: { runId: delivery.runId },
@@ -73,26 +89,48 @@ export function createRunQueues(redisUrl: string, onError: (error: Error) => voi
     inspect(deliveries) {
       return Promise.all(
         deliveries.map(async (delivery) => {
-          const state = await queueOf(delivery).getJobState(idOf(delivery));
+          const lane = lanes.laneOf(delivery);
+          if (lane === null) return 'missing';
+          const state = await queueOf(laneQueue(delivery.queue, lane)).getJobState(idOf(delivery));
           if (state === 'unknown') return 'missing';
           return state === 'completed' || state === 'failed' ? 'spent' : 'pending';
         }),
       );
     },
     async withdraw(delivery) {
-      await queueOf(delivery).remove(idOf(delivery));
+      const lane = lanes.laneOf(delivery);
+      if (lane !== null) await queueOf(laneQueue(delivery.queue, lane)).remove(idOf(delivery));
     },
     async counts(name) {
       const states = ['waiting', 'prioritized', 'active', 'delayed', 'completed', 'failed'] as const;
-      return (await queues[name].getJobCounts(...states)) as JobCounts;
+      const counts = await Promise.all(
+        allLanes().map((lane) => queueOf(laneQueue(name, lane)).getJobCounts(...states) as Promise<JobCounts>),
+      );
+      return Object.fromEntries(
+        states.map((state) => [state, counts.reduce((sum, count) => sum + (count[state] ?? 0), 0)]),
+      ) as JobCounts;
     },
+    ready: () => redis.status === 'ready',
     async close() {
-      await Promise.all(Object.values(queues).map(closeQueue));
+      await Promise.allSettled([...open.values()].map((queue) => queue.close()));
+      redis.disconnect();
     },
   };
 }
 
-/** Says goodbye to Redis; while Redis is away that fails, and the connection would go on trying to come back. */
-async function closeQueue(queue: RunQueue): Promise<void> {
-  await queue.close().catch(async () => (await queue.getBackend().client).disconnect());
+function openQueue(connection: Redis, name: string, onError: (error: Error) => void): RunQueue {
+  const queue: RunQueue = new Queue(name, {
+    prefix: queuePrefix,
+    skipWaitingForReady: true,
+    // Asks the server at once, and would give up for good were it not connected yet. Workers check the version.
+    skipVersionCheck: true,
+    connection,
+    defaultJobOptions: {
+      attempts: 1, // retries are the ledger's
+      removeOnComplete: { age: 24 * 3600, count: 1000 },
+      removeOnFail: { age: 7 * 24 * 3600, count: 5000 },
+    },
+  });
+  queue.on('error', onError);
+  return queue;
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import {
   acceptRuns,
+  claimRuns,
   listWorkflows,
   publishWorkflow,
   registerWorker,
@@ -45,6 +46,7 @@ export async function ledgerFixture(sql: Sql) {
       await acceptRuns(sql, [run]);
       return run.id;
     },
-    worker: () => registerWorker(sql, { host: 'test', pid: 1, bundle: 'test' }),
+    worker: () => registerWorker(sql, { host: 'test', pid: 1, bundle: 'test', carries: [workflow.id] }),
+    claim: (owner: number, ids: string[]) => claimRuns(sql, owner, [workflow.id], ids),
   };
 }

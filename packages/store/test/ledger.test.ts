@@ -4,7 +4,6 @@ import {
   acceptKeyedRun,
   acceptRuns,
   cancelRun,
-  claimRuns,
   finishRuns,
   handBackRun,
   listRuns,
@@ -13,14 +12,16 @@ import {
   readRun,
   readSteps,
   retryRun,
+  takeDueRuns,
   writeChunks,
   type RunEnd,
 } from '../src/index.ts';
 import { ledgerFixture } from './ledger-fixture.ts';
 
 const { sql } = await createTestDatabase(t);
-const { accept, newRun, worker, principalId } = await ledgerFixture(sql);
+const { accept, claim, newRun, worker, principalId } = await ledgerFixture(sql);
 
+const finish = async (owner: number, ends: RunEnd[]) => (await finishRuns(sql, owner, ends)).answers;
 const stepEvent = (seq: number, name: string) => ({
   seq,
   type: 'step.completed',
@@ -59,7 +60,7 @@ t.test('a batch of runs is accepted and read back as it was given', async (t) =>
 t.test('of two claims at once one gets the run', async (t) => {
   const id = await accept();
   const [a, b] = [await worker(), await worker()];
-  const claims = await Promise.all([claimRuns(sql, a, [id]), claimRuns(sql, b, [id])]);
+  const claims = await Promise.all([claim(a, [id]), claim(b, [id])]);
   t.equal(claims.flat().length, 1);
   t.match(claims.flat()[0], { id, workflow: 'sample', chunk: 0, resumed: false, events: [] });
 });
@@ -67,13 +68,13 @@ t.test('of two claims at once one gets the run', async (t) => {
 t.test('a worker that lost its run writes nothing: neither steps nor an end', async (t) => {
   const id = await accept();
   const [first, second] = [await worker(), await worker()];
-  await claimRuns(sql, first, [id]);
+  await claim(first, [id]);
   await handBackRun(sql, first, id);
-  const [claimed] = await claimRuns(sql, second, [id]);
+  const [claimed] = await claim(second, [id]);
   t.equal(claimed?.resumed, true, 'the second owner knows it goes on with something begun');
 
   t.same(await writeChunks(sql, first, [{ runId: id, chunk: 1, events: '[]' }]), [false]);
-  t.same(await finishRuns(sql, first, [endOf(id)]), ['lost']);
+  t.same(await finish(first, [endOf(id)]), ['lost']);
   t.same(await writeChunks(sql, second, [{ runId: id, chunk: 1, events: JSON.stringify([stepEvent(3, 'one')]) }]), [
     true,
   ]);
@@ -83,20 +84,20 @@ t.test('a worker that lost its run writes nothing: neither steps nor an end', as
 t.test('a write whose answer was lost is recognised, a chunk is never written twice', async (t) => {
   const id = await accept();
   const me = await worker();
-  await claimRuns(sql, me, [id]);
+  await claim(me, [id]);
   const chunk = { runId: id, chunk: 1, events: JSON.stringify([stepEvent(3, 'one')]) };
   t.same(await writeChunks(sql, me, [chunk]), [true]);
   t.same(await writeChunks(sql, me, [chunk]), [true], 'again, as after a connection that broke before the answer');
   const [count] = await sql<{ n: number }[]>`SELECT count(*)::int AS n FROM run_journal WHERE run_id = ${id}`;
   t.equal(count?.n, 1);
-  t.same(await finishRuns(sql, me, [endOf(id, { chunk: 1, lastSeq: 4 })]), ['finished']);
-  t.same(await finishRuns(sql, me, [endOf(id, { chunk: 1, lastSeq: 4 })]), ['finished']);
+  t.same(await finish(me, [endOf(id, { chunk: 1, lastSeq: 4 })]), ['finished']);
+  t.same(await finish(me, [endOf(id, { chunk: 1, lastSeq: 4 })]), ['finished']);
 });
 
 t.test('neighbours in one batch do not disturb each other', async (t) => {
   const me = await worker();
   const ids = [await accept(), await accept(), await accept()];
-  await claimRuns(sql, me, ids);
+  await claim(me, ids);
   await handBackRun(sql, me, ids[1] ?? '');
   const written = await writeChunks(
     sql,
@@ -109,10 +110,10 @@ t.test('neighbours in one batch do not disturb each other', async (t) => {
 t.test('events number a run without gaps, from accepted to the terminal one', async (t) => {
   const id = await accept();
   const me = await worker();
-  await claimRuns(sql, me, [id]);
+  await claim(me, [id]);
   await writeChunks(sql, me, [{ runId: id, chunk: 1, events: JSON.stringify([stepEvent(3, 'one')]) }]);
   const rest = JSON.stringify([stepEvent(4, 'two')]);
-  await finishRuns(sql, me, [endOf(id, { chunk: 1, lastSeq: 5, events: rest })]);
+  await finish(me, [endOf(id, { chunk: 1, lastSeq: 5, events: rest })]);
   const events = await readEvents(sql, id);
   t.same(
     events.map((e) => e.seq),
@@ -131,22 +132,24 @@ t.test('events number a run without gaps, from accepted to the terminal one', as
 t.test('a failed run is retried as a new attempt that keeps what was finished', async (t) => {
   const id = await accept();
   const me = await worker();
-  await claimRuns(sql, me, [id]);
+  await claim(me, [id]);
   const events = JSON.stringify([stepEvent(3, 'one')]);
   const error = JSON.stringify({ code: 'step_error', message: 'no', stack: 'secret places' });
-  await finishRuns(sql, me, [endOf(id, { state: 'failed', lastSeq: 4, events, output: null, error })]);
-  const delivery = await retryRun(sql, id, principalId);
-  t.match(delivery, { runId: id, queue: 'workflows' });
+  await finish(me, [endOf(id, { state: 'failed', lastSeq: 4, events, output: null, error })]);
+  t.equal(await retryRun(sql, id, principalId), true);
+  t.equal(await retryRun(sql, id, principalId), false, 'a second retry finds it live');
+  const due = await takeDueRuns(sql, { queue: 'workflows', limit: 1_000 });
+  const delivery = due.find(({ runId }) => runId === id);
+  t.match(delivery, { queue: 'workflows' });
   t.not(delivery?.dispatch, 0, 'the first job id is used up');
-  t.equal(await retryRun(sql, id, principalId), null, 'a second retry finds it live');
 
-  const [claimed] = await claimRuns(sql, me, [id]);
+  const [claimed] = await claim(me, [id]);
   t.match(claimed, { attempt: 2, resumed: false });
   t.same(
     claimed?.events.map((e) => e.type),
     ['step.completed', 'run.retried'],
   );
-  await finishRuns(sql, me, [endOf(id, { chunk: claimed?.chunk ?? 0, lastSeq: 7 })]);
+  await finish(me, [endOf(id, { chunk: claimed?.chunk ?? 0, lastSeq: 7 })]);
   const all = await readEvents(sql, id);
   t.same(
     all.map((e) => e.seq),
@@ -167,14 +170,14 @@ t.test('a cancel committed before the end wins, a finished run stays finished', 
     (await readEvents(sql, queued)).map((e) => e.type),
     ['run.accepted', 'run.cancelled'],
   );
-  t.same(await claimRuns(sql, await worker(), [queued]), []);
+  t.same(await claim(await worker(), [queued]), []);
 
   const running = await accept();
   const me = await worker();
-  await claimRuns(sql, me, [running]);
+  await claim(me, [running]);
   t.same(await cancelRun(sql, running), { outcome: 'requested' });
-  t.same(await finishRuns(sql, me, [endOf(running)]), ['cancel-requested']);
-  t.same(await finishRuns(sql, me, [endOf(running, { state: 'cancelled', output: null })]), ['finished']);
+  t.same(await finish(me, [endOf(running)]), ['cancel-requested']);
+  t.same(await finish(me, [endOf(running, { state: 'cancelled', output: null })]), ['finished']);
   t.equal((await readRun(sql, running))?.state, 'cancelled');
   t.same(await cancelRun(sql, running), { outcome: 'not-live' });
 });

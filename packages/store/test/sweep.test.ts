@@ -2,18 +2,18 @@ import { createTestDatabase } from '@flowstate/test';
 import t from 'tap';
 import {
   beat,
-  claimRuns,
   createSql,
   lockIncarnation,
-  nextDispatch,
   reclaimFromDead,
-  unclaimedRuns,
+  returnToFeeder,
+  takeDueRuns,
+  undeliveredRuns,
   writeChunks,
 } from '../src/index.ts';
 import { ledgerFixture } from './ledger-fixture.ts';
 
 const { sql, url } = await createTestDatabase(t);
-const { accept, worker } = await ledgerFixture(sql);
+const { accept, claim, worker } = await ledgerFixture(sql);
 
 /** Makes a heartbeat look old without waiting for it to grow old. */
 const age = (id: number, seconds: number) =>
@@ -25,16 +25,16 @@ t.test('a silent worker whose session stands keeps its runs; once the session is
   const session = createSql(url, { name: 'session', max: 1, keepAlive: true });
   await lockIncarnation(session, me);
   await lockIncarnation(session, me); // again: must not stack up
-  await claimRuns(sql, me, [id]);
+  await claim(me, [id]);
   await age(me, 5);
-  t.same(await reclaimFromDead(sql), { workers: [], runs: [] }, 'a pause of seconds is not death');
+  t.same(await reclaimFromDead(sql), { workers: [], runs: [], parked: [] }, 'a pause of seconds is not death');
 
   await session.end();
   await age(me, 5);
   const { workers, runs } = await reclaimFromDead(sql);
   t.same(workers, [me]);
   t.match(runs, [{ runId: id, dispatch: 1 }]);
-  t.same(await beat(sql, me, [id]), { alive: false, cancelled: [] }, 'it hears of its own death');
+  t.match(await beat(sql, me, [id]), { alive: false, cancelled: [], inboxes: [] }, 'it hears of its own death');
   t.same(await writeChunks(sql, me, [{ runId: id, chunk: 1, events: '[]' }]), [false]);
   const [live] = await sql`SELECT state, owner, crashes FROM run_live WHERE id = ${id}`;
   t.match(live, { state: 'queued', owner: null, crashes: 1 });
@@ -55,18 +55,41 @@ t.test('a fresh heartbeat protects a worker whose session is being renewed', asy
   t.same((await reclaimFromDead(sql)).workers, []);
 });
 
-t.test('ready runs nobody claimed are found in pages; delayed and owned ones are not', async (t) => {
+t.test('runs without a job are found in pages; delayed, owned and undelivered ones are not', async (t) => {
   await sql`TRUNCATE run_live`;
-  const ready = [await accept(), await accept(), await accept()].toSorted();
+  const direct = { direct: true };
+  const ready = [await accept(direct), await accept(direct), await accept(direct)].toSorted();
   await accept({ delayMs: 60_000 });
-  const owned = await accept();
-  await claimRuns(sql, await worker(), [owned]);
+  await accept();
+  const owned = await accept(direct);
+  await claim(await worker(), [owned]);
   await sql`UPDATE run_live SET ready_at = ready_at - interval '5 seconds' WHERE ready_at < now()`;
-  const first = await unclaimedRuns(sql, { after: '00000000-0000-0000-0000-000000000000', limit: 2 });
-  const rest = await unclaimedRuns(sql, { after: first.at(-1)?.runId ?? '', limit: 2 });
+  const first = await undeliveredRuns(sql, { after: '00000000-0000-0000-0000-000000000000', limit: 2 });
+  const rest = await undeliveredRuns(sql, { after: first.at(-1)?.runId ?? '', limit: 2 });
   t.same(
     [...first, ...rest].map((d) => d.runId),
     ready,
   );
-  t.match(await nextDispatch(sql, [ready[0] ?? '', owned]), [{ runId: ready[0], dispatch: 1 }]);
+  const [missing = '', spent = ''] = ready;
+  t.equal(await returnToFeeder(sql, { missing: [missing], spent: [spent, owned] }), 2, 'the owned one stays');
+  const fed = await takeDueRuns(sql, { queue: 'workflows', limit: 10 });
+  const dispatchOf = (id: string) => fed.find(({ runId }) => runId === id)?.dispatch;
+  t.equal(fed.length, 3, 'the undelivered one too, the delayed one not');
+  t.equal(dispatchOf(missing), 0, 'its job id was never used');
+  t.equal(dispatchOf(spent), 1);
+});
+
+t.test('a run that outlives three workers is parked; a finished step in between clears it', async (t) => {
+  const [poison, innocent] = [await accept(), await accept()];
+  for (let death = 1; death <= 3; death++) {
+    const me = await worker();
+    await claim(me, [poison, innocent]);
+    if (death === 2) await writeChunks(sql, me, [{ runId: innocent, chunk: 1, events: '[]', progress: true }]);
+    await age(me, 60);
+    const { runs, parked } = await reclaimFromDead(sql);
+    t.same(parked, death === 3 ? [poison] : []);
+    t.equal(runs.find(({ runId }) => runId === innocent)?.suspect, true);
+  }
+  const [row] = await sql`SELECT state FROM run_live WHERE id = ${poison}`;
+  t.match(row, { state: 'parked' });
 });

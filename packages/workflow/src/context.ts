@@ -1,17 +1,26 @@
 import { createCheck, type RunProgress } from '@flowstate/contracts';
 import type { Static, TSchema } from 'typebox';
+import { runChild } from './child.ts';
 import type { Agent, Backend, StepContext, StepOptions, WorkflowContext } from './definition.ts';
-import { NonDeterminismError } from './interrupt.ts';
+import { NonDeterminismError, StepError } from './interrupt.ts';
 import type { Journal } from './journal.ts';
-import type { Replay } from './replay.ts';
+import { mapConcurrently } from './map.ts';
+import type { Replay, Settlement } from './replay.ts';
+import { createReplayOrder } from './replay-order.ts';
+import { recordedError } from './recorded-error.ts';
+import type { WaitFor, Waits } from './waits.ts';
 
 type Environment = {
   runId: string;
   replay: Replay;
   journal: Journal;
+  waits: Waits;
   signal: AbortSignal;
   backend: Backend;
+  now: () => number;
   publish: (progress: RunProgress) => void;
+  /** The code no longer asks for what is on record. */
+  onStall: (error: Error) => void;
   /** Runs a step that has no result yet, unless the run is to stop here. */
   execute: <T>(name: string, fn: (step: StepContext) => Promise<T> | T, options: StepOptions) => Promise<T>;
 };
@@ -21,70 +30,132 @@ export type ReplayableContext = WorkflowContext & {
   checkReplayed(): void;
 };
 
-/** What the workflow's function sees: finished steps answer from the journal, others run. */
+/** What the workflow's function sees: what has ended answers from the journal, in recorded order; the rest runs. */
 export function createContext(env: Environment): ReplayableContext {
-  const { replay, journal, publish, runId, signal, backend } = env;
+  const { replay, journal, waits, publish, runId, signal, backend } = env;
+  const order = createReplayOrder(replay.settled, env.onStall);
   const asked = new Set<string>();
-  const counters = new Map<string, number>();
 
-  function step<T>(name: string, fn: (step: StepContext) => Promise<T> | T, options: StepOptions = {}): Promise<T> {
+  /** The recorded ending of `name`, or `live` once everything recorded has been given back. */
+  async function settle<T>(name: string, live: () => Promise<T>): Promise<T> {
     if (asked.has(name)) {
-      return Promise.reject(
-        new NonDeterminismError(`Step ${name} came twice in one run: every step needs its own name`),
-      );
+      throw new NonDeterminismError(`Step ${name} came twice in one run: every step needs its own name`);
     }
     asked.add(name);
-    if (replay.results.has(name)) return Promise.resolve(replay.results.get(name) as T);
-    return env.execute(name, fn, options);
+    const recorded = order.take(name);
+    if (recorded !== undefined) return valueOf(name, await recorded) as T;
+    const drained = order.drained();
+    if (drained !== undefined) await drained;
+    return live();
   }
 
-  function recorded<T>(kind: string, compute: () => T): T {
-    const count = (counters.get(kind) ?? 0) + 1;
-    counters.set(kind, count);
-    const name = `${kind}#${count}`;
-    if (replay.values.has(name)) return replay.values.get(name) as T;
-    const value = compute();
-    journal.record('value.recorded', { name, value });
-    return value;
-  }
+  function scope(prefix: string): WorkflowContext {
+    const counters = new Map<string, number>();
+    const counted = (kind: string) => {
+      const count = (counters.get(kind) ?? 0) + 1;
+      counters.set(kind, count);
+      return `${prefix}${kind}#${count}`;
+    };
 
-  const progress = (data: Record<string, unknown>) => publish({ type: 'progress', at: new Date().toISOString(), data });
+    function recorded<T>(kind: string, compute: () => T): T {
+      const name = counted(kind);
+      if (replay.values.has(name)) return replay.values.get(name) as T;
+      const value = compute();
+      journal.record('value.recorded', { name, value });
+      return value;
+    }
+
+    const step: WorkflowContext['step'] = (name, fn, options = {}) =>
+      settle(prefix + name, () => env.execute(prefix + name, fn, options));
+    const wait = (what: WaitFor) => settle(what.name, () => waits.wait(what));
+    const progress = (data: Record<string, unknown>) =>
+      publish({ type: 'progress', at: new Date(env.now()).toISOString(), data });
+
+    return {
+      runId,
+      signal,
+      backend,
+      step,
+      progress,
+      agent<I extends TSchema, O extends TSchema>(
+        agent: Agent<I, O>,
+        input: Static<I>,
+        { name = agent.name, ...options }: { name?: string } & StepOptions = {},
+      ): Promise<Static<O>> {
+        const checkInput = createCheck(agent.input, { root: `${agent.name}.input` });
+        const checkOutput = createCheck(agent.output, { root: `${agent.name}.output` });
+        return step(
+          name,
+          async (context) =>
+            checkOutput(await agent.run({ runId, signal: context.signal, backend, progress }, checkInput(input))),
+          options,
+        );
+      },
+      async all(branches) {
+        // Others may be in the middle of a step: they come to its end before the failure is reported.
+        const settled = await Promise.allSettled(branches as Promise<unknown>[]);
+        return settled.map((result) => {
+          if (result.status === 'rejected') throw result.reason;
+          return result.value;
+        }) as never;
+      },
+      async race(branches) {
+        const all = branches as readonly Promise<unknown>[];
+        for (const branch of all) branch.catch(() => {}); // a loser's failure is nobody's
+        const name = counted('race');
+        const won = replay.values.get(name) as number | undefined;
+        if (won !== undefined) return all[won];
+        const first = await Promise.race(
+          all.map((branch, index) =>
+            branch.then(
+              () => index,
+              () => index,
+            ),
+          ),
+        );
+        journal.record('value.recorded', { name, value: first });
+        return all[first];
+      },
+      map(items, fn, { concurrency = 10, name } = {}) {
+        const base = name === undefined ? counted('map') : prefix + name;
+        return mapConcurrently(items, concurrency, (item, index) => fn(item, scope(`${base}[${index}]/`), index));
+      },
+      async sleep(ms) {
+        await wait({ kind: 'time', name: counted('sleep'), timeoutMs: Math.max(0, ms) });
+      },
+      async waitForSignal(signalName, { timeoutMs, approval = false, name } = {}) {
+        return (await wait({
+          kind: 'signal',
+          name: name === undefined ? counted(`signal:${signalName}`) : prefix + name,
+          signal: signalName,
+          approval,
+          ...(timeoutMs !== undefined && { timeoutMs }),
+        })) as never;
+      },
+      child: (workflow, input, { name = workflow.name } = {}) =>
+        runChild(
+          { runId, backend, step, wait: (what) => wait({ ...what, name: prefix + what.name }) },
+          workflow,
+          input,
+          name,
+        ),
+      now: () => new Date(recorded('now', env.now)),
+      random: () => recorded('random', Math.random),
+    };
+  }
 
   return {
-    runId,
-    signal,
-    backend,
-    step,
-    progress,
-    agent<I extends TSchema, O extends TSchema>(
-      agent: Agent<I, O>,
-      input: Static<I>,
-      { name = agent.name, ...options }: { name?: string } & StepOptions = {},
-    ): Promise<Static<O>> {
-      const checkInput = createCheck(agent.input, { root: `${agent.name}.input` });
-      const checkOutput = createCheck(agent.output, { root: `${agent.name}.output` });
-      return step(
-        name,
-        async (context) =>
-          checkOutput(await agent.run({ runId, signal: context.signal, backend, progress }, checkInput(input))),
-        options,
-      );
-    },
-    async all(branches) {
-      // Others may be in the middle of a step: they come to its end before the failure is reported.
-      const settled = await Promise.allSettled(branches as Promise<unknown>[]);
-      return settled.map((result) => {
-        if (result.status === 'rejected') throw result.reason;
-        return result.value;
-      }) as never;
-    },
-    now: () => new Date(recorded('now', () => Date.now())),
-    random: () => recorded('random', Math.random),
+    ...scope(''),
     checkReplayed() {
-      const vanished = [...replay.results.keys()].filter((name) => !asked.has(name));
+      const vanished = [...replay.settled.keys()].filter((name) => !asked.has(name));
       if (vanished.length > 0) {
         throw new NonDeterminismError(`Recorded steps were not asked for on replay: ${vanished.join(', ')}`);
       }
     },
   };
+}
+
+function valueOf(step: string, settlement: Settlement): unknown {
+  if ('value' in settlement) return settlement.value;
+  throw new StepError(step, recordedError(settlement.error), settlement.tries);
 }

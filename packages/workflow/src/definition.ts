@@ -38,6 +38,8 @@ export type BackendRequest<T extends TSchema> = {
   path: string;
   query?: Record<string, string | number | boolean | undefined>;
   body?: unknown;
+  /** Sent as `Idempotency-Key`: a call repeated with it takes effect once. */
+  idempotencyKey?: string;
   /** The answer is checked against this. */
   response: T;
 };
@@ -63,9 +65,37 @@ export type Agent<I extends TSchema = TSchema, O extends TSchema = TSchema> = {
   run(ctx: AgentContext, input: Static<I>): Promise<Static<O>> | Static<O>;
 };
 
+/** What somebody sent to a waiting run. */
+export type ReceivedSignal = {
+  data: unknown;
+  /** Id of the principal who sent it. */
+  by: string;
+  /** ISO 8601. */
+  at: string;
+};
+
+export type SignalOptions = {
+  /** Milliseconds after which the wait ends with null. */
+  timeoutMs?: number;
+  /** A person's decision: whoever started the run cannot send it. */
+  approval?: boolean;
+  /** Name of the wait, when one signal is waited for side by side. */
+  name?: string;
+};
+
+export type MapOptions = {
+  /** Items worked on at the same time (default 10). */
+  concurrency?: number;
+  /** Prefix of the items' step names; needed only when several maps run side by side. */
+  name?: string;
+};
+
+type Settled<T extends readonly unknown[]> = readonly [...{ [K in keyof T]: Promise<T[K]> }];
+
 /** What a workflow function gets. Everything outside a step must be deterministic: it is replayed after a crash. */
 export type WorkflowContext = {
   runId: string;
+  /** Aborted when the run is cancelled, lost or handed back. */
   signal: AbortSignal;
   /** Runs `fn` once and records its result (JSON) under `name`; a finished step returns the recorded result. */
   step<T>(name: string, fn: (step: StepContext) => Promise<T> | T, options?: StepOptions): Promise<T>;
@@ -76,8 +106,26 @@ export type WorkflowContext = {
     options?: { name?: string; retry?: RetryPolicy; timeoutMs?: number },
   ): Promise<Static<O>>;
   /** Waits for all; when one fails the others are still awaited before the first error is thrown. */
-  all<T extends readonly unknown[]>(branches: readonly [...{ [K in keyof T]: Promise<T[K]> }]): Promise<T>;
-  /** The time, recorded: the same on every replay. */
+  all<T extends readonly unknown[]>(branches: Settled<T>): Promise<T>;
+  /** The first to settle, the same one on every replay; a plain `Promise.race` could not be replayed. */
+  race<T extends readonly unknown[]>(branches: Settled<T>): Promise<T[number]>;
+  /** Works through items side by side; steps of `scope` are named after the item: `map#1[3]/fetch`. */
+  map<T, R>(
+    items: readonly T[],
+    fn: (item: T, scope: WorkflowContext, index: number) => Promise<R>,
+    options?: MapOptions,
+  ): Promise<R[]>;
+  /** Waits without holding a worker (from one second on); survives restarts of everything. */
+  sleep(ms: number): Promise<void>;
+  /** Waits for `POST /api/runs/:id/signals/:name` without holding a worker; null when the time ran out. */
+  waitForSignal(signal: string, options?: SignalOptions): Promise<ReceivedSignal | null>;
+  /** Starts another workflow once and waits for its output without holding a worker; throws when it does not complete. */
+  child<I extends TSchema, O extends TSchema>(
+    workflow: Pick<Workflow<I, O>, 'name' | 'output'>,
+    input: NoInfer<Static<I>>,
+    options?: { name?: string },
+  ): Promise<Static<O>>;
+  /** The time (Postgres'), recorded: the same on every replay. */
   now(): Date;
   /** A number in [0, 1), recorded. */
   random(): number;
@@ -97,11 +145,15 @@ export type Workflow<I extends TSchema = TSchema, O extends TSchema = TSchema> =
   output: O;
   /** Default for steps that name none. */
   retry: RetryPolicy;
+  /** How often the whole run goes on from its failed step by itself; once failed is failed unless said otherwise. */
+  runRetry: RetryPolicy;
+  /** Milliseconds from its start after which a run fails, waiting included. */
+  timeoutMs?: number;
   run(ctx: WorkflowContext, input: Static<I>): Promise<Static<O>>;
 };
 
-type Declaration<I extends TSchema, O extends TSchema> = Omit<Workflow<I, O>, 'run' | 'queue' | 'retry'> &
-  Partial<Pick<Workflow, 'queue' | 'retry'>>;
+type Declaration<I extends TSchema, O extends TSchema> = Omit<Workflow<I, O>, 'run' | 'queue' | 'retry' | 'runRetry'> &
+  Partial<Pick<Workflow, 'queue' | 'retry' | 'runRetry'>>;
 
 /**
  * Declares a workflow. A schema property marked `'x-flowstate-entity': 'customer'` holds the id of a stored customer:
@@ -111,7 +163,13 @@ export function defineWorkflow<I extends TSchema, O extends TSchema>(
   declaration: Declaration<I, O>,
   run: (ctx: WorkflowContext, input: Static<I>) => Promise<Static<O>>,
 ): Workflow<I, O> {
-  return { queue: 'workflows', retry: { attempts: 3, backoffMs: 200, maxBackoffMs: 10_000 }, ...declaration, run };
+  return {
+    queue: 'workflows',
+    retry: { attempts: 3, backoffMs: 200, maxBackoffMs: 10_000 },
+    runRetry: { attempts: 1 },
+    ...declaration,
+    run,
+  };
 }
 
 export function defineAgent<I extends TSchema, O extends TSchema>(agent: Agent<I, O>): Agent<I, O> {

@@ -1,7 +1,7 @@
 import {
   createCheck,
-  FlowstateError,
   type Effect,
+  type Inbox,
   type RunError,
   type RunEvent,
   type RunProgress,
@@ -9,36 +9,30 @@ import {
 } from '@flowstate/contracts';
 import { createContext } from './context.ts';
 import type { Backend, Workflow } from './definition.ts';
-import { NonDeterminismError, RunInterrupt, StepError, type InterruptReason } from './interrupt.ts';
-import { createJournal, type ChunkSource } from './journal.ts';
+import { RunInterrupt, type InterruptReason } from './interrupt.ts';
+import { createJournal } from './journal.ts';
+import type { LedgerPort, RunEnding } from './ledger-port.ts';
 import { replayOf } from './replay.ts';
-import { runStep } from './step.ts';
+import { createSuspender } from './suspender.ts';
+import { isWorthRetrying, toRunError } from './run-error.ts';
+import { backoff, runStep } from './step.ts';
+import { runTimeout } from './run-timeout.ts';
+import { createWaits } from './waits.ts';
 
 /** A claimed run, as the ledger gives it to its owner. */
 export type OwnedRun = {
   id: string;
   /** JSON text. */
   input: string;
+  /** Whose authority it runs with. */
+  principalId: string;
+  parentId: string | null;
   chunk: number;
   seqBase: number;
+  startedAt: Date;
   resumed: boolean;
   events: RunEvent[];
-};
-
-export type RunEnding = {
-  runId: string;
-  chunk: number;
-  state: TerminalState;
-  lastSeq: number;
-  events: string;
-  output: string | null;
-  error: string | null;
-};
-
-/** The engine's only way to the outside. Both calls wait out an outage of the ledger instead of failing. */
-export type LedgerPort = {
-  writeChunk(source: ChunkSource): Promise<boolean>;
-  finish(ending: RunEnding): Promise<'finished' | 'cancel-requested' | 'lost'>;
+  inbox: Inbox;
 };
 
 export type RunOptions = {
@@ -55,14 +49,16 @@ export type Outcome =
   | { state: 'completed'; output: unknown }
   | { state: 'failed'; error: RunError }
   | { state: 'cancelled' }
-  /** Not ended here: another owner has it, it is to be given back, or a person must decide. */
-  | { state: 'lost' | 'draining' }
+  /** Not ended here: another owner has it, it is to be given back, it sleeps, it will be tried again, or it is over. */
+  | { state: 'lost' | 'draining' | 'waiting' | 'postponed' | 'over' }
   | { state: 'parked'; reason: string };
 
 export type Execution = {
   done: Promise<Outcome>;
   cancel(): void;
   lose(): void;
+  /** Something was put into the run's inbox: `inbox` is its counter now. */
+  news(inbox: number): void;
   /** Stops at the next step boundary; steps under way may still end. */
   drain(): void;
   /** Stops now; a pure step under way will run again elsewhere. */
@@ -73,15 +69,15 @@ export type Execution = {
 export function executeRun({ run, workflow, ledger, backend, publish, onStep = () => {} }: RunOptions): Execution {
   const abort = new AbortController();
   const replay = replayOf(run.events, run.seqBase);
-  const underWay = new Set<Promise<unknown>>();
+  let underWay = 0;
   let draining = false;
-  let parkedBecause = '';
+  let parkedFor = { reason: '', step: '' };
 
-  function interrupt(reason: InterruptReason): RunInterrupt {
-    const error = new RunInterrupt(reason);
+  function fail(error: Error): Error {
     if (!abort.signal.aborted) abort.abort(error);
     return error;
   }
+  const interrupt = (reason: InterruptReason) => fail(new RunInterrupt(reason));
 
   const journal = createJournal({
     runId: run.id,
@@ -89,25 +85,46 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
     lastSeq: replay.lastSeq,
     writeChunk: (source) => ledger.writeChunk(source),
     publish,
-    onFailure: (error) => {
-      if (!abort.signal.aborted) abort.abort(error);
-    },
+    onFailure: fail,
   });
+  const waits = createWaits({
+    principalId: run.principalId,
+    replay,
+    journal,
+    inbox: run.inbox,
+    now: ledger.now,
+    onWaiting: () => idle(),
+  });
+  const timeout = runTimeout({ startedAt: run.startedAt, timeoutMs: workflow.timeoutMs, now: ledger.now, fail });
+  const suspend = createSuspender({ runId: run.id, journal, waits, ledger, deadline: timeout.deadline, interrupt });
+
+  /** Nothing is under way any more: a run that only waits leaves, and so does one that drains. */
+  function idle(): void {
+    // A turn later: what has just ended may begin something else.
+    setImmediate(() => {
+      if (underWay > 0 || abort.signal.aborted) return;
+      if (draining) interrupt('draining');
+      else suspend().catch(fail);
+    });
+  }
 
   const context = createContext({
     runId: run.id,
     replay,
     journal,
+    waits,
     signal: abort.signal,
     backend: backend(abort.signal),
+    now: ledger.now,
     publish,
+    onStall: fail,
     async execute(name, fn, options) {
       abort.signal.throwIfAborted();
       if (draining) {
-        await Promise.allSettled(underWay);
-        throw interrupt('draining');
+        idle();
+        await interrupted;
       }
-      const step = runStep(
+      return runStep(
         {
           runId: run.id,
           replay,
@@ -116,43 +133,52 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
           onStep,
           signal: abort.signal,
           defaultRetry: workflow.retry,
-          park(reason) {
-            parkedBecause = reason;
+          now: ledger.now,
+          until: waits.until,
+          async underWay(work) {
+            underWay += 1;
+            try {
+              return await work();
+            } finally {
+              underWay -= 1;
+              if (underWay === 0) idle();
+            }
+          },
+          park(reason, step) {
+            parkedFor = { reason, step };
             throw interrupt('parked');
           },
         },
-        name,
-        fn,
-        options,
+        { name, fn, options },
       );
-      underWay.add(step);
-      try {
-        return await step;
-      } finally {
-        underWay.delete(step);
-      }
     },
   });
 
+  const interrupted = new Promise<never>((_, reject) => {
+    abort.signal.addEventListener('abort', () => reject(abort.signal.reason as Error), { once: true });
+  });
+  interrupted.catch(() => {});
+
   async function runToEnd(): Promise<Outcome> {
-    if (run.resumed) journal.record('run.resumed', { stepsDone: replay.results.size });
+    if (run.resumed) journal.record('run.resumed', { stepsDone: replay.settled.size });
     let outcome: Outcome;
+    let failure: unknown;
     try {
-      const interrupted = new Promise<never>((_, reject) => {
-        abort.signal.addEventListener('abort', () => reject(abort.signal.reason as Error), { once: true });
-      });
       const input = createCheck(workflow.input, { root: 'input' })(JSON.parse(run.input));
       const output = await Promise.race([workflow.run(context, input), interrupted]);
       abort.signal.throwIfAborted(); // the function may have swallowed its interrupt
       context.checkReplayed();
       outcome = { state: 'completed', output: createCheck(workflow.output, { root: 'output' })(output) };
     } catch (error) {
-      const reason: unknown = abort.signal.aborted ? abort.signal.reason : error;
+      failure = abort.signal.aborted ? abort.signal.reason : error;
       outcome =
-        reason instanceof RunInterrupt ? interruptedOutcome(reason) : { state: 'failed', error: toRunError(reason) };
+        failure instanceof RunInterrupt ? interruptedOutcome(failure) : { state: 'failed', error: toRunError(failure) };
     }
+    interrupt('over'); // branches nobody waited for begin nothing more
+    waits.stop();
+    timeout.clear();
     try {
-      return await settle(outcome);
+      return outcome.state === 'failed' && mayRetry(failure) ? await postpone(outcome.error) : await settle(outcome);
     } catch (error) {
       if (error instanceof RunInterrupt && error.reason === 'lost') return { state: 'lost' };
       throw error;
@@ -160,13 +186,27 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
   }
 
   function interruptedOutcome({ reason }: RunInterrupt): Outcome {
-    return reason === 'parked' ? { state: 'parked', reason: parkedBecause } : { state: reason };
+    return reason === 'parked' ? { state: 'parked', reason: parkedFor.reason } : { state: reason };
+  }
+
+  function mayRetry(failure: unknown): boolean {
+    return failure !== timeout.error && replay.retries + 1 < workflow.runRetry.attempts && isWorthRetrying(failure);
+  }
+
+  /** The run goes on from its failed step later, with all steps' tries counted anew. */
+  async function postpone(error: RunError): Promise<Outcome> {
+    const delayMs = backoff(workflow.runRetry, replay.retries + 1);
+    const { stack: _stack, ...shown } = error;
+    journal.record('run.retried', { auto: true, retry: replay.retries + 1, inMs: delayMs, error: shown });
+    await journal.flushed();
+    const answer = await ledger.postpone({ runId: run.id, delayMs });
+    return answer === 'cancel-requested' ? settle({ state: 'cancelled' }) : { state: answer };
   }
 
   async function settle(outcome: Outcome): Promise<Outcome> {
-    if (outcome.state === 'lost') return outcome;
+    if (outcome.state === 'lost' || outcome.state === 'waiting') return outcome;
     if (outcome.state === 'draining' || outcome.state === 'parked') {
-      if (outcome.state === 'parked') journal.record('run.parked', { reason: outcome.reason });
+      if (outcome.state === 'parked') journal.record('run.parked', parkedFor);
       await journal.flushed();
       return outcome;
     }
@@ -174,11 +214,12 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
     const ending: RunEnding = {
       runId: run.id,
       chunk: rest.chunk,
-      state: outcome.state,
+      state: outcome.state as TerminalState,
       lastSeq: rest.lastSeq + 1,
       events: JSON.stringify(rest.events),
       output: outcome.state === 'completed' ? JSON.stringify(outcome.output) : null,
       error: outcome.state === 'failed' ? JSON.stringify(outcome.error) : null,
+      isChild: run.parentId !== null,
     };
     let answer = await ledger.finish(ending);
     if (answer === 'cancel-requested') {
@@ -194,8 +235,12 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
     done: runToEnd(),
     cancel: () => void interrupt('cancelled'),
     lose: () => void interrupt('lost'),
-    drain: () => {
+    news(inbox) {
+      if (!abort.signal.aborted) suspend.news(inbox).catch(fail);
+    },
+    drain() {
       draining = true;
+      idle();
     },
     handBack: () => void interrupt('draining'),
   };
@@ -205,28 +250,8 @@ function terminalEvent(ending: RunEnding, outcome: Outcome): RunEvent {
   const error = outcome.state === 'failed' ? { ...outcome.error, stack: undefined } : undefined;
   return {
     seq: ending.lastSeq,
-    type: `run.${outcome.state as TerminalState}`,
+    type: `run.${ending.state}`,
     at: new Date().toISOString(),
     data: error ? { error } : {},
-  };
-}
-
-function toRunError(error: unknown): RunError {
-  const cause = error instanceof StepError ? error.cause : error;
-  const code =
-    cause instanceof FlowstateError
-      ? cause.code
-      : error instanceof NonDeterminismError
-        ? 'non_deterministic'
-        : error instanceof StepError
-          ? 'step_error'
-          : 'workflow_error';
-  const message = cause instanceof Error ? cause.message : String(cause);
-  const stack = cause instanceof Error ? cause.stack : undefined;
-  return {
-    code,
-    message,
-    ...(error instanceof StepError && { step: error.step }),
-    ...(stack !== undefined && { stack }),
   };
 }

@@ -1,4 +1,5 @@
 export * from './definition.ts';
-export { executeRun, type Execution, type LedgerPort, type Outcome, type OwnedRun, type RunEnding } from './execute.ts';
+export { executeRun, type Execution, type Outcome, type OwnedRun, type RunOptions } from './execute.ts';
 export { NonDeterminismError, StepError } from './interrupt.ts';
 export type { ChunkSource } from './journal.ts';
+export type { LedgerPort, RunEnding } from './ledger-port.ts';

@@ -1,5 +1,7 @@
+import type { FailedTry } from '@flowstate/contracts';
+
 /** Why a run stops running here without having come to its own end. */
-export type InterruptReason = 'cancelled' | 'lost' | 'draining' | 'parked';
+export type InterruptReason = 'cancelled' | 'lost' | 'draining' | 'parked' | 'waiting' | 'over';
 
 /** Thrown out of whatever a run awaits; the engine acts on the reason, workflow code cannot swallow it. */
 export class RunInterrupt extends Error {
@@ -16,10 +18,13 @@ export class RunInterrupt extends Error {
 export class StepError extends Error {
   override readonly name = 'StepError';
   readonly step: string;
+  /** All tries, oldest first. */
+  readonly tries: FailedTry[];
 
-  constructor(step: string, cause: unknown) {
+  constructor(step: string, cause: unknown, tries: FailedTry[]) {
     super(`Step ${step} failed: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
     this.step = step;
+    this.tries = tries;
   }
 }
 

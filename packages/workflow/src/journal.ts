@@ -2,7 +2,7 @@ import type { EventType, RunEvent } from '@flowstate/contracts';
 import { RunInterrupt } from './interrupt.ts';
 
 /** What is to be written next; null when it went out with the run's end meanwhile. */
-export type ChunkSource = () => { runId: string; chunk: number; events: string } | null;
+export type ChunkSource = () => { runId: string; chunk: number; events: string; progress: boolean } | null;
 
 type Options = {
   runId: string;
@@ -45,7 +45,8 @@ export function createJournal(options: Options): Journal {
         if (closed) return null;
         taken = pending;
         pending = [];
-        return { runId, chunk: chunk + 1, events: JSON.stringify(taken) };
+        const progress = taken.some(({ type }) => type === 'step.completed');
+        return { runId, chunk: chunk + 1, events: JSON.stringify(taken), progress };
       });
       if (taken.length === 0) return;
       if (!written) {

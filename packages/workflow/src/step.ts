@@ -1,5 +1,4 @@
-import { setTimeout as wait } from 'node:timers/promises';
-import { FlowstateError, type Effect, type RunProgress } from '@flowstate/contracts';
+import { FlowstateError, type Effect, type FailedTry, type RunProgress } from '@flowstate/contracts';
 import type { RetryPolicy, StepContext, StepOptions } from './definition.ts';
 import { RunInterrupt, StepError } from './interrupt.ts';
 import type { Journal } from './journal.ts';
@@ -8,7 +7,7 @@ import type { Replay } from './replay.ts';
 /** Largest recorded result of a step, as JSON. */
 export const maxResultBytes = 1024 * 1024;
 
-type Environment = {
+export type StepEnvironment = {
   runId: string;
   replay: Replay;
   journal: Journal;
@@ -16,61 +15,82 @@ type Environment = {
   defaultRetry: RetryPolicy;
   publish: (progress: RunProgress) => void;
   onStep: (step: { name: string; effect: Effect; seconds: number; ok: boolean }) => void;
+  /** Counts a try as under way until it settles. */
+  underWay: <T>(work: () => Promise<T>) => Promise<T>;
+  /** Postgres time in milliseconds. */
+  now: () => number;
+  /** Waits until that time, without a worker where it is long. */
+  until: (at: number) => Promise<void>;
   /** Takes the run out of here for a person to decide. */
-  park: (reason: string) => never;
+  park: (reason: string, step: string) => never;
 };
 
+type Step<T> = { name: string; fn: (step: StepContext) => Promise<T> | T; options: StepOptions };
+
 /** Runs one step that has no recorded result yet: intent, tries with backoff, result. */
-export async function runStep<T>(
-  env: Environment,
-  name: string,
-  fn: (step: StepContext) => Promise<T> | T,
-  { effect = 'pure', retry = env.defaultRetry, timeoutMs }: StepOptions,
-): Promise<T> {
-  const { journal, replay, signal } = env;
-  if (effect !== 'pure') {
-    if (effect === 'unsafe' && replay.intents.has(name)) env.park(`Step ${name} may or may not have taken effect`);
-    // Everything before the effect, and that it is about to happen, must be on record first.
-    journal.record('step.intended', { name, effect });
-    await journal.flushed();
-  }
+export async function runStep<T>(env: StepEnvironment, { name, fn, options }: Step<T>): Promise<T> {
+  const { journal, replay, signal, now } = env;
+  const { effect = 'pure', retry = env.defaultRetry } = options;
+  if (effect === 'unsafe' && replay.intents.has(name)) env.park(`Step ${name} may or may not have taken effect`, name);
   // An unsafe effect is never repeated by itself.
   const attempts = effect === 'unsafe' ? 1 : Math.max(1, retry.attempts);
-  for (let attempt = (replay.failures.get(name) ?? 0) + 1; ; attempt++) {
-    const startedAt = new Date();
-    const report = (ok: boolean) =>
-      env.onStep({ name, effect, ok, seconds: (Date.now() - startedAt.getTime()) / 1000 });
-    env.publish({ type: 'step.started', at: startedAt.toISOString(), data: { name, attempt } });
+  const { tries: earlier = [], retryAt = 0 } = replay.failures.get(name) ?? {};
+  const tries: FailedTry[] = [...earlier];
+  if (retryAt > now()) await env.until(retryAt);
+
+  for (;;) {
+    const attempt = (tries.at(-1)?.attempt ?? 0) + 1;
     try {
-      const output = toRecorded(name, await oneTry(env, name, fn, attempt, timeoutMs));
-      report(true);
-      journal.record('step.completed', { name, effect, attempt, startedAt: startedAt.toISOString(), output });
-      if (effect !== 'pure') await journal.flushed();
-      return output as T;
+      return await env.underWay(() => tryOnce(env, { name, fn, options }, attempt));
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       if (error instanceof RunInterrupt) throw error;
-      report(false);
-      if (effect === 'unsafe' && isTimeout(error)) env.park(`Step ${name} timed out and may have taken effect`);
+      if (effect === 'unsafe' && isTimeout(error)) env.park(`Step ${name} timed out and may have taken effect`, name);
+      const failed = { attempt, at: new Date(now()).toISOString(), ...describe(error) };
+      tries.push(failed);
       const final = attempt >= attempts || (error instanceof FlowstateError && !error.retryable);
-      const delayMs = final ? 0 : backoff(retry, attempt);
+      const retryAfter = error instanceof FlowstateError ? (error.retryAfter ?? 0) * 1000 : 0;
+      const nextAt = final ? undefined : now() + Math.max(retryAfter, backoff(retry, attempt));
       journal.record('step.failed', {
         name,
         effect,
         attempt,
-        startedAt: startedAt.toISOString(),
         error: describe(error),
         final,
-        ...(!final && { retryInMs: delayMs }),
+        ...(nextAt !== undefined && { retryAt: nextAt }),
       });
-      if (final) throw new StepError(name, error);
-      await wait(delayMs, undefined, { signal }).catch(() => Promise.reject(signal.reason));
+      if (nextAt === undefined) throw new StepError(name, error, tries);
+      await env.until(nextAt);
     }
   }
 }
 
-async function oneTry<T>(
-  env: Environment,
+/** One try, from the record of its intent to the record of its result. */
+async function tryOnce<T>(env: StepEnvironment, { name, fn, options }: Step<T>, attempt: number): Promise<T> {
+  const { journal, publish, onStep } = env;
+  const { effect = 'pure', timeoutMs } = options;
+  if (effect !== 'pure') {
+    // Everything before the effect, and that it is about to happen, must be on record first.
+    journal.record('step.intended', { name, effect, attempt });
+    await journal.flushed();
+  }
+  const startedAt = new Date(env.now()).toISOString();
+  const begun = performance.now();
+  publish({ type: 'step.started', at: startedAt, data: { name, attempt } });
+  let ok = false;
+  try {
+    const output = toRecorded(name, await withTimeout(env, name, fn, attempt, timeoutMs));
+    ok = true;
+    journal.record('step.completed', { name, effect, attempt, startedAt, output });
+    if (effect !== 'pure') await journal.flushed();
+    return output as T;
+  } finally {
+    onStep({ name, effect, ok, seconds: (performance.now() - begun) / 1000 });
+  }
+}
+
+async function withTimeout<T>(
+  env: StepEnvironment,
   name: string,
   fn: (step: StepContext) => Promise<T> | T,
   attempt: number,
@@ -114,8 +134,8 @@ function isTimeout(error: unknown): boolean {
   return error instanceof FlowstateError && error.code === 'timeout';
 }
 
-/** Exponential backoff with full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015). */
-function backoff({ backoffMs = 200, maxBackoffMs = 10_000 }: RetryPolicy, attempt: number): number {
+/** Milliseconds: exponential backoff with full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015). */
+export function backoff({ backoffMs = 200, maxBackoffMs = 10_000 }: RetryPolicy, attempt: number): number {
   return Math.round(Math.random() * Math.min(maxBackoffMs, backoffMs * 2 ** (attempt - 1)));
 }
 

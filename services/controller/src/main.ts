@@ -1,24 +1,35 @@
 import { createRunQueues } from '@flowstate/queue';
 import { checkMetricsToken, createLogger, onShutdown, timedCheck, trackUnusedConnections } from '@flowstate/runtime';
-import { createSql } from '@flowstate/store';
+import { createLanes, createSql } from '@flowstate/store';
 import Fastify, { LogController } from 'fastify';
 import { readConfig } from './config.ts';
-import { createPartitionKeeper } from './partitions.ts';
+import { createFeeder } from './feeder.ts';
+import { createLeader } from './leader.ts';
+import { startLoop } from './loop.ts';
 import { createControllerMetrics } from './metrics.ts';
+import { createPartitionKeeper } from './partitions.ts';
 import { createSweeper } from './sweeper.ts';
 
 const config = readConfig(process.env);
 const log = createLogger('controller', config.LOG_LEVEL);
 const sql = createSql(config.DATABASE_URL, { name: 'flowstate-controller', max: 4, ledger: true });
-const queues = createRunQueues(config.REDIS_URL, (err) => log.warn({ err: err.message }, 'redis'));
+const lanes = createLanes(sql, (err) => log.warn({ err }, 'lanes could not be read'));
+const queues = createRunQueues(config.REDIS_URL, lanes, (err) => log.warn({ err: err.message }, 'redis'));
 const metrics = createControllerMetrics(config, queues, log);
 const sweeper = createSweeper({
   sql,
   queues,
   log,
   onReclaimed: (runs) => metrics.reclaimed.inc(runs),
-  onRedelivered: (runs) => metrics.redelivered.inc(runs),
+  onReturned: (runs) => metrics.returned.inc(runs),
 });
+const feed = createFeeder({ sql, queues, onFed: (runs) => metrics.fed.inc(runs) });
+const leader = createLeader(config.DATABASE_URL, log);
+const loops = [
+  startLoop({ name: 'reclaiming', everyMs: 100, leader, log, work: sweeper.reclaim }),
+  startLoop({ name: 'finding undelivered runs', everyMs: 1_000, leader, log, work: sweeper.findUndelivered }),
+  startLoop({ name: 'feeding', everyMs: 100, leader, log, work: feed }),
+];
 const partitions = createPartitionKeeper(sql, log);
 
 const app = Fastify({ loggerInstance: log, logController: new LogController({ disableRequestLogging: true }) });
@@ -44,10 +55,12 @@ await app.listen({ host: config.HOST, port: config.PORT });
 log.info('controller ready');
 
 onShutdown(log, [
-  { name: 'sweeper', stop: () => sweeper.stop() },
+  { name: 'loops', stop: () => Promise.all(loops.map((loop) => loop.stop())) },
+  { name: 'leader', stop: () => leader.stop() },
   { name: 'partitions', stop: () => partitions.stop() },
   { name: 'connections', stop: dropUnused },
   { name: 'http', stop: () => app.close() },
+  { name: 'lanes', stop: () => lanes.stop() },
   { name: 'queues', stop: () => queues.close() },
   { name: 'postgres', stop: () => sql.end({ timeout: 5 }) },
 ]);

@@ -31,9 +31,14 @@ export function createControllerMetrics(build: Build, queues: RunQueues, log: Lo
       help: 'Runs taken from workers found dead',
       registers,
     }),
-    redelivered: new Counter({
-      name: 'flowstate_runs_redelivered_total',
-      help: 'Deliveries made by the sweeper: first ones that never arrived, and later ones',
+    returned: new Counter({
+      name: 'flowstate_runs_returned_total',
+      help: 'Runs whose job was missing or spent and that stood in line again',
+      registers,
+    }),
+    fed: new Counter({
+      name: 'flowstate_runs_fed_total',
+      help: "Runs handed from the ledger's line to the queue",
       registers,
     }),
   };

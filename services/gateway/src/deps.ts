@@ -1,5 +1,5 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import type { Principal } from '@flowstate/contracts';
+import type { Principal, ResolveBody } from '@flowstate/contracts';
 import type { RunQueues, RunSubscriber } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
 import type { Identity, KeyRing } from '@flowstate/security';
@@ -29,6 +29,9 @@ export type StartRun = {
   priority?: number;
   delayMs?: number;
   tags?: string[];
+  ttlMs?: number;
+  /** The run that starts it as its child. */
+  parentId?: string;
   /** From the `Idempotency-Key` header; a replay with the same body answers the same run. */
   idempotency?: { route: string; key: string; body: unknown };
   traceparent?: string;
@@ -42,6 +45,12 @@ export type RunService = {
   start(request: StartRun): Promise<{ run: StoredRun; replayed: boolean }>;
   read(id: string, principal: Principal): Promise<StoredRun>;
   cancel(id: string, principal: Principal): Promise<StoredRun>;
+  /** Sends a run something it waits for, now or later. */
+  signal(id: string, signal: { name: string; data: unknown }, principal: Principal): Promise<StoredRun>;
+  /** Settles a parked run. */
+  resolve(id: string, resolution: ResolveBody, principal: Principal): Promise<StoredRun>;
+  /** A new run that begins with what this one had on record before `fromStep`. */
+  fork(id: string, from: { fromStep: string }, principal: Principal): Promise<StoredRun>;
   /** A failed run goes on from its failed step as a new attempt. */
   retry(id: string, principal: Principal): Promise<StoredRun>;
 };

@@ -3,7 +3,7 @@ import { embedderFrom } from '@flowstate/models';
 import { createLogger, onShutdown, trackUnusedConnections } from '@flowstate/runtime';
 import { createSearch } from '@flowstate/search';
 import { createIdentity, createKeyRing, splitSecrets } from '@flowstate/security';
-import { createSql } from '@flowstate/store';
+import { createLanes, createSql } from '@flowstate/store';
 import { Redis } from 'ioredis';
 import { createApp } from './app.ts';
 import { createAttemptCounter } from './attempts.ts';
@@ -23,7 +23,8 @@ const sql = createSql(config.DATABASE_URL, { name: 'flowstate-gateway', max: 12 
 const ledger = createSql(config.DATABASE_URL, { name: 'flowstate-gateway-ledger', max: 8, ledger: true });
 const redis = connect(config.REDIS_URL);
 const cache = connect(config.REDIS_CACHE_URL);
-const queues = createRunQueues(config.REDIS_URL, reportRedis);
+const lanes = createLanes(ledger, (err) => log.warn({ err }, 'lanes could not be read'));
+const queues = createRunQueues(config.REDIS_URL, lanes, reportRedis);
 const subscriber = createRunSubscriber(config.REDIS_URL, reportRedis);
 const metrics = createGatewayMetrics(config);
 const embedder = embedderFrom(config);
@@ -36,6 +37,7 @@ const runs = createRunService({
   sql: ledger,
   log,
   queues,
+  laneOf: lanes.laneOf,
   publish: createRunPublisher(redis),
   catalogue,
   entities: storedEntities(sql),
@@ -77,6 +79,7 @@ onShutdown(log, [
   { name: 'http', stop: () => app.close() },
   { name: 'embedder', stop: () => embedder.close() },
   { name: 'identity', stop: () => identity.close() },
+  { name: 'lanes', stop: () => lanes.stop() },
   { name: 'queues', stop: () => queues.close() },
   { name: 'subscriber', stop: () => subscriber.close() },
   { name: 'redis', stop: () => [redis, cache].forEach((client) => client.disconnect()) },

@@ -77,7 +77,7 @@ export function createBackend({ gatewayUrl, workerApiKey, incarnation, onRequest
     }
 
     async function once<T extends TSchema>(request: BackendRequest<T>, signal: AbortSignal): Promise<unknown> {
-      const { operation, method = 'GET', path, query = {}, body, response: schema } = request;
+      const { operation, method = 'GET', path, query = {}, body, idempotencyKey, response: schema } = request;
       const url = new URL(path, gatewayUrl);
       for (const [name, value] of Object.entries(query))
         if (value !== undefined) url.searchParams.set(name, String(value));
@@ -87,6 +87,7 @@ export function createBackend({ gatewayUrl, workerApiKey, incarnation, onRequest
         headers: {
           authorization: `Bearer ${await currentToken()}`,
           ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey }),
         },
         ...(body !== undefined && { body: JSON.stringify(body) }),
       });

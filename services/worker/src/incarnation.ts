@@ -10,6 +10,8 @@ export type Incarnation = {
   id(): number;
   /** Starts the heartbeat on behalf of whoever runs the runs. */
   keepAlive(runner: Held): void;
+  /** Postgres time in milliseconds, as of the last heartbeat and carried on. */
+  now(): number;
   /** Milliseconds since the ledger last confirmed that this worker is alive. */
   silentMs(): number;
   /** Stops beating; the ledger forgets this worker in order. */
@@ -20,30 +22,38 @@ type Held = {
   /** Runs this worker owns right now. */
   held(): string[];
   cancel(runId: string): void;
+  /** A held run's inbox has had this many entries by now. */
+  news(runId: string, inbox: number): void;
   /** The ledger declared this worker dead: whatever it still runs belongs to others. */
   loseAll(): void;
 };
 
-type Options = { databaseUrl: string; sql: Sql; log: Logger; bundle: string };
+type Options = { databaseUrl: string; sql: Sql; log: Logger; bundle: string; carries: number[] };
 
 /**
  * This process in the ledger: a number never used again, a database session that holds its liveness lock, and a
  * heartbeat row. The lock's connection is its own and direct; when it breaks it is opened and locked again.
  */
-export async function createIncarnation({ databaseUrl, sql, log, bundle }: Options): Promise<Incarnation> {
-  const me = { host: hostname(), pid: process.pid, bundle };
+export async function createIncarnation({ databaseUrl, sql, log, bundle, carries }: Options): Promise<Incarnation> {
+  const me = { host: hostname(), pid: process.pid, bundle, carries };
   let id = await registerWorker(sql, me);
   const session = createSql(databaseUrl, { name: `flowstate-worker-${id}`, max: 1, keepAlive: true });
   await lockIncarnation(session, id);
   const stopped = new AbortController();
   let confirmedAt = performance.now();
+  let clockAhead = (await beat(sql, id, [])).now - performance.now();
 
   async function beatForever(runner: Held): Promise<void> {
     while (!stopped.signal.aborted) {
       try {
         // Also on the session itself, so that a broken one is replaced and locked again.
-        const [{ alive, cancelled }] = await Promise.all([beat(sql, id, runner.held()), lockIncarnation(session, id)]);
+        const [{ alive, cancelled, inboxes, now }] = await Promise.all([
+          beat(sql, id, runner.held()),
+          lockIncarnation(session, id),
+        ]);
         confirmedAt = performance.now();
+        clockAhead = now - confirmedAt;
+        for (const { runId, inbox } of inboxes) runner.news(runId, inbox);
         for (const runId of cancelled) runner.cancel(runId);
         if (!alive && !stopped.signal.aborted) {
           log.error(
@@ -66,6 +76,7 @@ export async function createIncarnation({ databaseUrl, sql, log, bundle }: Optio
     keepAlive(runner) {
       beating ??= beatForever(runner);
     },
+    now: () => clockAhead + performance.now(),
     silentMs: () => performance.now() - confirmedAt,
     async end() {
       stopped.abort();

@@ -1,10 +1,14 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import type { Delivery } from '@flowstate/contracts';
 import type { Logger } from '@flowstate/runtime';
 import {
   claimRuns,
   createBatcher,
   finishRuns,
   isDatabaseOutage,
+  postponeRun,
+  readInbox,
+  suspendRun,
   writeChunks,
   type Chunk,
   type ClaimedRun,
@@ -19,11 +23,25 @@ export type WorkerLedger = LedgerPort & {
   claim(runId: string): Promise<ClaimedRun | null>;
 };
 
+type Options = {
+  sql: Sql;
+  incarnation: () => number;
+  /** Ids of the workflow versions this worker can run. */
+  carries: number[];
+  log: Logger;
+  /** Postgres time in milliseconds. */
+  now: () => number;
+  /** Runs that an end of their child made ready. */
+  deliver: (deliveries: Delivery[]) => void;
+};
+
 /** The ledger as this worker uses it: all runs' writes in common batches, outages of Postgres waited out. */
-export function createWorkerLedger(sql: Sql, incarnation: () => number, log: Logger): WorkerLedger {
+export function createWorkerLedger({ sql, incarnation, carries, log, now, deliver }: Options): WorkerLedger {
   const claims = createBatcher<string, ClaimedRun | null>({
     async flush(ids) {
-      const claimed = new Map((await claimRuns(sql, incarnation(), [...new Set(ids)])).map((run) => [run.id, run]));
+      const claimed = new Map(
+        (await claimRuns(sql, incarnation(), carries, [...new Set(ids)])).map((run) => [run.id, run]),
+      );
       return ids.map((id) => {
         const run = claimed.get(id) ?? null;
         claimed.delete(id); // two deliveries in one batch: only one of them runs it
@@ -54,11 +72,15 @@ export function createWorkerLedger(sql: Sql, incarnation: () => number, log: Log
     },
   });
 
-  const ends = createBatcher<RunEnd, FinishAnswer>({
-    flush: (batch) => throughOutages(() => finishRuns(sql, incarnation(), batch)),
-    sizeOf: (end) => (end.output?.length ?? 0) + end.events.length,
-    lanes: 2,
-  });
+  async function finish(batch: RunEnd[]): Promise<FinishAnswer[]> {
+    const { answers, woken } = await throughOutages(() => finishRuns(sql, incarnation(), batch));
+    if (woken.length > 0) deliver(woken);
+    return answers;
+  }
+  const sizeOf = (end: RunEnd) => (end.output?.length ?? 0) + end.events.length;
+  const ends = createBatcher<RunEnd, FinishAnswer>({ flush: finish, sizeOf, lanes: 2 });
+  // One at a time: two batches whose runs share parents could wait for each other's locks.
+  const childEnds = createBatcher<RunEnd, FinishAnswer>({ flush: finish, sizeOf, maxItems: 1, lanes: 2 });
 
   async function throughOutages<T>(write: () => Promise<T>): Promise<T> {
     for (let delayMs = 50; ; delayMs = Math.min(delayMs * 2, 1000)) {
@@ -75,6 +97,10 @@ export function createWorkerLedger(sql: Sql, incarnation: () => number, log: Log
   return {
     claim: (runId) => claims.add(runId),
     writeChunk: (source) => chunks.add(source),
-    finish: (end) => ends.add(end),
+    finish: ({ isChild, ...end }) => (isChild ? childEnds : ends).add(end),
+    suspend: (waiting) => throughOutages(() => suspendRun(sql, incarnation(), waiting)),
+    postpone: (failed) => throughOutages(() => postponeRun(sql, incarnation(), failed)),
+    readInbox: (runId) => throughOutages(() => readInbox(sql, runId)),
+    now,
   };
 }

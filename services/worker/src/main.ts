@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { createRunConsumer, createRunPublisher, createRunQueues } from '@flowstate/queue';
+import { createRunConsumer, createRunPublisher, createRunQueues, type DeliveryResult } from '@flowstate/queue';
 import { createLogger, onShutdown, trackUnusedConnections } from '@flowstate/runtime';
-import { createSql, publishWorkflow } from '@flowstate/store';
-import { queueNames } from '@flowstate/contracts';
+import { createLanes, createSql, publishWorkflow } from '@flowstate/store';
+import { laneQueue, queueNames, type Delivery, type RunJob } from '@flowstate/contracts';
 import { Redis } from 'ioredis';
 import { createApp } from './app.ts';
 import { createBackend } from './backend.ts';
@@ -13,6 +13,7 @@ import { createIncarnation } from './incarnation.ts';
 import { createWorkerLedger } from './ledger-port.ts';
 import { createWorkerMetrics } from './metrics.ts';
 import { createRunner } from './runner.ts';
+import { createSlots } from './slots.ts';
 import { shippedWorkflows } from './workflows/index.ts';
 
 const drainGraceMs = 5_000;
@@ -35,16 +36,23 @@ const bundle = createHash('sha256')
   .slice(0, 12);
 
 const sql = createSql(config.DATABASE_URL, { name: 'flowstate-worker', max: 6, ledger: true });
+const carries: number[] = [];
 for (const { name, version, description, queue, input, output } of catalogue.all) {
-  await publishWorkflow(sql, { name, version, description, queue, input: { ...input }, output: { ...output } });
+  carries.push(
+    await publishWorkflow(sql, { name, version, description, queue, input: { ...input }, output: { ...output } }),
+  );
 }
 
 const metrics = createWorkerMetrics(config, () => runner.held().length);
-const queues = createRunQueues(config.REDIS_URL, reportRedis);
+const lanes = createLanes(sql, (err) => log.warn({ err }, 'lanes could not be read'));
+const queues = createRunQueues(config.REDIS_URL, lanes, reportRedis);
+/** Redis away: the controller delivers them later. */
+const deliver = (deliveries: Delivery[]) =>
+  void queues.deliver(deliveries).catch((err: unknown) => log.warn({ err, runs: deliveries.length }, 'not delivered'));
 const redis = new Redis(config.REDIS_URL, { enableOfflineQueue: false, maxRetriesPerRequest: 0 });
 redis.on('error', reportRedis);
 
-const incarnation = await createIncarnation({ databaseUrl: config.DATABASE_URL, sql, log, bundle });
+const incarnation = await createIncarnation({ databaseUrl: config.DATABASE_URL, sql, log, bundle, carries });
 const backendFor = createBackend({
   gatewayUrl: config.GATEWAY_URL,
   workerApiKey: config.WORKER_API_KEY,
@@ -58,25 +66,28 @@ const runner = createRunner({
   sql,
   log,
   catalogue,
-  ledger: createWorkerLedger(sql, incarnation.id, log),
+  ledger: createWorkerLedger({ sql, incarnation: incarnation.id, carries, log, now: incarnation.now, deliver }),
   incarnation: incarnation.id,
   backendFor,
   publish: createRunPublisher(redis),
-  deliver: queues.deliver,
+  deliver,
   metrics,
 });
 
 incarnation.keepAlive(runner);
 
-const consumers = queueNames.map((queue) =>
-  createRunConsumer({
-    redisUrl: config.REDIS_URL,
-    queue,
-    concurrency: config.WORKER_CONCURRENCY,
-    handle: ({ runId }) => runner.deliver(runId),
-    onError: reportRedis,
-  }),
-);
+const consume = (queue: string, concurrency: number, handle: (job: RunJob) => Promise<DeliveryResult>) =>
+  createRunConsumer({ redisUrl: config.REDIS_URL, queue, concurrency, handle, onError: reportRedis });
+const consumers = queueNames.flatMap((queue) => {
+  // Both lanes share the places of one queue.
+  const slots = createSlots(config.WORKER_CONCURRENCY);
+  const deliverInSlot = ({ runId }: RunJob) => slots.run(() => runner.deliver(runId));
+  return [
+    consume(laneQueue(queue, 'common'), config.WORKER_CONCURRENCY, deliverInSlot),
+    consume(laneQueue(queue, { bundle }), config.WORKER_CONCURRENCY, deliverInSlot),
+    consume(laneQueue(queue, 'suspects'), 1, ({ runId }) => runner.deliverSuspect(runId)),
+  ];
+});
 
 let draining = false;
 const app = createApp({
@@ -111,6 +122,7 @@ onShutdown(log, [
   { name: 'http', stop: () => app.close() },
   { name: 'incarnation', stop: () => incarnation.end() },
   { name: 'embedder', stop: () => shipped.close() },
+  { name: 'lanes', stop: () => lanes.stop() },
   { name: 'queues', stop: () => queues.close() },
   { name: 'redis', stop: () => redis.disconnect() },
   { name: 'postgres', stop: () => sql.end({ timeout: 5 }) },

@@ -1,5 +1,6 @@
 import type { Logger } from '@flowstate/runtime';
-import type { Delivery, DeliveryResult, RunNews } from '@flowstate/queue';
+import type { Delivery } from '@flowstate/contracts';
+import type { DeliveryResult, RunNews } from '@flowstate/queue';
 import { handBackRun, loadOwnedRuns, parkRun, type ClaimedRun, type Sql } from '@flowstate/store';
 import { executeRun, type Backend, type Execution, type Outcome } from '@flowstate/workflow';
 import type { Catalogue } from './catalogue.ts';
@@ -9,10 +10,16 @@ import type { WorkerMetrics } from './metrics.ts';
 export type Runner = {
   /** Claims a delivered run and brings it to its end, or leaves it to its owner. */
   deliver(runId: string): Promise<DeliveryResult>;
+  /**
+   * The same for a run with which a worker died: resolves when it has left, or finished a step, which clears it of
+   * suspicion. One at a time, so that a run that kills its worker is known by name.
+   */
+  deliverSuspect(runId: string): Promise<DeliveryResult>;
   /** Runs what the gateway accepted straight for this worker. */
   runOwned(runId: string): Promise<Outcome>;
   held(): string[];
   cancel(runId: string): void;
+  news(runId: string, inbox: number): void;
   loseAll(): void;
   /** Hands unfinished runs back at their next step boundary; after `graceMs` at once. */
   drain(graceMs: number): Promise<void>;
@@ -26,7 +33,8 @@ type Options = {
   incarnation: () => number;
   backendFor: (runId: string, signal: AbortSignal) => Backend;
   publish: (runId: string, news: RunNews) => void;
-  deliver: (deliveries: Delivery[]) => Promise<void>;
+  /** Hands runs to the queue; what it cannot take is delivered by the controller. */
+  deliver: (deliveries: Delivery[]) => void;
   metrics: WorkerMetrics;
 };
 
@@ -35,20 +43,18 @@ export function createRunner(options: Options): Runner {
   const executions = new Map<string, Execution>();
   let draining = false;
 
-  async function run(claimed: ClaimedRun): Promise<Outcome> {
+  async function run(claimed: ClaimedRun, onProgress: () => void = () => {}): Promise<Outcome> {
     const workflow = catalogue.find(claimed.workflow, claimed.version);
-    if (workflow === undefined) {
-      // Another bundle's run on our queue: give it back, its own workers will take it.
-      log.warn({ runId: claimed.id, workflow: claimed.workflow, version: claimed.version }, 'version not carried here');
-      await giveBack(claimed.id);
-      return { state: 'draining' };
-    }
+    // The claim takes only what this worker said it carries.
+    if (workflow === undefined) throw new Error(`${claimed.workflow}@${claimed.version} is not carried here`);
     const labels = { workflow: workflow.name };
-    metrics.runs.inc({ ...labels, status: 'started' });
-    metrics.latency.observe(
-      { ...labels, phase: 'queue' },
-      (claimed.startedAt.getTime() - claimed.readyAt.getTime()) / 1000,
-    );
+    if (!claimed.resumed) {
+      metrics.runs.inc({ ...labels, status: 'started' });
+      metrics.latency.observe(
+        { ...labels, phase: 'queue' },
+        Math.max(0, claimed.startedAt.getTime() - claimed.readyAt.getTime()) / 1000,
+      );
+    }
     log.info({ runId: claimed.id, workflow: workflow.name, resumed: claimed.resumed }, 'run started');
     const begun = performance.now();
     const execution = executeRun({
@@ -56,9 +62,11 @@ export function createRunner(options: Options): Runner {
       workflow,
       ledger,
       backend: (signal) => backendFor(claimed.id, signal),
-      publish: (news) => publish(claimed.id, news),
-      // `embed#17` is the 17th round of `embed`: rounds would be labels without bound.
-      onStep: ({ name, seconds }) => metrics.steps.observe({ ...labels, step: name.replace(/#\d+$/, '') }, seconds),
+      publish(news) {
+        publish(claimed.id, news);
+        if (Array.isArray(news) && news.some(({ type }) => type === 'step.completed')) onProgress();
+      },
+      onStep: ({ name, seconds }) => metrics.steps.observe({ ...labels, step: declaredName(name) }, seconds),
     });
     executions.set(claimed.id, execution);
     if (draining) execution.drain();
@@ -66,9 +74,7 @@ export function createRunner(options: Options): Runner {
       const outcome = await execution.done;
       await settle(claimed.id, outcome);
       metrics.latency.observe({ ...labels, phase: 'run' }, (performance.now() - begun) / 1000);
-      if (outcome.state !== 'lost' && outcome.state !== 'draining') {
-        metrics.runs.inc({ ...labels, status: outcome.state });
-      }
+      if (countedStates.has(outcome.state)) metrics.runs.inc({ ...labels, status: outcome.state });
       log.info({ runId: claimed.id, workflow: workflow.name, outcome: outcome.state }, 'run left this worker');
       return outcome;
     } finally {
@@ -83,18 +89,24 @@ export function createRunner(options: Options): Runner {
 
   async function giveBack(runId: string): Promise<void> {
     const delivery = await handBackRun(sql, incarnation(), runId);
-    // Redis away: the controller delivers it later.
-    if (delivery) await deliver([delivery]).catch((err: unknown) => log.warn({ err, runId }, 'not redelivered'));
+    if (delivery) deliver([delivery]);
+  }
+
+  async function take(runId: string, onProgress?: () => void): Promise<DeliveryResult> {
+    const claimed = await ledger.claim(runId);
+    if (claimed === null) return { ok: true, note: 'not ready, or somebody else has it' };
+    const outcome = await run(claimed, onProgress);
+    return outcome.state === 'failed'
+      ? { ok: false, message: outcome.error.message }
+      : { ok: true, note: outcome.state };
   }
 
   return {
-    async deliver(runId) {
-      const claimed = await ledger.claim(runId);
-      if (claimed === null) return { ok: true, note: 'not ready, or somebody else has it' };
-      const outcome = await run(claimed);
-      return outcome.state === 'failed'
-        ? { ok: false, message: outcome.error.message }
-        : { ok: true, note: outcome.state };
+    deliver: (runId) => take(runId),
+    deliverSuspect(runId) {
+      const { promise: cleared, resolve: clear } = Promise.withResolvers<DeliveryResult>();
+      const left = take(runId, () => clear({ ok: true, note: 'cleared of suspicion, goes on' }));
+      return Promise.race([left, cleared]);
     },
     async runOwned(runId) {
       const [owned] = await loadOwnedRuns(sql, incarnation(), [runId]);
@@ -102,6 +114,7 @@ export function createRunner(options: Options): Runner {
     },
     held: () => [...executions.keys()],
     cancel: (runId) => executions.get(runId)?.cancel(),
+    news: (runId, inbox) => executions.get(runId)?.news(inbox),
     loseAll() {
       for (const execution of executions.values()) execution.lose();
     },
@@ -115,4 +128,11 @@ export function createRunner(options: Options): Runner {
       clearTimeout(force);
     },
   };
+}
+
+const countedStates = new Set(['completed', 'failed', 'cancelled', 'parked']);
+
+/** A step's name as declared: rounds (`embed#17`) and items of a map (`map#1[3]/embed`) would be labels without bound. */
+function declaredName(step: string): string {
+  return step.replaceAll(/\[\d+\]/g, '').replaceAll(/#\d+/g, '');
 }

@@ -1,22 +1,11 @@
-import { randomUUID } from 'node:crypto';
 import { createCheck } from '@flowstate/contracts';
-import { createLogger } from '@flowstate/runtime';
-import {
-  acceptRuns,
-  claimRuns,
-  handBackRun,
-  listWorkflows,
-  publishWorkflow,
-  readSteps,
-  registerWorker,
-} from '@flowstate/store';
+import { handBackRun, readSteps } from '@flowstate/store';
 import { createTestDatabase } from '@flowstate/test';
-import { executeRun, type Backend, type Workflow } from '@flowstate/workflow';
+import type { Backend, Workflow } from '@flowstate/workflow';
 import type { Static } from 'typebox';
 import t from 'tap';
-import { v7 as uuidv7 } from 'uuid';
-import { createWorkerLedger } from '../src/ledger-port.ts';
 import { customerInsights } from '../src/workflows/customer-insights.ts';
+import { acceptRun, beginRun } from './fixtures/begin-run.ts';
 import { createCrmServer } from './fixtures/crm-server.ts';
 import * as fixture from './fixtures/customer-fixture.ts';
 
@@ -24,7 +13,6 @@ type Output = Static<typeof customerInsights.output>;
 
 const { asOf, inline } = fixture;
 const { sql } = await createTestDatabase(t);
-const log = createLogger('test', 'silent');
 const workflow = customerInsights as unknown as Workflow;
 const stored = { ...fixture, search: (query: string) => (query.includes('renew') ? fixture.documents : []) };
 const { id: _id, ...customer } = fixture.customer;
@@ -36,25 +24,8 @@ const facts = {
   history: inline(fixture.history),
 };
 
-async function accept(input: object): Promise<string> {
-  const { name, version, description, queue } = workflow;
-  await publishWorkflow(sql, { name, version, description, queue, input: {}, output: {} });
-  const [published] = await listWorkflows(sql);
-  const id = uuidv7();
-  const none = { webhookUrl: null, trace: null, delayMs: 0, owner: null };
-  const who = { principalId: randomUUID(), role: 'manager' as const, priority: 5, tags: [] };
-  await acceptRuns(sql, [{ id, workflowId: published?.id ?? 0, queue, input: JSON.stringify(input), ...who, ...none }]);
-  return id;
-}
-
-/** Claims the run for a new incarnation and begins it on the real engine and ledger, as a worker would. */
-async function begin(id: string, backend: Backend) {
-  const me = await registerWorker(sql, { host: 'test', pid: 1, bundle: 'test' });
-  const [run] = await claimRuns(sql, me, [id]);
-  if (run === undefined) throw new Error('not claimed');
-  const ledger = createWorkerLedger(sql, () => me, log);
-  return { me, ...executeRun({ run, workflow, ledger, backend: () => backend, publish: () => {} }) };
-}
+const accept = (input: unknown) => acceptRun(sql, workflow, input);
+const begin = (id: string, backend: Backend) => beginRun(sql, workflow, id, { backend });
 
 async function insights(input: object, backend: Backend): Promise<Output> {
   const { done } = await begin(await accept(input), backend);

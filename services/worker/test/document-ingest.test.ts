@@ -1,31 +1,22 @@
-import { randomUUID } from 'node:crypto';
 import { createCheck, type EmbeddingsBody } from '@flowstate/contracts';
 import { createEmbedder, type Embedder } from '@flowstate/models';
-import { createLogger } from '@flowstate/runtime';
 import {
-  acceptRuns,
-  claimRuns,
   findCollections,
   findDocuments,
   handBackRun,
-  listWorkflows,
   matchDocuments,
-  publishWorkflow,
   readSteps,
-  registerWorker,
   storeEmbeddings,
   upsertDocuments,
 } from '@flowstate/store';
 import { createTestDatabase } from '@flowstate/test';
-import { executeRun, type Backend, type BackendRequest, type Workflow } from '@flowstate/workflow';
+import type { Backend, BackendRequest, Workflow } from '@flowstate/workflow';
 import t from 'tap';
 import type { TSchema } from 'typebox';
-import { v7 as uuidv7 } from 'uuid';
-import { createWorkerLedger } from '../src/ledger-port.ts';
 import { createDocumentIngest } from '../src/workflows/document-ingest.ts';
+import { acceptRun, beginRun } from './fixtures/begin-run.ts';
 
 const { sql } = await createTestDatabase(t);
-const log = createLogger('test', 'silent');
 const offline = createEmbedder({ kind: 'offline' });
 t.teardown(() => offline.close());
 
@@ -38,40 +29,12 @@ const gateway = async ({ operation, query, body, response }: BackendRequest<TSch
   return createCheck(response)(JSON.parse(JSON.stringify(answer)));
 };
 
-async function accept(workflow: Workflow, documentIds: string[]): Promise<string> {
-  const { name, version, description, queue } = workflow;
-  await publishWorkflow(sql, { name, version, description, queue, input: {}, output: {} });
-  const [published] = await listWorkflows(sql);
-  const id = uuidv7();
-  await acceptRuns(sql, [
-    {
-      id,
-      workflowId: published?.id ?? 0,
-      queue,
-      principalId: randomUUID(),
-      role: 'service',
-      priority: 5,
-      tags: [],
-      input: JSON.stringify({ documentIds }),
-      webhookUrl: null,
-      trace: null,
-      delayMs: 0,
-      owner: null,
-    },
-  ]);
-  return id;
-}
+const accept = (workflow: Workflow, documentIds: string[]) => acceptRun(sql, workflow, { documentIds });
 
 async function begin(workflow: Workflow, id: string, backend: typeof gateway = gateway) {
-  const me = await registerWorker(sql, { host: 'test', pid: 1, bundle: 'test' });
-  const [run] = await claimRuns(sql, me, [id]);
-  if (run === undefined) throw new Error('not claimed');
   const progress: unknown[] = [];
-  const execution = executeRun({
-    run,
-    workflow,
-    ledger: createWorkerLedger(sql, () => me, log),
-    backend: () => backend as Backend,
+  const { me, ...execution } = await beginRun(sql, workflow, id, {
+    backend: backend as Backend,
     publish: (news) => progress.push(...[news].flat().filter((item) => item.type === 'progress')),
   });
   return { me, execution, progress };

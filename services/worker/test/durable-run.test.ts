@@ -1,29 +1,12 @@
-import { randomUUID } from 'node:crypto';
 import { FlowstateError } from '@flowstate/contracts';
-import { createLogger } from '@flowstate/runtime';
-import {
-  acceptRuns,
-  cancelRun,
-  claimRuns,
-  handBackRun,
-  listWorkflows,
-  publishWorkflow,
-  readEvents,
-  readRun,
-  readSteps,
-  registerWorker,
-  retryRun,
-} from '@flowstate/store';
+import { cancelRun, handBackRun, readEvents, readRun, readSteps, retryRun } from '@flowstate/store';
 import { createTestDatabase } from '@flowstate/test';
-import { defineWorkflow, executeRun, type Backend, type Execution, type Workflow } from '@flowstate/workflow';
+import { defineWorkflow, type Workflow } from '@flowstate/workflow';
 import t from 'tap';
 import Type from 'typebox';
-import { v7 as uuidv7 } from 'uuid';
-import { createWorkerLedger } from '../src/ledger-port.ts';
+import { acceptRun, beginRun } from './fixtures/begin-run.ts';
 
 const { sql } = await createTestDatabase(t);
-const log = createLogger('test', 'silent');
-const noBackend: Backend = () => Promise.reject(new Error('not used here'));
 const anything = { input: Type.Unknown(), output: Type.Unknown() };
 
 type Run = Parameters<typeof defineWorkflow<typeof anything.input, typeof anything.output>>[1];
@@ -34,38 +17,8 @@ function define(run: Run, options: Partial<Workflow> = {}): Workflow {
   return defineWorkflow({ name: `w${count}`, version: '1', description: '', ...anything, ...options }, run) as Workflow;
 }
 
-async function accept(workflow: Workflow, input: unknown = {}): Promise<string> {
-  const { name, version, description, queue } = workflow;
-  await publishWorkflow(sql, { name, version, description, queue, input: {}, output: {} });
-  const id = uuidv7();
-  const published = (await listWorkflows(sql)).find((known) => known.name === name);
-  await acceptRuns(sql, [
-    {
-      id,
-      workflowId: published?.id ?? 0,
-      queue,
-      principalId: randomUUID(),
-      role: 'admin',
-      priority: 5,
-      tags: [],
-      input: JSON.stringify(input),
-      webhookUrl: null,
-      trace: null,
-      delayMs: 0,
-      owner: null,
-    },
-  ]);
-  return id;
-}
-
-/** Claims the run for a new incarnation and begins it, as a worker would. */
-async function begin(workflow: Workflow, id: string): Promise<Execution & { me: number }> {
-  const me = await registerWorker(sql, { host: 'test', pid: 1, bundle: 'test' });
-  const ledger = createWorkerLedger(sql, () => me, log);
-  const [run] = await claimRuns(sql, me, [id]);
-  if (run === undefined) throw new Error('not claimed');
-  return { me, ...executeRun({ run, workflow, ledger, backend: () => noBackend, publish: () => {} }) };
-}
+const accept = (workflow: Workflow, input: unknown = {}) => acceptRun(sql, workflow, input);
+const begin = (workflow: Workflow, id: string) => beginRun(sql, workflow, id);
 
 t.test('a run is worked step by step to its end, every step on record', async (t) => {
   const workflow = define(async (ctx, input) => {

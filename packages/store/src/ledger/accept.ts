@@ -12,8 +12,18 @@ export type AcceptedRun = {
   input: string;
   webhookUrl: string | null;
   trace: string | null;
+  /** The run that started it as its child. */
+  parentId?: string | null;
+  /** Runs of one workflow that share a key count against its cap per key. */
+  concurrencyKey?: string | null;
+  /** A cap applies to it: only the feeder hands it to the queue. */
+  capped?: boolean;
+  /** The caller hands it to the queue itself, right after this; else the feeder does when its time comes. */
+  direct?: boolean;
   /** Milliseconds from now until it may start. */
   delayMs: number;
+  /** Milliseconds from now after which it ends as cancelled, wherever it stands; null: never. */
+  ttlMs?: number | null;
   /** Incarnation that runs it at once, without the queue (a worker's own probe); null otherwise. */
   owner: number | null;
 };
@@ -28,14 +38,8 @@ const hours24 = '24 hours';
 export async function acceptRuns(db: Db, runs: AcceptedRun[]): Promise<Acceptance[]> {
   const rows = await db<{ id: string; created_at: Date }[]>`
     WITH input AS (${inputRows(db, runs)}),
-    live AS (
-      INSERT INTO run_live (id, queue, priority, ready_at, owner, state, started_at)
-      SELECT id, queue, priority, now() + delay_ms * interval '1 millisecond', owner,
-             CASE WHEN owner IS NULL THEN 'queued' ELSE 'running' END, CASE WHEN owner IS NOT NULL THEN now() END
-      FROM input
-    )
-    INSERT INTO runs (id, workflow_id, principal_id, role, priority, tags, input, webhook_url, trace)
-    SELECT id, workflow_id, principal_id, role, priority, tags, input, webhook_url, trace FROM input
+    live AS (${insertLive(db)} FROM input)
+    ${insertRun(db)} FROM input
     RETURNING id, created_at`;
   const created = new Map(rows.map((row) => [row.id, row.created_at]));
   return runs.map(({ id }) => ({ id, createdAt: created.get(id) ?? new Date() }));
@@ -58,13 +62,8 @@ export async function acceptKeyedRun(db: Db, run: AcceptedRun, key: IdempotencyK
         WHERE idempotency.created_at < now() - ${hours24}::interval
       RETURNING run_id
     ),
-    live AS (
-      INSERT INTO run_live (id, queue, priority, ready_at)
-      SELECT id, queue, priority, now() + delay_ms * interval '1 millisecond' FROM input JOIN taken ON run_id = id
-    )
-    INSERT INTO runs (id, workflow_id, principal_id, role, priority, tags, input, webhook_url, trace)
-    SELECT id, workflow_id, principal_id, role, priority, tags, input, webhook_url, trace
-    FROM input JOIN taken ON run_id = id
+    live AS (${insertLive(db)} FROM input JOIN taken ON run_id = id)
+    ${insertRun(db)} FROM input JOIN taken ON run_id = id
     RETURNING id, created_at`;
   if (fresh) return { run: { id: fresh.id, createdAt: fresh.created_at }, replayed: false };
 
@@ -76,17 +75,43 @@ export async function acceptKeyedRun(db: Db, run: AcceptedRun, key: IdempotencyK
   return { run: { id: earlier.run_id, createdAt: earlier.created_at }, replayed: true };
 }
 
+/** The row that lives, from `input`. */
+function insertLive(db: Db) {
+  return db`
+    INSERT INTO run_live (id, queue, priority, workflow_id, principal_id, parent_id, concurrency_key, capped, webhook,
+                          owner, state, started_at, ready_at, due_at, expires_at)
+    SELECT id, queue, priority, workflow_id, principal_id, parent_id, concurrency_key, capped, webhook_url IS NOT NULL,
+           owner, CASE WHEN owner IS NULL THEN 'queued' ELSE 'running' END, CASE WHEN owner IS NOT NULL THEN now() END,
+           now() + delay_ms * interval '1 millisecond',
+           CASE WHEN NOT direct AND owner IS NULL THEN now() + delay_ms * interval '1 millisecond' END,
+           now() + ttl_ms * interval '1 millisecond'`;
+}
+
+/** The row that stays, from `input`. */
+function insertRun(db: Db) {
+  return db`
+    INSERT INTO runs (id, workflow_id, principal_id, role, priority, tags, input, webhook_url, trace, parent_id,
+                      concurrency_key, expires_at)
+    SELECT id, workflow_id, principal_id, role, priority, tags, input, webhook_url, trace, parent_id,
+           concurrency_key, now() + ttl_ms * interval '1 millisecond'`;
+}
+
 function inputRows(db: Db, runs: AcceptedRun[]) {
   // Sorted, so that statements of several gateways lock in one order.
   const rows = runs.toSorted((a, b) => (a.id < b.id ? -1 : 1));
   return db`
     SELECT id, workflow_id, queue, principal_id, role, priority,
-           ARRAY(SELECT jsonb_array_elements_text(tags::jsonb)) AS tags, input, webhook_url, trace, delay_ms, owner
+           ARRAY(SELECT jsonb_array_elements_text(tags::jsonb)) AS tags, input, webhook_url, trace, parent_id,
+           concurrency_key, capped = 1 AS capped, direct = 1 AS direct, delay_ms, ttl_ms, owner
     FROM unnest(
       ${rows.map((r) => r.id)}::uuid[], ${rows.map((r) => r.workflowId)}::int[], ${rows.map((r) => r.queue)}::text[],
       ${rows.map((r) => r.principalId)}::uuid[], ${rows.map((r) => r.role)}::text[],
       ${rows.map((r) => r.priority)}::int[], ${rows.map((r) => JSON.stringify(r.tags))}::text[],
       ${rows.map((r) => r.input)}::text[], ${rows.map((r) => r.webhookUrl)}::text[],
-      ${rows.map((r) => r.trace)}::text[], ${rows.map((r) => r.delayMs)}::float8[], ${rows.map((r) => r.owner)}::int[]
-    ) AS t(id, workflow_id, queue, principal_id, role, priority, tags, input, webhook_url, trace, delay_ms, owner)`;
+      ${rows.map((r) => r.trace)}::text[], ${rows.map((r) => r.parentId ?? null)}::uuid[],
+      ${rows.map((r) => r.concurrencyKey ?? null)}::text[], ${rows.map((r) => Number(r.capped ?? false))}::int[],
+      ${rows.map((r) => Number(r.direct ?? false))}::int[], ${rows.map((r) => r.delayMs)}::float8[],
+      ${rows.map((r) => r.ttlMs ?? null)}::float8[], ${rows.map((r) => r.owner)}::int[]
+    ) AS t(id, workflow_id, queue, principal_id, role, priority, tags, input, webhook_url, trace, parent_id,
+           concurrency_key, capped, direct, delay_ms, ttl_ms, owner)`;
 }

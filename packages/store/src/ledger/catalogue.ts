@@ -6,14 +6,15 @@ export type PublishedWorkflow = WorkflowEntry & { id: number };
 /**
  * A worker writes down the definitions it carries. Publishing the same again changes nothing; another schema under
  * the same name and version is refused (`conflict`), since runs of both would be told apart by nothing.
+ * Returns the id of the version.
  */
-export async function publishWorkflow(db: Db, entry: WorkflowEntry): Promise<void> {
-  const [row] = await db<{ same: boolean }[]>`
+export async function publishWorkflow(db: Db, entry: WorkflowEntry): Promise<number> {
+  const [row] = await db<{ id: number; same: boolean }[]>`
     INSERT INTO workflows AS w (name, version, description, queue, input_schema, output_schema)
     VALUES (${entry.name}, ${entry.version}, ${entry.description}, ${entry.queue},
             ${db.json(entry.input as never)}, ${db.json(entry.output as never)})
     ON CONFLICT (name, version) DO UPDATE SET description = excluded.description, published_at = now()
-    RETURNING queue = ${entry.queue} AND input_schema = ${db.json(entry.input as never)}
+    RETURNING id, queue = ${entry.queue} AND input_schema = ${db.json(entry.input as never)}
       AND output_schema = ${db.json(entry.output as never)} AS same`;
   if (row?.same !== true) {
     throw new FlowstateError(
@@ -21,6 +22,7 @@ export async function publishWorkflow(db: Db, entry: WorkflowEntry): Promise<voi
       `Workflow ${entry.name} ${entry.version} is already published with another schema: give it a new version`,
     );
   }
+  return row.id;
 }
 
 /** All published workflows, the newest version of each first. */

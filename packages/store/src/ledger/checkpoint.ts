@@ -1,7 +1,13 @@
 import type { Db } from '../client.ts';
 
 /** Events of one run that were finished in one window; `chunk` is one more than the run's last. */
-export type Chunk = { runId: string; chunk: number; events: string };
+export type Chunk = {
+  runId: string;
+  chunk: number;
+  events: string;
+  /** A step was finished: whatever killed earlier owners in it, the run is a suspect no longer. */
+  progress?: boolean;
+};
 
 /**
  * Writes the chunks of many runs in one statement. The UPDATE takes each run's row lock and is the fence: a worker
@@ -13,11 +19,12 @@ export async function writeChunks(db: Db, incarnation: number, chunks: Chunk[]):
   const written = await db<{ run_id: string }[]>`
     WITH input AS (
       SELECT * FROM unnest(
-        ${sorted.map((c) => c.runId)}::uuid[], ${sorted.map((c) => c.chunk)}::int[], ${sorted.map((c) => c.events)}::text[]
-      ) AS t(id, chunk, events)
+        ${sorted.map((c) => c.runId)}::uuid[], ${sorted.map((c) => c.chunk)}::int[], ${sorted.map((c) => c.events)}::text[],
+        ${sorted.map((c) => Number(c.progress ?? false))}::int[]
+      ) AS t(id, chunk, events, progress)
     ),
     fenced AS (
-      UPDATE run_live l SET chunk = i.chunk FROM input i
+      UPDATE run_live l SET chunk = i.chunk, crashes = CASE WHEN i.progress = 1 THEN 0 ELSE l.crashes END FROM input i
       WHERE l.id = i.id AND l.owner = ${incarnation} AND l.chunk = i.chunk - 1
       RETURNING l.id, i.chunk, i.events
     )

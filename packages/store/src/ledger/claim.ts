@@ -1,5 +1,6 @@
-import type { RunEvent } from '@flowstate/contracts';
+import type { Inbox, InboxEntry, RunEvent } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
+import { inboxEntries } from './inbox.ts';
 
 /** A run as its new owner gets it: everything needed to go on from where the journal ends. */
 export type ClaimedRun = {
@@ -11,6 +12,7 @@ export type ClaimedRun = {
   input: string;
   principalId: string;
   role: string;
+  parentId: string | null;
   attempt: number;
   /** Last journal chunk; the next write must be one higher. */
   chunk: number;
@@ -25,20 +27,29 @@ export type ClaimedRun = {
   resumed: boolean;
   /** Recorded events of every attempt, oldest first. */
   events: RunEvent[];
+  inbox: Inbox;
 };
 
-type Row = Omit<ClaimedRun, 'events'> & { journal: string[] | null };
+type Row = Omit<ClaimedRun, 'events' | 'inbox'> & {
+  journal: string[] | null;
+  seen: number;
+  entries: InboxEntry[] | null;
+};
 
 /**
- * Makes `incarnation` the owner of those of `ids` that are ready and nobody's. The queue delivers, this decides:
- * a second delivery of a run finds it owned, and gets nothing.
+ * Makes `incarnation` the owner of those of `ids` that are ready, nobody's, and of a version it `carries`. The queue
+ * delivers, this decides: a second delivery of a run finds it owned, and gets nothing.
  */
-export async function claimRuns(db: Db, incarnation: number, ids: string[]): Promise<ClaimedRun[]> {
+export async function claimRuns(db: Db, incarnation: number, carries: number[], ids: string[]): Promise<ClaimedRun[]> {
   const rows = await db<Row[]>`
     WITH claimed AS (
-      UPDATE run_live l SET owner = ${incarnation}, state = 'running', started_at = coalesce(l.started_at, clock_timestamp())
+      UPDATE run_live l SET owner = ${incarnation}, state = 'running', due_at = NULL,
+        started_at = coalesce(l.started_at, clock_timestamp())
       FROM unnest(${ids.toSorted()}::uuid[]) AS i(id)
       WHERE l.id = i.id AND l.owner IS NULL AND l.state = 'queued' AND NOT l.cancel
+        AND l.workflow_id = ANY(${carries}::int[])
+        -- A stray job of a run that stands in the ledger's line again: caps are the feeder's.
+        AND (l.due_at IS NULL OR (l.due_at <= now() AND NOT l.capped))
       -- now() is when this statement's transaction began: an earlier start was another owner's.
       RETURNING l.*, l.started_at < now() AS resumed
     )
@@ -56,18 +67,23 @@ export async function loadOwnedRuns(db: Db, incarnation: number, ids: string[]):
 
 function claimedColumns(db: Db) {
   return db`
-    SELECT c.id, w.name AS workflow, w.version, c.queue, r.input, r.principal_id AS "principalId", r.role,
+    SELECT c.id, w.name AS workflow, w.version, c.queue, r.input, r.principal_id AS "principalId", r.role, c.parent_id AS "parentId",
            c.attempt, c.chunk, c.seq_base AS "seqBase", c.crashes, r.trace, r.created_at AS "createdAt",
            c.ready_at AS "readyAt", c.started_at AS "startedAt",
            CASE WHEN c.chunk > 0 THEN (
              SELECT array_agg(j.events ORDER BY j.chunk) FROM run_journal j WHERE j.run_id = c.id
-           ) END AS journal`;
+           ) END AS journal,
+           c.inbox AS seen, ${inboxEntries(db, 'c')} AS entries`;
 }
 
 function claimedJoins(db: Db) {
   return db`JOIN runs r ON r.id = c.id JOIN workflows w ON w.id = r.workflow_id`;
 }
 
-function toClaimedRun({ journal, ...run }: Row): ClaimedRun {
-  return { ...run, events: (journal ?? []).flatMap((events) => JSON.parse(events) as RunEvent[]) };
+function toClaimedRun({ journal, seen, entries, ...run }: Row): ClaimedRun {
+  return {
+    ...run,
+    events: (journal ?? []).flatMap((events) => JSON.parse(events) as RunEvent[]),
+    inbox: { seen, entries: entries ?? [] },
+  };
 }

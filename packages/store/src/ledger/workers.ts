@@ -3,10 +3,20 @@ import type { Db } from '../client.ts';
 /** First key of the advisory locks by which workers show that their session lives; the second is the incarnation. */
 export const workerLockClass = 7310;
 
+export type WorkerProcess = {
+  host: string;
+  pid: number;
+  /** Hash of what it carries: workers with equal bundles can stand in for each other. */
+  bundle: string;
+  /** Ids of the workflow versions it can run. */
+  carries: number[];
+};
+
 /** Registers a worker process under a number that is never used again. */
-export async function registerWorker(db: Db, worker: { host: string; pid: number; bundle: string }): Promise<number> {
+export async function registerWorker(db: Db, worker: WorkerProcess): Promise<number> {
   const [row] = await db<{ id: number }[]>`
-    INSERT INTO workers (host, pid, bundle) VALUES (${worker.host}, ${worker.pid}, ${worker.bundle}) RETURNING id`;
+    INSERT INTO workers (host, pid, bundle, carries)
+    VALUES (${worker.host}, ${worker.pid}, ${worker.bundle}, ${worker.carries}::int[]) RETURNING id`;
   if (row === undefined) throw new Error('INSERT … RETURNING gave no row');
   return row.id;
 }
@@ -25,19 +35,40 @@ export type Heartbeat = {
   alive: boolean;
   /** Which of the held runs somebody wants cancelled. */
   cancelled: string[];
+  /** Held runs with something in their inbox, and how many entries were ever put there. */
+  inboxes: { runId: string; inbox: number }[];
+  /** Postgres time, in milliseconds. */
+  now: number;
 };
 
 /** One row per worker, none per run; the answer carries what the worker must hear. */
 export async function beat(db: Db, incarnation: number, held: string[]): Promise<Heartbeat> {
-  const [row] = await db<{ cancelled: string[] | null }[]>`
+  const [row] = await db<{ held: { runId: string; cancel: boolean; inbox: number }[] | null; now: number }[]>`
     WITH beat AS (UPDATE workers SET heartbeat_at = now() WHERE id = ${incarnation} AND ended_at IS NULL RETURNING id)
-    SELECT (SELECT array_agg(id) FROM run_live WHERE id = ANY(${held}::uuid[]) AND owner = ${incarnation} AND cancel)
-      AS cancelled
+    SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now, (
+      SELECT json_agg(json_build_object('runId', id, 'cancel', cancel, 'inbox', inbox)) FROM run_live
+      WHERE id = ANY(${held}::uuid[]) AND owner = ${incarnation} AND (cancel OR inbox > 0)
+    ) AS held
     FROM beat`;
-  return { alive: row !== undefined, cancelled: row?.cancelled ?? [] };
+  const news = row?.held ?? [];
+  return {
+    alive: row !== undefined,
+    cancelled: news.filter(({ cancel }) => cancel).map(({ runId }) => runId),
+    inboxes: news.filter(({ inbox }) => inbox > 0).map(({ runId, inbox }) => ({ runId, inbox })),
+    now: row?.now ?? Date.now(),
+  };
 }
 
 /** A worker that drained in order. */
 export async function endWorker(db: Db, incarnation: number): Promise<void> {
   await db`UPDATE workers SET ended_at = now() WHERE id = ${incarnation} AND ended_at IS NULL`;
+}
+
+/** A set of live workers that carry the same workflow versions. */
+export type Bundle = { bundle: string; carries: number[] };
+
+/** Which workflow versions can be run right now, and by whom; the newest bundle first. */
+export async function liveBundles(db: Db): Promise<Bundle[]> {
+  return db<Bundle[]>`
+    SELECT bundle, carries FROM workers WHERE ended_at IS NULL GROUP BY bundle, carries ORDER BY max(id) DESC`;
 }

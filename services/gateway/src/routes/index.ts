@@ -13,6 +13,7 @@ import { importRoute } from './import.ts';
 import { integrationRoutes } from './integrations.ts';
 import { interactionRoutes } from './interactions.ts';
 import { opportunityRoutes } from './opportunities.ts';
+import { runControlRoutes } from './run-control.ts';
 import { runEventRoute } from './run-events.ts';
 import { runTokenRoutes } from './run-tokens.ts';
 import { runRoutes } from './runs.ts';
@@ -54,6 +55,9 @@ export const access: AccessTable = {
   'GET /api/runs/:id/events': readRuns,
   'POST /api/runs/:id/cancel': operate,
   'POST /api/runs/:id/retry': operate,
+  'POST /api/runs/:id/fork': operate,
+  'POST /api/runs/:id/signals/:name': operate,
+  'POST /api/runs/:id/resolve': ['admin', 'manager'],
 
   'POST /api/documents': feed,
   'GET /api/documents': feed,
@@ -100,6 +104,7 @@ export function registerRoutes(app: App, deps: Deps): void {
   workflowRoutes(app, deps);
   startRunRoute(app, deps);
   runRoutes(app, deps);
+  runControlRoutes(app, deps);
   runEventRoute(app, deps);
   documentRoutes(app, deps);
   searchRoutes(app, deps);

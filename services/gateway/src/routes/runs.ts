@@ -18,7 +18,7 @@ const RunQuery = Type.Object({
 });
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** Reading, cancelling and retrying runs. */
+/** Reading runs. */
 export function runRoutes(app: App, { runs, sql }: Pick<Deps, 'runs' | 'sql'>): void {
   const tags = ['runs'];
 
@@ -65,18 +65,4 @@ export function runRoutes(app: App, { runs, sql }: Pick<Deps, 'runs' | 'sql'>): 
       return { items: await readSteps(sql, run.id), nextCursor: null };
     },
   );
-
-  for (const [action, summary] of [
-    ['cancel', 'Cancel a run: at once when queued, at its next await when running'],
-    ['retry', 'Retry a failed run from its failed step'],
-  ] as const) {
-    app.post(
-      `/api/runs/:id/${action}`,
-      { schema: { tags, summary, params: RunParams, response: { 202: Run } } },
-      async (request, reply) => {
-        const principal = principalOf(request);
-        return reply.code(202).send(toApiRun(await runs[action](request.params.id, principal), principal));
-      },
-    );
-  }
 }

@@ -1,16 +1,31 @@
 import { createHash } from 'node:crypto';
-import { FlowstateError, type Principal, type RunState } from '@flowstate/contracts';
-import type { Delivery, RunNews, RunQueues } from '@flowstate/queue';
+import {
+  FlowstateError,
+  invalidInput,
+  type Delivery,
+  type Principal,
+  type QueueName,
+  type RunState,
+} from '@flowstate/contracts';
+import type { RunNews, RunQueues } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
 import {
+  abandonRun,
   acceptKeyedRun,
   acceptRuns,
+  awaitsApproval,
   cancelRun,
   createBatcher,
+  forkRun,
+  liveChildren,
   readRun,
+  resolveRun,
   retryRun,
+  sendSignal,
+  type LaneOf,
   type Acceptance,
   type AcceptedRun,
+  type EndedRun,
   type Sql,
   type StoredRun,
 } from '@flowstate/store';
@@ -23,6 +38,7 @@ type Options = {
   sql: Sql;
   log: Logger;
   queues: RunQueues;
+  laneOf: LaneOf;
   publish: (runId: string, news: RunNews) => void;
   catalogue: WorkflowCatalogue;
   entities: EntityLookup;
@@ -31,19 +47,21 @@ type Options = {
 const maxInputBytes = 1024 * 1024;
 
 /** Accepts, cancels and retries runs: commit in the ledger first, then tell the queue. */
-export function createRunService({ sql, log, queues, publish, catalogue, entities }: Options): RunService {
+export function createRunService({ sql, log, queues, laneOf, publish, catalogue, entities }: Options): RunService {
   const accepts = createBatcher<AcceptedRun, Acceptance>({
     flush: (runs) => acceptRuns(sql, runs),
     lanes: 4,
     sizeOf: (run) => run.input.length,
   });
 
-  /** After commit. When Redis is away the run waits in the ledger for the controller. */
-  async function deliver(delivery: Delivery): Promise<void> {
+  /** After commit. What Redis does not take now the controller delivers. */
+  async function deliver(deliveries: Delivery[]): Promise<void> {
+    if (deliveries.length === 0) return;
     try {
-      await queues.deliver([delivery]);
+      await queues.deliver(deliveries);
     } catch (error) {
-      log.warn({ err: (error as Error).message, runId: delivery.runId }, 'accepted, but not delivered yet');
+      const runIds = deliveries.map(({ runId }) => runId);
+      log.warn({ err: (error as Error).message, runIds }, 'committed, but not delivered yet');
     }
   }
 
@@ -68,7 +86,12 @@ export function createRunService({ sql, log, queues, publish, catalogue, entitie
       trace: request.traceparent ?? null,
       delayMs: request.delayMs ?? 0,
       owner: request.owner ?? null,
+      parentId: parentOf(request),
+      ttlMs: request.ttlMs ?? null,
     };
+    // Straight to the queue when that can take it now; else it stands in the ledger's line, which the controller feeds.
+    accepted.direct =
+      accepted.delayMs === 0 && queues.ready() && laneOf({ workflowId: workflow.id, suspect: false }) !== null;
     if (request.idempotency) {
       const { route, key, body } = request.idempotency;
       const answer = await acceptKeyedRun(sql, accepted, { route, key, bodyHash: fingerprint(body) });
@@ -86,10 +109,9 @@ export function createRunService({ sql, log, queues, publish, catalogue, entitie
     return { run: asRun(accepted, workflow, input, acceptance), replayed: false };
   }
 
-  async function afterAccept(run: AcceptedRun): Promise<void> {
-    // Delayed runs are the controller's: Postgres owns every timer.
-    if (run.delayMs > 0 || run.owner !== null) return;
-    await deliver({ runId: run.id, queue: run.queue, priority: run.priority, dispatch: 0 });
+  async function afterAccept({ id: runId, queue, priority, workflowId, direct, owner }: AcceptedRun): Promise<void> {
+    if (direct !== true || owner !== null) return;
+    await deliver([{ runId, queue: queue as QueueName, priority, dispatch: 0, workflowId, suspect: false }]);
   }
 
   async function mustRead(id: string): Promise<StoredRun> {
@@ -107,26 +129,80 @@ export function createRunService({ sql, log, queues, publish, catalogue, entitie
     return run;
   }
 
+  /** Cancels a run and whatever it started; false when it was over. */
+  async function cancelTree(runId: string, principal: Principal): Promise<boolean> {
+    const children = await liveChildren(sql, runId);
+    const answer = await cancelRun(sql, runId);
+    if (answer.outcome === 'cancelled') await announceEnd(runId, answer, principal);
+    for (const child of children) await cancelTree(child, principal);
+    return answer.outcome !== 'not-live';
+  }
+
+  async function announceEnd(runId: string, { seq, state, delivery, woken }: EndedRun, { id: by }: Principal) {
+    publish(runId, [{ seq, type: `run.${state}`, at: new Date().toISOString(), data: { by } }]);
+    await queues.withdraw(delivery).catch(() => {}); // a late delivery finds nothing
+    await deliver(woken);
+  }
+
+  async function abandon(runId: string, principal: Principal): Promise<'resolved' | null> {
+    const ended = await abandonRun(sql, runId, principal.id);
+    if (ended === null) return null;
+    await announceEnd(runId, ended, principal);
+    return 'resolved';
+  }
+
   return {
     start,
     read: visible,
     async cancel(id, principal) {
       const run = await visible(id, principal);
-      const answer = await cancelRun(sql, run.id);
-      if (answer.outcome === 'not-live') throw new FlowstateError('conflict', `The run is already ${run.state}`);
-      if (answer.outcome === 'cancelled') {
-        const at = new Date().toISOString();
-        publish(run.id, [{ seq: answer.seq, type: 'run.cancelled', at, data: { by: principal.id } }]);
-        await queues.withdraw({ ...answer, runId: run.id, priority: 0 }).catch(() => {}); // a late delivery finds nothing
+      const live = await cancelTree(run.id, principal);
+      if (!live) throw new FlowstateError('conflict', `The run is already ${run.state}`);
+      return mustRead(run.id);
+    },
+    async signal(id, { name, data }, principal) {
+      const run = await visible(id, principal);
+      if (run.principalId === principal.id && (await awaitsApproval(sql, run.id, name))) {
+        throw new FlowstateError('forbidden', 'Nobody approves a run of their own');
+      }
+      const sent = await sendSignal(sql, { runId: run.id, name, data, principalId: principal.id });
+      if (sent === null) throw new FlowstateError('conflict', `The run is already ${run.state}`);
+      if (sent.delivery) await deliver([sent.delivery]);
+      return mustRead(run.id);
+    },
+    async resolve(id, resolution, principal) {
+      const run = await visible(id, principal);
+      const answer =
+        resolution.outcome === 'abandon'
+          ? await abandon(run.id, principal)
+          : await resolveRun(sql, run.id, principal.id, resolution);
+      if (answer === null)
+        throw new FlowstateError('conflict', `Only a parked run is settled, this one is ${run.state}`);
+      if (answer === 'no-step') {
+        throw invalidInput([{ field: 'outcome', message: 'cannot be happened: no step of this run is in doubt' }]);
       }
       return mustRead(run.id);
     },
+    async fork(id, { fromStep }, principal) {
+      const run = await visible(id, principal);
+      const forked = await forkRun(sql, {
+        runId: run.id,
+        fromStep,
+        id: uuidv7(),
+        principalId: principal.id,
+        role: principal.role,
+      });
+      if (forked === null) {
+        throw new FlowstateError('not_found', `The run has no step ${fromStep}`, {
+          errors: [{ field: 'fromStep', message: 'is not a step of this run' }],
+        });
+      }
+      return mustRead(forked);
+    },
     async retry(id, principal) {
       const run = await visible(id, principal);
-      const delivery = await retryRun(sql, run.id, principal.id);
-      if (delivery === null)
+      if (!(await retryRun(sql, run.id, principal.id)))
         throw new FlowstateError('conflict', `Only a failed run can be retried, this one is ${run.state}`);
-      await deliver(delivery);
       return mustRead(run.id);
     },
   };
@@ -135,6 +211,15 @@ export function createRunService({ sql, log, queues, publish, catalogue, entitie
 /** `analyst`, `manager` and `admin` read all runs; the others their own. */
 export function seesAllRuns(principal: Principal): boolean {
   return ['admin', 'manager', 'analyst'].includes(principal.role);
+}
+
+/** A run's agents may start children of their own run, and of no other. */
+function parentOf({ parentId, principal }: StartRun): string | null {
+  if (parentId === undefined) return null;
+  if ('run' in principal.via && principal.via.run === parentId) return parentId;
+  throw new FlowstateError('forbidden', 'Only a run itself starts its children', {
+    errors: [{ field: 'parentId', message: 'must be the run that asks' }],
+  });
 }
 
 /** Hash of the body in canonical form: keys sorted, so that two spellings of one object are one. */

@@ -1,0 +1,49 @@
+import type { RunEvent } from '@flowstate/contracts';
+import type { Db } from '../client.ts';
+import { readEvents } from './read.ts';
+
+export type Fork = {
+  runId: string;
+  /** Runs again in the new run, and so does everything that ended after it began. */
+  fromStep: string;
+  /** Of the new run. */
+  id: string;
+  principalId: string;
+  role: string;
+};
+
+/**
+ * A new run of the same version and input that starts with what the old one had on record when `fromStep` first
+ * began. Returns the new run's id; null when the old one has no such step.
+ */
+export async function forkRun(db: Db, { runId, fromStep, id, principalId, role }: Fork): Promise<string | null> {
+  const events = await readEvents(db, runId);
+  const begun = events.findIndex(({ type, data }) => type.startsWith('step.') && data.name === fromStep);
+  if (begun === -1) return null;
+  // Accepted and started are the new run's own; what was recorded follows them.
+  const copied = events
+    .slice(0, begun)
+    .filter(({ type }) => keptTypes.has(type))
+    .map((event, index): RunEvent => ({ ...event, seq: index + 3 }));
+  const [row] = await db<{ id: string }[]>`
+    WITH live AS (
+      INSERT INTO run_live (id, queue, priority, workflow_id, principal_id, concurrency_key, ready_at, due_at, chunk)
+      SELECT ${id}, w.queue, r.priority, r.workflow_id, ${principalId}, r.concurrency_key, now(), now(), 1
+      FROM runs r JOIN workflows w ON w.id = r.workflow_id WHERE r.id = ${runId}
+    ),
+    journal AS (INSERT INTO run_journal (run_id, chunk, events) VALUES (${id}, 1, ${JSON.stringify(copied)}))
+    INSERT INTO runs (id, workflow_id, principal_id, role, priority, tags, input, trace, concurrency_key)
+    SELECT ${id}, workflow_id, ${principalId}, ${role}, priority, tags, input, NULL, concurrency_key
+    FROM runs WHERE id = ${runId} RETURNING id`;
+  return row?.id ?? null;
+}
+
+const keptTypes = new Set<RunEvent['type']>([
+  'step.completed',
+  'step.failed',
+  'run.retried',
+  'run.resolved',
+  'value.recorded',
+  'wait.begun',
+  'wait.ended',
+]);

@@ -1,0 +1,62 @@
+import type { InterruptReason } from './interrupt.ts';
+import type { Journal } from './journal.ts';
+import type { LedgerPort } from './ledger-port.ts';
+import type { Waits } from './waits.ts';
+
+type Options = {
+  runId: string;
+  journal: Journal;
+  waits: Waits;
+  ledger: Pick<LedgerPort, 'suspend' | 'readInbox'>;
+  /** When the run's own time is up, in milliseconds of Postgres time. */
+  deadline: number | null;
+  interrupt: (reason: InterruptReason) => Error;
+};
+
+export type Suspender = {
+  /** Puts the run to sleep if all it does is wait. */
+  (): Promise<void>;
+  /** The inbox' counter stands at `inbox` now: reads what is new. */
+  news(inbox: number): Promise<void>;
+};
+
+/**
+ * Leaves the worker free while a run waits. From the last look at what it waits for to the ledger's answer nothing may
+ * go on here, or a step would begin in a run that is no longer ours.
+ */
+export function createSuspender({ runId, journal, waits, ledger, deadline, interrupt }: Options): Suspender {
+  let trying = false;
+  let known = 0;
+
+  async function read(): Promise<void> {
+    const inbox = await ledger.readInbox(runId);
+    known = inbox.seen;
+    if (inbox.cancelled) interrupt('cancelled');
+    else waits.receive(inbox);
+  }
+
+  async function suspend(): Promise<void> {
+    if (trying || waits.sleeping() === null) return;
+    trying = true;
+    waits.hold(true);
+    try {
+      const { names, until, inbox } = waits.sleeping() ?? { names: [], until: null, inbox: 0 };
+      const wakeAt = until === null ? deadline : Math.min(until, deadline ?? until);
+      journal.record('run.waiting', { for: names, until: wakeAt === null ? null : new Date(wakeAt).toISOString() });
+      await journal.flushed();
+      const answer = await ledger.suspend({ runId, inbox, wakeAt });
+      if (answer === 'suspended') interrupt('waiting');
+      else if (answer === 'lost') interrupt('lost');
+      else await read();
+    } finally {
+      trying = false;
+      waits.hold(false);
+    }
+  }
+
+  return Object.assign(suspend, {
+    async news(inbox: number) {
+      if (inbox > known) await read();
+    },
+  });
+}
