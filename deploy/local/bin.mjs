@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Entry of `npm start`, `npm test`, `npm run status|stop|reset`: runs on any Node from 18 on,
+// Entry of `npm start`, `npm test`, `npm run bench|status|stop|reset`: runs on any Node from 18 on,
 // fetches what is missing and hands over to the TypeScript programs on Node 24.
 const major = Number(process.versions.node.split('.')[0]);
 if (major < 18) {

@@ -10,6 +10,7 @@ const sameRequestMs = 1000;
 const PROGRAMS = {
   start: { file: 'deploy/local/src/start.ts', dependencies: true },
   test: { file: 'test/run.ts', dependencies: true },
+  bench: { file: 'test/bench/run.ts', dependencies: true },
   docs: { file: 'test/configuration-table.ts', dependencies: true },
   status: { file: 'deploy/local/src/status.ts', dependencies: false },
   stop: { file: 'deploy/local/src/stop.ts', dependencies: false },

@@ -1,0 +1,58 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { createCleanup } from '../cleanup.ts';
+import { startProduct } from '../contenders/product.ts';
+import { startLoad } from '../load/client.ts';
+import { settleStores, type BenchStores } from '../stores.ts';
+import type { Plan } from './plan.ts';
+import { seedFinishedRuns, seedQueuedRuns } from './seed.ts';
+import { measureThroughput, type Throughput } from './throughput.ts';
+
+export type Growth = { runs: number } & Throughput;
+
+type Options = { stores: BenchStores; plan: Plan };
+
+const workflow = 'bench-four-steps';
+
+/** The flood again, with this many finished runs in the ledger already. */
+export async function measureWithFinished(runs: number, { stores, plan }: Options): Promise<Growth> {
+  const cleanup = createCleanup();
+  try {
+    const product = await startProduct({ stores, cleanup, concurrency: plan.concurrency }, workflow);
+    await seedFinishedRuns(product.database.sql, workflow, runs);
+    await settleStores(stores);
+    const load = await startLoad(cleanup, product.target, plan.inFlight);
+    await load.flood(plan.inFlight);
+    await wait(plan.warmUpMs);
+    const throughput = await measureThroughput(stores, product.processes, load, plan.windowMs);
+    await load.stop();
+    const { accepted } = await load.count();
+    await product.checkFinished(accepted);
+    return { runs, ...throughput };
+  } finally {
+    await cleanup.run();
+  }
+}
+
+/**
+ * A worker comes up when this many runs wait in the ledger, none of which came by HTTP: how fast it works them off.
+ * Measured while at least half of them still wait, if the machine is not too fast for that.
+ */
+export async function measureWithQueued(runs: number, { stores, plan }: Options): Promise<Growth> {
+  const cleanup = createCleanup();
+  try {
+    const product = await startProduct({ stores, cleanup, concurrency: plan.concurrency }, workflow, { worker: false });
+    // The workflow must be known to be queued: its worker came, published it and went.
+    const first = createCleanup();
+    await product.startWorker(first);
+    await first.run();
+    await seedQueuedRuns(product.database.sql, workflow, runs);
+    await settleStores(stores);
+    const load = await startLoad(cleanup, product.target, 1);
+    const worker = await product.startWorker(cleanup);
+    for (const many = runs / 10; (await load.count()).ended < many;) await wait(20);
+    const windowMs = Math.min(plan.windowMs, runs / 8);
+    return { runs, ...(await measureThroughput(stores, [...product.processes, worker], load, windowMs)) };
+  } finally {
+    await cleanup.run();
+  }
+}

@@ -1,0 +1,38 @@
+/** How long and how hard to measure. */
+export type Plan = {
+  rounds: number;
+  concurrency: number;
+  inFlight: number;
+  warmUpMs: number;
+  windowMs: number;
+  pacedRuns: number;
+  /** Finished runs in the ledger. */
+  finished: readonly number[];
+  /** Runs queued in the ledger. */
+  queued: readonly number[];
+};
+
+export const fullPlan: Plan = {
+  rounds: 3,
+  concurrency: 64,
+  inFlight: 128,
+  warmUpMs: 5_000,
+  windowMs: 10_000,
+  pacedRuns: 400,
+  finished: [1_000, 10_000, 100_000],
+  queued: [10_000, 100_000],
+};
+
+/** Shows that everything works; its figures are too short to be believed. */
+export const quickPlan: Plan = {
+  ...fullPlan,
+  rounds: 1,
+  warmUpMs: 1_000,
+  windowMs: 2_000,
+  pacedRuns: 30,
+  finished: [500],
+  queued: [3_000],
+};
+
+/** What a client that sends steadily, and does not wait, is promised its latencies at. */
+export const pacedPerSecond = 20;

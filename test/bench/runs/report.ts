@@ -1,0 +1,75 @@
+import type { Contender } from '../contenders/contender.ts';
+import { shown, tableOf } from '../table.ts';
+import type { Growth } from './growth.ts';
+import { pacedPerSecond } from './plan.ts';
+import type { Round } from './round.ts';
+import type { Target } from './targets.ts';
+
+export type Report = {
+  /** By name of the contender: medians of the rounds. */
+  contenders: Record<string, Round>;
+  ratios: Record<string, number | null>;
+  targets: Target[];
+  finished: Growth[];
+  queued: Growth[];
+};
+
+/** The whole table as people read it. */
+export function textOf(report: Report, contenders: readonly Contender[]): string {
+  const columns = contenders.filter(({ name }) => report.contenders[name] !== undefined);
+  const row = (title: string, figure: (round: Round) => number | null | undefined) => [
+    title,
+    ...columns.map(({ name }) => shown(figure(report.contenders[name] as Round))),
+  ];
+  const rounds = columns.map(({ name }) => report.contenders[name] as Round);
+  const namesOf = (part: 'cpuMs' | 'residentMb') => [...new Set(rounds.flatMap((round) => Object.keys(round[part])))];
+  const figures = tableOf(
+    ['', ...columns.map(({ title }) => title)],
+    [
+      row('throughput, runs/s', (round) => round.runsPerSecond),
+      row('  submit → 202 p50, ms', (round) => round.flood.submit.p50),
+      row('  submit → 202 p99, ms', (round) => round.flood.submit.p99),
+      row('  submit → done p50, ms', (round) => round.flood.done.p50),
+      row('  submit → done p99, ms', (round) => round.flood.done.p99),
+      row(`at ${pacedPerSecond} runs/s: submit → 202 p50, ms`, (round) => round.paced.submit.p50),
+      row('  submit → 202 p99, ms', (round) => round.paced.submit.p99),
+      row('  submit → done p50, ms', (round) => round.paced.done.p50),
+      row('  submit → done p99, ms', (round) => round.paced.done.p99),
+      row('Postgres WAL, KB a run', (round) => round.walBytes / 1024),
+      row('Postgres tables, KB a run', (round) => round.tableBytes / 1024),
+      row('Redis AOF, KB a run', (round) => (round.aofBytes === null ? null : round.aofBytes / 1024)),
+      row('Redis memory, KB a job it keeps', (round) => round.redisKeptBytes / 1024),
+      ...namesOf('cpuMs').map((name) => row(`CPU of ${name}, ms a run`, (round) => round.cpuMs[name])),
+      ...namesOf('residentMb').map((name) => row(`memory of ${name}, MB`, (round) => round.residentMb[name])),
+    ],
+  );
+  const targets = tableOf(
+    ['', 'measured', 'target', ''],
+    report.targets.map(({ title, measured, bound, met }) => [
+      title,
+      shown(measured),
+      bound,
+      met === null ? '' : met ? 'met' : 'missed',
+    ]),
+  );
+  return [figures, growthText(report), targets].filter((part) => part !== '').join('\n\n');
+}
+
+function growthText({ finished, queued }: Report): string {
+  const rows = [
+    ...finished.map((growth) => ({ title: `${shown(growth.runs)} finished runs in the ledger`, growth })),
+    ...queued.map((growth) => ({ title: `${shown(growth.runs)} runs queued, worked off`, growth })),
+  ];
+  if (rows.length === 0) return '';
+  return tableOf(
+    ['', 'runs/s', 'Postgres CPU, ms a run', 'WAL, KB a run', 'Redis memory, MB', 'controller CPU, ms a run'],
+    rows.map(({ title, growth }) => [
+      title,
+      shown(growth.runsPerSecond),
+      shown(growth.cpuMs['postgres']),
+      shown(growth.walBytes / 1024),
+      shown(growth.residentMb['redis']),
+      shown(growth.cpuMs['controller']),
+    ]),
+  );
+}

@@ -1,0 +1,53 @@
+import type { Growth } from './growth.ts';
+import type { Round } from './round.ts';
+
+export type Target = { title: string; measured: number | null; bound: string; met: boolean | null };
+
+type Measured = { contenders: Record<string, Round>; finished: readonly Growth[]; queued: readonly Growth[] };
+
+/** Throughput beside the others'. */
+export function ratiosOf(contenders: Record<string, Round>): Record<string, number | null> {
+  const ratio = (one: string, other: string) => {
+    const [a, b] = [contenders[one]?.runsPerSecond, contenders[other]?.runsPerSecond];
+    return a === undefined || b === undefined ? null : a / b;
+  };
+  return {
+    'product/bare': ratio('product', 'bare'),
+    'product/hand-written': ratio('product', 'hand-written'),
+    'strict/bare': ratio('strict', 'bare'),
+    'hand-written/bare': ratio('hand-written', 'bare'),
+  };
+}
+
+/** What the system is to reach, and what it does. */
+export function targetsOf({ contenders, finished, queued }: Measured): Target[] {
+  const ratios = ratiosOf(contenders);
+  const paced = contenders['product']?.paced;
+  return [
+    atLeast('Flowstate / (a)', ratios['product/bare'], 0.5),
+    atLeast('Flowstate / (b)', ratios['product/hand-written'], 2),
+    atLeast('Flowstate strict / (a)', ratios['strict/bare'], 0.35),
+    atMost('at 20 runs/s: submit p99, ms', paced?.submit.p99, 8),
+    atMost('at 20 runs/s: done p50, ms', paced?.done.p50, 6),
+    atMost('at 20 runs/s: done p99, ms', paced?.done.p99, 12),
+    atLeast('throughput at most / at fewest finished runs', lastToFirst(finished), 0.9),
+    atLeast('throughput at most / at fewest queued runs', lastToFirst(queued), 0.9),
+  ];
+}
+
+function lastToFirst(growth: readonly Growth[]): number | null {
+  const [first, last] = [growth[0], growth.at(-1)];
+  return first === undefined || last === undefined || first === last ? null : last.runsPerSecond / first.runsPerSecond;
+}
+
+function atLeast(title: string, measured: number | null | undefined, bound: number): Target {
+  return { title, measured: measured ?? null, bound: `≥ ${bound}`, met: isFigure(measured) ? measured >= bound : null };
+}
+
+function atMost(title: string, measured: number | null | undefined, bound: number): Target {
+  return { title, measured: measured ?? null, bound: `≤ ${bound}`, met: isFigure(measured) ? measured <= bound : null };
+}
+
+function isFigure(value: number | null | undefined): value is number {
+  return typeof value === 'number' && !Number.isNaN(value);
+}
