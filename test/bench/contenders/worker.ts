@@ -2,8 +2,8 @@ import { createServer } from 'node:http';
 import { Worker, type Processor } from 'bullmq';
 
 /** What both hand-made contenders have in common: a BullMQ worker, and a health check as any deployment has. */
-export function createWorker<T, R>(process_: Processor<T, R>, close: () => Promise<void>): void {
-  const worker = new Worker<T, R>('runs', process_, {
+export function createWorker<T, R>(handle: Processor<T, R>, close: () => Promise<void>): void {
+  const worker = new Worker<T, R>('runs', handle, {
     connection: { url: process.env['REDIS_URL'] ?? '', maxRetriesPerRequest: null },
     concurrency: Number(process.env['CONCURRENCY']),
   });

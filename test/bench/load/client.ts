@@ -13,7 +13,11 @@ export type Load = {
 };
 
 /** A load generator as a process of its own; it ends with `cleanup`. */
-export async function startLoad(cleanup: Cleanup, target: Target, connections: number): Promise<Load> {
+export async function startLoad(
+  { cleanup, signal }: { cleanup: Cleanup; signal: AbortSignal },
+  target: Target,
+  connections: number,
+): Promise<Load> {
   const child = fork(fileURLToPath(new URL('generator.ts', import.meta.url)));
   const ended = once(child, 'exit');
   cleanup.teardown(async () => {
@@ -21,12 +25,18 @@ export async function startLoad(cleanup: Cleanup, target: Target, connections: n
     await ended;
   });
 
+  const interrupted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
+  interrupted.catch(() => {}); // whoever asks hears of it
+
   /** One command at a time. */
   async function ask(message: Command | Setup): Promise<unknown> {
     child.send(message);
     const answered = once(child, 'message') as Promise<[Answer]>;
     const [answer] = await Promise.race([
       answered,
+      interrupted,
       ended.then(() => {
         throw new Error('The load generator ended');
       }),

@@ -22,7 +22,10 @@ export function textOf(report: Report, contenders: readonly Contender[]): string
     ...columns.map(({ name }) => shown(figure(report.contenders[name] as Round))),
   ];
   const rounds = columns.map(({ name }) => report.contenders[name] as Round);
-  const namesOf = (part: 'cpuMs' | 'residentMb') => [...new Set(rounds.flatMap((round) => Object.keys(round[part])))];
+  const namesOf = (part: 'cpuMs' | 'residentMb') =>
+    [...new Set(rounds.flatMap((round) => Object.keys(round[part])))].toSorted(
+      (a, b) => Number(a === 'all') - Number(b === 'all'),
+    );
   const figures = tableOf(
     ['', ...columns.map(({ title }) => title)],
     [

@@ -6,7 +6,7 @@ import { createCleanup } from '../cleanup.ts';
 import type { Contender } from '../contenders/contender.ts';
 import { startLoad } from '../load/client.ts';
 import type { Latencies } from '../load/messages.ts';
-import { topFunctions, topStatements } from '../profile.ts';
+import { monotonicMicroseconds, topFunctions, topStatements } from '../profile.ts';
 import { settleStores, type BenchStores } from '../stores.ts';
 import { pacedPerSecond, type Plan } from './plan.ts';
 import { measureThroughput, type Throughput } from './throughput.ts';
@@ -21,10 +21,19 @@ export type Round = Throughput & {
   redisKeptBytes: number;
 };
 
-type Options = { stores: BenchStores; plan: Plan; profileDir?: string | undefined; log: (line: string) => void };
+type Options = {
+  stores: BenchStores;
+  plan: Plan;
+  profileDir: string | undefined;
+  signal: AbortSignal;
+  log: (line: string) => void;
+};
 
 /** One contender, started afresh on empty stores: warmed up, flooded, then paced; all it accepted must be finished. */
-export async function measureRound(contender: Contender, { stores, plan, profileDir, log }: Options): Promise<Round> {
+export async function measureRound(
+  contender: Contender,
+  { stores, plan, profileDir, signal, log }: Options,
+): Promise<Round> {
   const cleanup = createCleanup();
   const profiles = profileDir === undefined ? undefined : join(profileDir, contender.name);
   let reports: (() => Promise<string>)[] = [];
@@ -33,27 +42,29 @@ export async function measureRound(contender: Contender, { stores, plan, profile
     const running = await contender.start({ stores, cleanup, concurrency: plan.concurrency, profileDir: profiles });
     const sql = createSql(running.databaseUrl, { name: 'flowstate-bench', max: 1 });
     cleanup.teardown(() => sql.end());
-    const load = await startLoad(cleanup, running.target, plan.inFlight);
-    if (stores.countsStatements) await stores.admin`SELECT pg_stat_statements_reset()`;
+    const load = await startLoad({ cleanup, signal }, running.target, plan.inFlight);
     const [sizeBefore, memoryBefore] = [await databaseBytes(sql), await datasetBytes(stores)];
 
+    if (stores.countsStatements) await stores.admin`SELECT pg_stat_statements_reset()`;
     await load.flood(plan.inFlight);
-    await wait(plan.warmUpMs);
-    const throughput = await measureThroughput(stores, running.processes, load, plan.windowMs);
+    await wait(plan.warmUpMs, undefined, { signal });
+    const from = monotonicMicroseconds();
+    const throughput = await measureThroughput(stores, running.processes, load, { ...plan, signal });
+    const stretch = { from, to: monotonicMicroseconds() };
     const flood = await load.stop();
-    const { accepted } = await load.count();
-    await running.checkFinished(accepted);
-    const sizeAfter = await databaseBytes(sql);
-    const kept = await jobsKept(running.target);
-    const memoryAfter = await datasetBytes(stores);
     if (profiles !== undefined) {
       if (stores.countsStatements) log(`\n${await topStatements(stores, nameOf(running.databaseUrl))}`);
       reports = running.processes.map(
         ({ name }) =>
           () =>
-            topFunctions(join(profiles, `${name}.cpuprofile`)),
+            topFunctions(join(profiles, `${name}.cpuprofile`), stretch),
       );
     }
+    const { accepted } = await load.count();
+    await running.checkFinished(accepted);
+    const sizeAfter = await databaseBytes(sql);
+    const kept = await jobsKept(running.target);
+    const memoryAfter = await datasetBytes(stores);
 
     const paced = await load.pace(pacedPerSecond, plan.pacedRuns);
     await running.checkFinished(accepted + plan.pacedRuns);

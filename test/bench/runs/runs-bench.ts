@@ -35,7 +35,7 @@ export const runsBench: Bench = {
         signal.throwIfAborted();
         const contender = chosen[(turn + round) % chosen.length];
         if (contender === undefined) continue;
-        const measured = await measureRound(contender, { stores, plan, profileDir: dir, log });
+        const measured = await measureRound(contender, { stores, plan, profileDir: dir, signal, log });
         (rounds[contender.name] ??= []).push(measured);
         log(`round ${round + 1} of ${plan.rounds}, ${contender.name}: ${measured.runsPerSecond.toFixed(0)} runs/s`);
       }
@@ -45,12 +45,12 @@ export const runsBench: Bench = {
     if (only.includes('growth')) {
       for (const runs of plan.finished) {
         signal.throwIfAborted();
-        finished.push(await measureWithFinished(runs, { stores, plan }));
+        finished.push(await measureWithFinished(runs, { stores, plan, signal }));
         log(`${runs} finished runs: ${finished.at(-1)?.runsPerSecond.toFixed(0)} runs/s`);
       }
       for (const runs of plan.queued) {
         signal.throwIfAborted();
-        queued.push(await measureWithQueued(runs, { stores, plan }));
+        queued.push(await measureWithQueued(runs, { stores, plan, signal }));
         log(`${runs} queued runs: ${queued.at(-1)?.runsPerSecond.toFixed(0)} runs/s`);
       }
     }

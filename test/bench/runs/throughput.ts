@@ -19,10 +19,10 @@ export async function measureThroughput(
   stores: BenchStores,
   processes: readonly BenchProcess[],
   load: Load,
-  windowMs: number,
+  { windowMs, signal }: { windowMs: number; signal: AbortSignal },
 ): Promise<Throughput> {
   const [before, from] = [await readUsage(stores, processes), await load.count()];
-  await wait(windowMs);
+  await wait(windowMs, undefined, { signal });
   const [after, to] = [await readUsage(stores, processes), await load.count()];
   const runs = to.ended - from.ended;
   const each = (end: number | null | undefined, start: number | null | undefined) =>

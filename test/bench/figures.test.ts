@@ -1,0 +1,43 @@
+import { test } from 'tap';
+import { latencyOf } from './load/latency.ts';
+import { mediansOf } from './medians.ts';
+import { readOptions } from './runs/options.ts';
+import { shown, tableOf } from './table.ts';
+
+test('latencies are ranks of what was measured, in whatever order it came', async (t) => {
+  const values = Array.from({ length: 200 }, (_, index) => 200 - index);
+  t.strictSame(latencyOf(values), { p50: 100, p99: 198 });
+  t.strictSame(latencyOf([7]), { p50: 7, p99: 7 });
+  t.ok(Number.isNaN(latencyOf([]).p50));
+});
+
+test('medians are taken figure by figure; what was not measured counts for nothing', async (t) => {
+  const rounds = [
+    { rate: 1, cpu: { gateway: 5, postgres: null } },
+    { rate: 9, cpu: { gateway: 1, postgres: null } },
+    { rate: 2, cpu: { gateway: 3, postgres: null } },
+  ];
+  t.strictSame(mediansOf(rounds), { rate: 2, cpu: { gateway: 3, postgres: null } });
+  t.strictSame(mediansOf([{ rate: 1 }, { rate: 2 }, { rate: Number.NaN }]), { rate: 1.5 });
+});
+
+test('a table is aligned, and says what could not be measured', async (t) => {
+  t.equal(
+    tableOf(
+      ['', 'ms'],
+      [
+        ['one', shown(1234.5)],
+        ['another', shown(null)],
+      ],
+    ),
+    ['            ms', '───────  ─────', 'one      1,235', 'another      –'].join('\n'),
+  );
+  t.equal(shown(0.4567), '0.457');
+});
+
+test('options are checked before anything starts', async (t) => {
+  t.throws(() => readOptions(['--rounds', '0']), { message: /--rounds/ });
+  t.throws(() => readOptions(['--only', 'bare,nobody']), { message: /nobody/ });
+  t.throws(() => readOptions(['--unheard-of']), { message: /--unheard-of/ });
+  t.match(readOptions(['--quick', '--rounds', '2', '--only', 'bare']), { plan: { rounds: 2 }, only: ['bare'] });
+});
