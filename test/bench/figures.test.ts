@@ -1,6 +1,7 @@
 import { test } from 'tap';
 import { latencyOf } from './load/latency.ts';
 import { mediansOf } from './medians.ts';
+import { measureInTurn } from './runs/in-turn.ts';
 import { readOptions } from './runs/options.ts';
 import { shown, tableOf } from './table.ts';
 
@@ -40,4 +41,21 @@ test('options are checked before anything starts', async (t) => {
   t.throws(() => readOptions(['--only', 'bare,nobody']), { message: /nobody/ });
   t.throws(() => readOptions(['--unheard-of']), { message: /--unheard-of/ });
   t.match(readOptions(['--quick', '--rounds', '2', '--only', 'bare']), { plan: { rounds: 2 }, only: ['bare'] });
+});
+
+test('what is compared is measured in turn, another one first in each round', async (t) => {
+  const order: string[] = [];
+  const { medians, rounds } = await measureInTurn({
+    items: [{ name: 'one' }, { name: 'two' }],
+    rounds: 3,
+    signal: new AbortController().signal,
+    log: () => {},
+    measure: async ({ name }) => ({ runsPerSecond: order.push(name) }),
+  });
+  t.strictSame(order, ['one', 'two', 'two', 'one', 'one', 'two']);
+  t.strictSame(
+    rounds['two']?.map(({ runsPerSecond }) => runsPerSecond),
+    [2, 3, 6],
+  );
+  t.strictSame(medians, { one: { runsPerSecond: 4 }, two: { runsPerSecond: 3 } });
 });

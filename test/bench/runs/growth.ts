@@ -7,14 +7,32 @@ import type { Plan } from './plan.ts';
 import { seedFinishedRuns, seedQueuedRuns } from './seed.ts';
 import { measureThroughput, type Throughput } from './throughput.ts';
 
-export type Growth = { runs: number } & Throughput;
-
 type Options = { stores: BenchStores; plan: Plan; signal: AbortSignal };
 
 const workflow = 'bench-four-steps';
 
+/** How a level is called in the table. */
+export const levelNames = {
+  finished: (runs: number) => `${runs} finished runs in the ledger`,
+  queued: (runs: number) => `${runs} runs queued, worked off`,
+};
+
+/** The product at growing sizes of its ledger. */
+export function growthLevels({ finished, queued }: Plan) {
+  return [
+    ...finished.map((runs) => ({
+      name: levelNames.finished(runs),
+      measure: (options: Options) => measureWithFinished(runs, options),
+    })),
+    ...queued.map((runs) => ({
+      name: levelNames.queued(runs),
+      measure: (options: Options) => measureWithQueued(runs, options),
+    })),
+  ];
+}
+
 /** The flood again, with this many finished runs in the ledger already. */
-export async function measureWithFinished(runs: number, { stores, plan, signal }: Options): Promise<Growth> {
+async function measureWithFinished(runs: number, { stores, plan, signal }: Options): Promise<Throughput> {
   const cleanup = createCleanup();
   try {
     const product = await startProduct({ stores, cleanup, concurrency: plan.concurrency }, workflow);
@@ -27,7 +45,7 @@ export async function measureWithFinished(runs: number, { stores, plan, signal }
     await load.stop();
     const { accepted } = await load.count();
     await product.checkFinished(accepted);
-    return { runs, ...throughput };
+    return throughput;
   } finally {
     await cleanup.run();
   }
@@ -37,7 +55,7 @@ export async function measureWithFinished(runs: number, { stores, plan, signal }
  * A worker comes up when this many runs wait in the ledger, none of which came by HTTP: how fast it works them off.
  * Measured while at least half of them still wait, if the machine is not too fast for that.
  */
-export async function measureWithQueued(runs: number, { stores, plan, signal }: Options): Promise<Growth> {
+async function measureWithQueued(runs: number, { stores, plan, signal }: Options): Promise<Throughput> {
   const cleanup = createCleanup();
   try {
     const product = await startProduct({ stores, cleanup, concurrency: plan.concurrency }, workflow, { worker: false });
@@ -52,7 +70,7 @@ export async function measureWithQueued(runs: number, { stores, plan, signal }: 
     const patience = AbortSignal.any([signal, AbortSignal.timeout(120_000)]);
     while ((await load.count()).ended < runs / 10) await wait(20, undefined, { signal: patience });
     const windowMs = Math.min(plan.windowMs, runs / 8);
-    return { runs, ...(await measureThroughput(stores, [...product.processes, worker], load, { windowMs, signal })) };
+    return await measureThroughput(stores, [...product.processes, worker], load, { windowMs, signal });
   } finally {
     await cleanup.run();
   }

@@ -1,17 +1,17 @@
 import type { Contender } from '../contenders/contender.ts';
 import { shown, tableOf } from '../table.ts';
-import type { Growth } from './growth.ts';
 import { pacedPerSecond } from './plan.ts';
 import type { Round } from './round.ts';
 import type { Target } from './targets.ts';
+import type { Throughput } from './throughput.ts';
 
 export type Report = {
   /** By name of the contender: medians of the rounds. */
   contenders: Record<string, Round>;
   ratios: Record<string, number | null>;
   targets: Target[];
-  finished: Growth[];
-  queued: Growth[];
+  /** By what was in the ledger. */
+  growth: Record<string, Throughput>;
 };
 
 /** The whole table as people read it. */
@@ -55,24 +55,21 @@ export function textOf(report: Report, contenders: readonly Contender[]): string
       met === null ? '' : met ? 'met' : 'missed',
     ]),
   );
-  return [figures, growthText(report), targets].filter((part) => part !== '').join('\n\n');
+  const parts = columns.length > 0 ? [figures] : [];
+  if (Object.keys(report.growth).length > 0) parts.push(growthText(report.growth));
+  return [...parts, targets].join('\n\n');
 }
 
-function growthText({ finished, queued }: Report): string {
-  const rows = [
-    ...finished.map((growth) => ({ title: `${shown(growth.runs)} finished runs in the ledger`, growth })),
-    ...queued.map((growth) => ({ title: `${shown(growth.runs)} runs queued, worked off`, growth })),
-  ];
-  if (rows.length === 0) return '';
+function growthText(growth: Report['growth']): string {
   return tableOf(
     ['', 'runs/s', 'Postgres CPU, ms a run', 'WAL, KB a run', 'Redis memory, MB', 'controller CPU, ms a run'],
-    rows.map(({ title, growth }) => [
-      title,
-      shown(growth.runsPerSecond),
-      shown(growth.cpuMs['postgres']),
-      shown(growth.walBytes / 1024),
-      shown(growth.residentMb['redis']),
-      shown(growth.cpuMs['controller']),
+    Object.entries(growth).map(([name, throughput]) => [
+      name,
+      shown(throughput.runsPerSecond),
+      shown(throughput.cpuMs['postgres']),
+      shown(throughput.walBytes / 1024),
+      shown(throughput.residentMb['redis']),
+      shown(throughput.cpuMs['controller']),
     ]),
   );
 }

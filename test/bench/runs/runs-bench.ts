@@ -5,12 +5,12 @@ import type { Bench } from '../bench.ts';
 import { bare } from '../contenders/bare.ts';
 import { handWritten } from '../contenders/hand-written.ts';
 import { product, strict } from '../contenders/product.ts';
-import { mediansOf } from '../medians.ts';
 import { startBenchStores } from '../stores.ts';
-import { measureWithFinished, measureWithQueued, type Growth } from './growth.ts';
+import { growthLevels } from './growth.ts';
+import { measureInTurn } from './in-turn.ts';
 import { optionsText, readOptions } from './options.ts';
 import { textOf, type Report } from './report.ts';
-import { measureRound, type Round } from './round.ts';
+import { measureRound } from './round.ts';
 import { ratiosOf, targetsOf } from './targets.ts';
 
 const contenders = [bare, handWritten, product, strict];
@@ -26,44 +26,34 @@ export const runsBench: Bench = {
     const [server] = await stores.admin<{ version: string; fsync: string }[]>`
       SELECT current_setting('server_version') AS version, current_setting('fsync') AS fsync`;
     const machine = `${availableParallelism()} × ${cpus()[0]?.model ?? 'CPU'}, Node ${process.versions.node}, PostgreSQL ${server?.version}, fsync ${server?.fsync}`;
-    const rounds: Record<string, Round[]> = {};
-    const chosen = contenders.filter(({ name }) => only.includes(name));
+    const { rounds } = plan;
     const dir = profileDir === undefined ? undefined : resolve(profileDir);
-    for (let round = 0; round < plan.rounds; round++) {
-      // In turn, so that what slows the machine down for a while slows all; another one first each time.
-      for (let turn = 0; turn < chosen.length; turn++) {
-        signal.throwIfAborted();
-        const contender = chosen[(turn + round) % chosen.length];
-        if (contender === undefined) continue;
-        const measured = await measureRound(contender, { stores, plan, profileDir: dir, signal, log });
-        (rounds[contender.name] ??= []).push(measured);
-        log(`round ${round + 1} of ${plan.rounds}, ${contender.name}: ${measured.runsPerSecond.toFixed(0)} runs/s`);
-      }
-    }
-    const finished: Growth[] = [];
-    const queued: Growth[] = [];
-    if (only.includes('growth')) {
-      for (const runs of plan.finished) {
-        signal.throwIfAborted();
-        finished.push(await measureWithFinished(runs, { stores, plan, signal }));
-        log(`${runs} finished runs: ${finished.at(-1)?.runsPerSecond.toFixed(0)} runs/s`);
-      }
-      for (const runs of plan.queued) {
-        signal.throwIfAborted();
-        queued.push(await measureWithQueued(runs, { stores, plan, signal }));
-        log(`${runs} queued runs: ${queued.at(-1)?.runsPerSecond.toFixed(0)} runs/s`);
-      }
-    }
-    const medians = Object.fromEntries(Object.entries(rounds).map(([name, each]) => [name, mediansOf(each)]));
+    const beside = await measureInTurn({
+      items: contenders.filter(({ name }) => only.includes(name)),
+      rounds,
+      signal,
+      measure: (contender) => measureRound(contender, { stores, plan, profileDir: dir, signal, log }),
+      log,
+    });
+    const growth = await measureInTurn({
+      items: only.includes('growth') ? growthLevels(plan) : [],
+      rounds,
+      signal,
+      measure: (level) => level.measure({ stores, plan, signal }),
+      log,
+    });
+    const contenderMedians = beside.medians;
     const report: Report = {
-      contenders: medians,
-      ratios: ratiosOf(medians),
-      targets: targetsOf({ contenders: medians, finished, queued }),
-      finished,
-      queued,
+      contenders: contenderMedians,
+      ratios: ratiosOf(contenderMedians),
+      growth: growth.medians,
+      targets: targetsOf(contenderMedians, growth.medians, plan),
     };
     if (json !== undefined) {
-      await writeFile(json, `${JSON.stringify({ machine, plan, ...report, rounds }, null, 2)}\n`);
+      await writeFile(
+        json,
+        `${JSON.stringify({ machine, plan, ...report, rounds: { ...beside.rounds, ...growth.rounds } }, null, 2)}\n`,
+      );
     }
     console.log(
       `\n${machine}; ${plan.concurrency} runs in a worker's hand, ${plan.inFlight} under way, medians of ${plan.rounds}\n\n${textOf(report, contenders)}`,

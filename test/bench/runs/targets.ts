@@ -1,9 +1,9 @@
-import type { Growth } from './growth.ts';
+import { levelNames } from './growth.ts';
+import type { Plan } from './plan.ts';
 import type { Round } from './round.ts';
+import type { Throughput } from './throughput.ts';
 
 export type Target = { title: string; measured: number | null; bound: string; met: boolean | null };
-
-type Measured = { contenders: Record<string, Round>; finished: readonly Growth[]; queued: readonly Growth[] };
 
 /** Throughput beside the others'. */
 export function ratiosOf(contenders: Record<string, Round>): Record<string, number | null> {
@@ -20,7 +20,7 @@ export function ratiosOf(contenders: Record<string, Round>): Record<string, numb
 }
 
 /** What the system is to reach, and what it does. */
-export function targetsOf({ contenders, finished, queued }: Measured): Target[] {
+export function targetsOf(contenders: Record<string, Round>, growth: Record<string, Throughput>, plan: Plan): Target[] {
   const ratios = ratiosOf(contenders);
   const paced = contenders['product']?.paced;
   return [
@@ -30,13 +30,17 @@ export function targetsOf({ contenders, finished, queued }: Measured): Target[] 
     atMost('at 20 runs/s: submit p99, ms', paced?.submit.p99, 8),
     atMost('at 20 runs/s: done p50, ms', paced?.done.p50, 6),
     atMost('at 20 runs/s: done p99, ms', paced?.done.p99, 12),
-    atLeast('throughput at most / at fewest finished runs', lastToFirst(finished), 0.9),
-    atLeast('throughput at most / at fewest queued runs', lastToFirst(queued), 0.9),
+    atLeast(
+      'throughput at most / at fewest finished runs',
+      lastToFirst(growth, plan.finished.map(levelNames.finished)),
+      0.9,
+    ),
+    atLeast('throughput at most / at fewest queued runs', lastToFirst(growth, plan.queued.map(levelNames.queued)), 0.9),
   ];
 }
 
-function lastToFirst(growth: readonly Growth[]): number | null {
-  const [first, last] = [growth[0], growth.at(-1)];
+function lastToFirst(growth: Record<string, Throughput>, levels: readonly string[]): number | null {
+  const [first, last] = [growth[levels[0] ?? ''], growth[levels.at(-1) ?? '']];
   return first === undefined || last === undefined || first === last ? null : last.runsPerSecond / first.runsPerSecond;
 }
 
