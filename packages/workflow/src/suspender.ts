@@ -1,13 +1,13 @@
 import type { InterruptReason } from './interrupt.ts';
 import type { Journal } from './journal.ts';
 import type { LedgerPort } from './ledger-port.ts';
-import type { Waits } from './waits.ts';
+import { shortMs, type Waits } from './waits.ts';
 
 type Options = {
   runId: string;
   journal: Journal;
   waits: Waits;
-  ledger: Pick<LedgerPort, 'suspend' | 'readInbox'>;
+  ledger: Pick<LedgerPort, 'suspend' | 'readInbox' | 'now'>;
   /** When the run's own time is up, in milliseconds of Postgres time. */
   deadline: number | null;
   interrupt: (reason: InterruptReason) => Error;
@@ -36,7 +36,8 @@ export function createSuspender({ runId, journal, waits, ledger, deadline, inter
   }
 
   async function suspend(): Promise<void> {
-    if (trying || waits.sleeping() === null) return;
+    const soonOver = deadline !== null && deadline - ledger.now() < shortMs;
+    if (trying || soonOver || waits.sleeping() === null) return;
     trying = true;
     waits.hold(true);
     try {

@@ -2,8 +2,8 @@ import type { Inbox, InboxEntry } from '@flowstate/contracts';
 import type { Journal } from './journal.ts';
 import type { Replay } from './replay.ts';
 
-/** Sleeps below this stay in the process; leaving it and coming back costs more. */
-const shortMs = 1_000;
+/** Milliseconds: waits below this stay in the process; leaving it and coming back costs more. */
+export const shortMs = 1_000;
 /** Longest delay of a JavaScript timer. */
 const maxTimerMs = 2 ** 31 - 1;
 
