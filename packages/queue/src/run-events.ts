@@ -6,10 +6,25 @@ export type RunNews = RunEvent[] | RunProgress;
 
 const channelOf = (runId: string) => `flowstate:run:${runId}`;
 
-/** Tells whoever watches. News that Redis cannot carry is dropped: readers refill from Postgres. */
+/**
+ * Tells whoever watches. What one event-loop turn brings of a run is one message. News that Redis cannot carry is
+ * dropped: readers refill from Postgres.
+ */
 export function createRunPublisher(redis: Redis): (runId: string, news: RunNews) => void {
+  const waiting = new Map<string, RunNews[]>();
+
+  function send(): void {
+    const pipeline = redis.pipeline();
+    for (const [runId, news] of waiting) pipeline.publish(channelOf(runId), JSON.stringify(news));
+    waiting.clear();
+    pipeline.exec().catch(() => {});
+  }
+
   return (runId, news) => {
-    redis.publish(channelOf(runId), JSON.stringify(news)).catch(() => {});
+    const own = waiting.get(runId);
+    if (own) own.push(news);
+    else waiting.set(runId, [news]);
+    if (waiting.size === 1 && !own) setImmediate(send);
   };
 }
 
@@ -28,8 +43,7 @@ export function createRunSubscriber(redisUrl: string, onError: (error: Error) =>
   redis.on('message', (channel: string, message: string) => {
     const own = listeners.get(channel);
     if (own === undefined) return;
-    const news = JSON.parse(message) as RunNews;
-    for (const listener of own) listener(news);
+    for (const news of JSON.parse(message) as RunNews[]) for (const listener of own) listener(news);
   });
   // Channels asked for while Redis was away; the client renews only those it had confirmed.
   redis.on('ready', () => {

@@ -7,6 +7,7 @@ import {
   type QueueName,
   type RunJob,
 } from '@flowstate/contracts';
+import { setImmediate as endOfTurn } from 'node:timers/promises';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 
@@ -65,26 +66,27 @@ export function createRunQueues(redisUrl: string, lanes: Lanes, onError: (error:
     return queue;
   }
 
+  /** What one event-loop turn delivers goes to Redis in one round trip. */
+  let batch: { deliveries: Delivery[]; done: Promise<void> } | undefined;
+
+  async function addBatch(): Promise<void> {
+    const { deliveries } = batch ?? { deliveries: [] };
+    batch = undefined;
+    const byQueue = Map.groupBy(deliveries, (delivery) => {
+      const lane = lanes.laneOf(delivery);
+      return lane === null ? null : laneQueue(delivery.queue, lane);
+    });
+    for (const [name, own] of byQueue) if (name !== null) await queueOf(name).addBulk(own.map(toJob));
+  }
+
   const allLanes = (): Lane[] => ['common', 'suspects', ...lanes.bundles().map((bundle) => ({ bundle }))];
-  const idOf = ({ runId, dispatch }: Delivery) => jobIdOf(runId, dispatch);
 
   return {
     queues,
-    async deliver(deliveries) {
-      const byQueue = Map.groupBy(deliveries, (delivery) => {
-        const lane = lanes.laneOf(delivery);
-        return lane === null ? null : laneQueue(delivery.queue, lane);
-      });
-      for (const [name, own] of byQueue) {
-        if (name === null) continue;
-        await queueOf(name).addBulk(
-          own.map((delivery) => ({
-            name: 'run',
-            data: { runId: delivery.runId },
-            opts: { jobId: idOf(delivery), priority: delivery.priority },
-          })),
-        );
-      }
+    deliver(deliveries) {
+      batch ??= { deliveries: [], done: endOfTurn().then(addBatch) };
+      batch.deliveries.push(...deliveries);
+      return batch.done;
     },
     inspect(deliveries) {
       return Promise.all(
@@ -116,6 +118,13 @@ export function createRunQueues(redisUrl: string, lanes: Lanes, onError: (error:
       redis.disconnect();
     },
   };
+}
+
+const idOf = ({ runId, dispatch }: Delivery) => jobIdOf(runId, dispatch);
+
+function toJob(delivery: Delivery) {
+  const { runId, priority } = delivery;
+  return { name: 'run', data: { runId }, opts: { jobId: idOf(delivery), priority } };
 }
 
 function openQueue(connection: Redis, name: string, onError: (error: Error) => void): RunQueue {

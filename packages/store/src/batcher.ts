@@ -10,6 +10,8 @@ type Options<I, O> = {
   /** Bytes an item keeps in memory; with `maxBytes` the bound of everything waiting. */
   sizeOf?: (item: I) => number;
   maxBytes?: number;
+  /** Waits to the end of the event-loop turn, so that what its I/O still brings shares the statement. */
+  afterTurn?: boolean;
   /** Was the failure one item's own (bad data), so that its neighbours may still be written? */
   isItemFault?: (error: unknown) => boolean;
 };
@@ -26,7 +28,15 @@ type Waiting<I, O> = { item: I; bytes: number; resolve: (value: O) => void; reje
  * so an idle system pays no delay and a busy one writes fewer, larger statements.
  */
 export function createBatcher<I, O>(options: Options<I, O>): Batcher<I, O> {
-  const { flush, maxItems = 200, lanes = 1, sizeOf = () => 0, maxBytes = 64 * 1024 * 1024 } = options;
+  const {
+    flush,
+    maxItems = 200,
+    lanes = 1,
+    sizeOf = () => 0,
+    maxBytes = 64 * 1024 * 1024,
+    afterTurn = false,
+  } = options;
+  const soon = afterTurn ? setImmediate : queueMicrotask;
   const isItemFault = options.isItemFault ?? isBadData;
   const queue: Waiting<I, O>[] = [];
   let underWay = 0;
@@ -68,8 +78,8 @@ export function createBatcher<I, O>(options: Options<I, O>): Batcher<I, O> {
       bytes += size;
       return new Promise<O>((resolve, reject) => {
         queue.push({ item, bytes: size, resolve, reject });
-        // A microtask later, so that what one event-loop turn adds shares a statement.
-        if (queue.length === 1) queueMicrotask(pump);
+        // A little later, so that what is added together shares a statement.
+        if (queue.length === 1) soon(pump);
       });
     },
   };

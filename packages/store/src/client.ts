@@ -11,12 +11,17 @@ type Options = {
   name: string;
   /** Queue-like tables analysed while empty get sequential scans; the ledger's pool forbids them. */
   ledger?: boolean;
+  /** Commits are not waited for on disk: only for what a later, waited-for commit makes certain. */
+  lazyCommit?: boolean;
   /** Never closed for idleness or age: the session itself means something. */
   keepAlive?: boolean;
 };
 
 /** A Postgres pool. Nothing connects until the first statement. `bigint` and `numeric` columns come as numbers. */
-export function createSql(databaseUrl: string, { max = 10, name, ledger = false, keepAlive = false }: Options): Sql {
+export function createSql(
+  databaseUrl: string,
+  { max = 10, name, ledger = false, lazyCommit = false, keepAlive = false }: Options,
+): Sql {
   return postgres(databaseUrl, {
     max,
     ...(keepAlive ? { max_lifetime: null } : { idle_timeout: 60, max_lifetime: 60 * 30 }),
@@ -29,6 +34,7 @@ export function createSql(databaseUrl: string, { max = 10, name, ledger = false,
     },
     connection: {
       application_name: name,
+      ...(lazyCommit && { synchronous_commit: 'off' }),
       ...(ledger && {
         enable_seqscan: false,
         enable_hashjoin: false,

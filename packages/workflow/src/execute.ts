@@ -73,6 +73,11 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
   let draining = false;
   let parkedFor = { reason: '', step: '' };
 
+  const interrupted = new Promise<never>((_, reject) => {
+    abort.signal.addEventListener('abort', () => reject(abort.signal.reason as Error), { once: true });
+  });
+  interrupted.catch(() => {});
+
   function fail(error: Error): Error {
     if (!abort.signal.aborted) abort.abort(error);
     return error;
@@ -132,6 +137,7 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
           publish,
           onStep,
           signal: abort.signal,
+          interrupted,
           defaultRetry: workflow.retry,
           now: ledger.now,
           until: waits.until,
@@ -153,11 +159,6 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
       );
     },
   });
-
-  const interrupted = new Promise<never>((_, reject) => {
-    abort.signal.addEventListener('abort', () => reject(abort.signal.reason as Error), { once: true });
-  });
-  interrupted.catch(() => {});
 
   async function runToEnd(): Promise<Outcome> {
     if (run.resumed) journal.record('run.resumed', { stepsDone: replay.settled.size });

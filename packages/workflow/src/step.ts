@@ -12,6 +12,8 @@ export type StepEnvironment = {
   replay: Replay;
   journal: Journal;
   signal: AbortSignal;
+  /** Rejects with the reason when `signal` is aborted: a function that ignores its signal must not hold the run. */
+  interrupted: Promise<never>;
   defaultRetry: RetryPolicy;
   publish: (progress: RunProgress) => void;
   onStep: (step: { name: string; effect: Effect; seconds: number; ok: boolean }) => void;
@@ -96,22 +98,20 @@ async function withTimeout<T>(
   attempt: number,
   timeoutMs: number | undefined,
 ): Promise<T> {
+  env.signal.throwIfAborted();
+  const idempotencyKey = `${env.runId}:${name}`;
+  const call = async (signal: AbortSignal) => fn({ signal, attempt, idempotencyKey });
+  if (timeoutMs === undefined) return Promise.race([call(env.signal), env.interrupted]);
+
   const timeout = new AbortController();
-  const timer =
-    timeoutMs === undefined
-      ? undefined
-      : setTimeout(() => {
-          timeout.abort(new FlowstateError('timeout', `Step ${name} took longer than ${timeoutMs} ms`));
-        }, timeoutMs);
-  const signal = AbortSignal.any([env.signal, timeout.signal]);
-  // A function that ignores its signal must not hold the run.
-  const aborted = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-  });
+  const { promise: timedOut, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    const error = new FlowstateError('timeout', `Step ${name} took longer than ${timeoutMs} ms`);
+    timeout.abort(error);
+    reject(error);
+  }, timeoutMs);
   try {
-    signal.throwIfAborted();
-    const context = { signal, attempt, idempotencyKey: `${env.runId}:${name}` };
-    return await Promise.race([(async () => fn(context))(), aborted]);
+    return await Promise.race([call(AbortSignal.any([env.signal, timeout.signal])), timedOut, env.interrupted]);
   } finally {
     clearTimeout(timer);
   }

@@ -25,6 +25,8 @@ export type WorkerLedger = LedgerPort & {
 
 type Options = {
   sql: Sql;
+  /** For claims: a claim that Postgres forgets in a crash only fences its worker (`lazyCommit`). */
+  claimSql: Sql;
   incarnation: () => number;
   /** Ids of the workflow versions this worker can run. */
   carries: number[];
@@ -36,11 +38,11 @@ type Options = {
 };
 
 /** The ledger as this worker uses it: all runs' writes in common batches, outages of Postgres waited out. */
-export function createWorkerLedger({ sql, incarnation, carries, log, now, deliver }: Options): WorkerLedger {
+export function createWorkerLedger({ sql, claimSql, incarnation, carries, log, now, deliver }: Options): WorkerLedger {
   const claims = createBatcher<string, ClaimedRun | null>({
     async flush(ids) {
       const claimed = new Map(
-        (await claimRuns(sql, incarnation(), carries, [...new Set(ids)])).map((run) => [run.id, run]),
+        (await claimRuns(claimSql, incarnation(), carries, [...new Set(ids)])).map((run) => [run.id, run]),
       );
       return ids.map((id) => {
         const run = claimed.get(id) ?? null;
@@ -57,7 +59,9 @@ export function createWorkerLedger({ sql, incarnation, carries, log, now, delive
     if (chunk !== null) given.set(source, chunk);
     return chunk;
   }
+  // A turn later: the steps of a short run mostly travel with its end.
   const chunks = createBatcher<ChunkSource, boolean>({
+    afterTurn: true,
     async flush(sources) {
       const taken = sources.map(take);
       const written = await throughOutages(() =>

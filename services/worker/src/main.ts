@@ -36,6 +36,12 @@ const bundle = createHash('sha256')
   .slice(0, 12);
 
 const sql = createSql(config.DATABASE_URL, { name: 'flowstate-worker', max: 6, ledger: true });
+const claimSql = createSql(config.DATABASE_URL, {
+  name: 'flowstate-worker-claims',
+  max: 2,
+  ledger: true,
+  lazyCommit: true,
+});
 const carries: number[] = [];
 for (const { name, version, description, queue, input, output } of catalogue.all) {
   carries.push(
@@ -66,7 +72,15 @@ const runner = createRunner({
   sql,
   log,
   catalogue,
-  ledger: createWorkerLedger({ sql, incarnation: incarnation.id, carries, log, now: incarnation.now, deliver }),
+  ledger: createWorkerLedger({
+    sql,
+    claimSql,
+    incarnation: incarnation.id,
+    carries,
+    log,
+    now: incarnation.now,
+    deliver,
+  }),
   incarnation: incarnation.id,
   backendFor,
   publish: createRunPublisher(redis),
@@ -125,5 +139,5 @@ onShutdown(log, [
   { name: 'lanes', stop: () => lanes.stop() },
   { name: 'queues', stop: () => queues.close() },
   { name: 'redis', stop: () => redis.disconnect() },
-  { name: 'postgres', stop: () => sql.end({ timeout: 5 }) },
+  { name: 'postgres', stop: () => Promise.all([sql.end({ timeout: 5 }), claimSql.end({ timeout: 5 })]) },
 ]);

@@ -55,7 +55,7 @@ export function createRunner(options: Options): Runner {
         Math.max(0, claimed.startedAt.getTime() - claimed.readyAt.getTime()) / 1000,
       );
     }
-    log.info({ runId: claimed.id, workflow: workflow.name, resumed: claimed.resumed }, 'run started');
+    log.debug({ runId: claimed.id, workflow: workflow.name, resumed: claimed.resumed }, 'run started');
     const begun = performance.now();
     const execution = executeRun({
       run: claimed,
