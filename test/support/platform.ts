@@ -15,8 +15,9 @@ export type Platform = {
   controller: ServiceProcess;
   /** A client that is logged in as the demo user of this role. */
   as(role: Role): Promise<Client>;
-  /** One more worker on the same ledger and queues. */
-  addWorker(): Promise<ServiceProcess>;
+  /** One more worker on the same ledger and queues, with the same extra workflows or other ones. */
+  addWorker(workflows?: string): Promise<ServiceProcess>;
+  addController(): Promise<ServiceProcess>;
   secrets: { password: string; workerApiKey: string; jwtSecret: string };
 };
 
@@ -62,6 +63,12 @@ export async function startPlatform(
     await Promise.all(services.filter((service) => service.running()).map((service) => service.kill('SIGKILL')));
   });
 
+  async function add(name: string, env: Record<string, string>): Promise<ServiceProcess> {
+    const another = await startService(name, env);
+    services.push(another);
+    return another;
+  }
+
   return {
     database,
     redis,
@@ -70,10 +77,7 @@ export async function startPlatform(
     controller,
     secrets,
     as: (role) => createClient(gateway.url).login(`${role}@flowstate.local`, secrets.password),
-    async addWorker() {
-      const another = await startService('worker', workerEnv);
-      services.push(another);
-      return another;
-    },
+    addWorker: (own) => add('worker', own === undefined ? workerEnv : { ...workerEnv, FLOWSTATE_WORKFLOWS: own }),
+    addController: () => add('controller', shared),
   };
 }

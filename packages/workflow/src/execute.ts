@@ -198,18 +198,20 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
   async function postpone(error: RunError): Promise<Outcome> {
     const delayMs = backoff(workflow.runRetry, replay.retries + 1);
     const { stack: _stack, ...shown } = error;
-    journal.record('run.retried', { auto: true, retry: replay.retries + 1, inMs: delayMs, error: shown });
-    await journal.flushed();
-    const answer = await ledger.postpone({ runId: run.id, delayMs });
-    return answer === 'cancel-requested' ? settle({ state: 'cancelled' }) : { state: answer };
+    const data = { auto: true, retry: replay.retries + 1, inMs: delayMs, error: shown };
+    const answer = await journal.release('run.retried', data, (release) => ledger.postpone({ ...release, delayMs }));
+    return answer === 'news' ? settle({ state: 'cancelled' }) : { state: answer === 'released' ? 'postponed' : 'lost' };
   }
 
   async function settle(outcome: Outcome): Promise<Outcome> {
     if (outcome.state === 'lost' || outcome.state === 'waiting') return outcome;
-    if (outcome.state === 'draining' || outcome.state === 'parked') {
-      if (outcome.state === 'parked') journal.record('run.parked', parkedFor);
+    if (outcome.state === 'draining') {
       await journal.flushed();
       return outcome;
+    }
+    if (outcome.state === 'parked') {
+      const answer = await journal.release('run.parked', parkedFor, (release) => ledger.park(release));
+      return answer === 'released' ? outcome : { state: 'lost' };
     }
     const rest = await journal.close();
     const ending: RunEnding = {

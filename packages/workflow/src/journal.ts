@@ -1,5 +1,6 @@
 import type { EventType, RunEvent } from '@flowstate/contracts';
 import { RunInterrupt } from './interrupt.ts';
+import type { Release, ReleaseAnswer } from './ledger-port.ts';
 
 /** What is to be written next; null when it went out with the run's end meanwhile. */
 export type ChunkSource = () => { runId: string; chunk: number; events: string; progress: boolean } | null;
@@ -18,11 +19,18 @@ type Options = {
   onFailure: (error: Error) => void;
 };
 
+type Write = (release: Release) => Promise<ReleaseAnswer>;
+
 export type Journal = {
   /** Numbers an event and sends it on its way to the ledger. */
   record(type: EventType, data: Record<string, unknown>): void;
   /** Resolves once everything recorded so far is in the ledger; throws `lost` when the run belongs to another. */
   flushed(): Promise<void>;
+  /**
+   * Hands a last event, and what has not been written, to `write`, which lets go of the run with them: the event
+   * happened only if it answers `released`. Else the run goes on here.
+   */
+  release(type: EventType, data: Record<string, unknown>, write: Write): Promise<ReleaseAnswer>;
   /** Stops writing and hands over what has not been written: it goes out with the run's end. */
   close(): Promise<{ chunk: number; lastSeq: number; events: RunEvent[] }>;
 };
@@ -42,7 +50,7 @@ export function createJournal(options: Options): Journal {
     while (pending.length > 0 && !closed) {
       let taken: RunEvent[] = [];
       const written = await writeChunk(() => {
-        if (closed) return null;
+        if (closed || pending.length === 0) return null;
         taken = pending;
         pending = [];
         const progress = taken.some(({ type }) => type === 'step.completed');
@@ -73,6 +81,21 @@ export function createJournal(options: Options): Journal {
     },
     async flushed() {
       while (pending.length > 0 || writing) await flush();
+    },
+    async release(type, data, write) {
+      while (writing) await writing;
+      closed = true;
+      const event = { seq: lastSeq + 1, type, at: new Date().toISOString(), data };
+      const taken = [...pending, event];
+      const answer = await write({ runId, chunk: chunk + 1, events: JSON.stringify(taken) });
+      if (answer === 'released') {
+        pending = [];
+        publish(taken);
+      } else if (answer === 'news') {
+        closed = false;
+        flush().catch(onFailure);
+      }
+      return answer;
     },
     async close() {
       closed = true;

@@ -13,14 +13,21 @@ export type RunEnding = {
   isChild: boolean;
 };
 
+/** A run its owner lets go of, with the last events it recorded. */
+export type Release = { runId: string; chunk: number; events: string };
+
+export type ReleaseAnswer = 'released' | 'news' | 'lost';
+
 /** The engine's only way to the outside. Writes wait out an outage of the ledger instead of failing. */
 export type LedgerPort = {
   writeChunk(source: ChunkSource): Promise<boolean>;
   finish(ending: RunEnding): Promise<'finished' | 'cancel-requested' | 'lost'>;
   /** Lets go of a run that waits; `news` when its inbox has more than `inbox` entries by now, or it was cancelled. */
-  suspend(waiting: { runId: string; inbox: number; wakeAt: number | null }): Promise<'suspended' | 'news' | 'lost'>;
-  /** Lets go of a failed run until its next try is due. */
-  postpone(failed: { runId: string; delayMs: number }): Promise<'postponed' | 'cancel-requested' | 'lost'>;
+  suspend(waiting: Release & { inbox: number; wakeAt: number | null }): Promise<ReleaseAnswer>;
+  /** Lets go of a failed run until its next try is due; `news` when it was cancelled. */
+  postpone(failed: Release & { delayMs: number }): Promise<ReleaseAnswer>;
+  /** Lets go of a run that a person must settle. */
+  park(parked: Release): Promise<ReleaseAnswer>;
   readInbox(runId: string): Promise<Inbox & { cancelled: boolean }>;
   /** Postgres time in milliseconds: the clock of everything durable. */
   now(): number;

@@ -43,10 +43,11 @@ export function createSuspender({ runId, journal, waits, ledger, deadline, inter
     try {
       const { names, until, inbox } = waits.sleeping() ?? { names: [], until: null, inbox: 0 };
       const wakeAt = until === null ? deadline : Math.min(until, deadline ?? until);
-      journal.record('run.waiting', { for: names, until: wakeAt === null ? null : new Date(wakeAt).toISOString() });
-      await journal.flushed();
-      const answer = await ledger.suspend({ runId, inbox, wakeAt });
-      if (answer === 'suspended') interrupt('waiting');
+      const data = { for: names, until: wakeAt === null ? null : new Date(wakeAt).toISOString() };
+      const answer = await journal.release('run.waiting', data, (release) =>
+        ledger.suspend({ ...release, inbox, wakeAt }),
+      );
+      if (answer === 'released') interrupt('waiting');
       else if (answer === 'lost') interrupt('lost');
       else await read();
     } finally {

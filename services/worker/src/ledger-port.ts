@@ -6,6 +6,7 @@ import {
   createBatcher,
   finishRuns,
   isDatabaseOutage,
+  parkRun,
   postponeRun,
   readInbox,
   suspendRun,
@@ -104,6 +105,7 @@ export function createWorkerLedger({ sql, claimSql, incarnation, carries, log, n
     finish: ({ isChild, ...end }) => (isChild ? childEnds : ends).add(end),
     suspend: (waiting) => throughOutages(() => suspendRun(sql, incarnation(), waiting)),
     postpone: (failed) => throughOutages(() => postponeRun(sql, incarnation(), failed)),
+    park: (parked) => throughOutages(() => parkRun(sql, incarnation(), parked)),
     readInbox: (runId) => throughOutages(() => readInbox(sql, runId)),
     now,
   };

@@ -1,7 +1,7 @@
 import type { Logger } from '@flowstate/runtime';
 import type { Delivery } from '@flowstate/contracts';
 import type { DeliveryResult, RunNews } from '@flowstate/queue';
-import { handBackRun, loadOwnedRuns, parkRun, type ClaimedRun, type Sql } from '@flowstate/store';
+import { handBackRun, loadOwnedRuns, type ClaimedRun, type Sql } from '@flowstate/store';
 import { executeRun, type Backend, type Execution, type Outcome } from '@flowstate/workflow';
 import type { Catalogue } from './catalogue.ts';
 import type { WorkerLedger } from './ledger-port.ts';
@@ -72,7 +72,7 @@ export function createRunner(options: Options): Runner {
     if (draining) execution.drain();
     try {
       const outcome = await execution.done;
-      await settle(claimed.id, outcome);
+      if (outcome.state === 'draining') await giveBack(claimed.id);
       metrics.latency.observe({ ...labels, phase: 'run' }, (performance.now() - begun) / 1000);
       if (countedStates.has(outcome.state)) metrics.runs.inc({ ...labels, status: outcome.state });
       log.info({ runId: claimed.id, workflow: workflow.name, outcome: outcome.state }, 'run left this worker');
@@ -80,11 +80,6 @@ export function createRunner(options: Options): Runner {
     } finally {
       executions.delete(claimed.id);
     }
-  }
-
-  async function settle(runId: string, outcome: Outcome): Promise<void> {
-    if (outcome.state === 'draining') await giveBack(runId);
-    if (outcome.state === 'parked') await parkRun(sql, incarnation(), runId);
   }
 
   async function giveBack(runId: string): Promise<void> {

@@ -38,7 +38,17 @@ export type RunFilter = {
 
 export async function readRun(db: Db, id: string): Promise<StoredRun | null> {
   const [row] = await db<Row[]>`${runColumns(db)} WHERE r.id = ${id}`;
-  return row ? toRun(row) : null;
+  if (row === undefined) return null;
+  const run = toRun(row);
+  return run.state === 'parked' ? { ...run, error: await whyParked(db, id) } : run;
+}
+
+/** What a person must decide before a parked run goes on. */
+async function whyParked(db: Db, id: string): Promise<RunError | null> {
+  const parked = (await readEvents(db, id)).findLast(({ type }) => type === 'run.parked');
+  if (parked === undefined) return null;
+  const { reason, step } = parked.data as { reason: string; step: string };
+  return { code: 'parked', message: reason, ...(step !== '' && { step }) };
 }
 
 /** Newest first. */

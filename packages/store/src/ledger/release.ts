@@ -1,6 +1,15 @@
 import type { Delivery } from '@flowstate/contracts';
-import type { Db } from '../client.ts';
+import type { Db, Sql } from '../client.ts';
 import { deliveryColumns } from './deliveries.ts';
+
+/** A run its owner lets go of, with the last events it recorded: they say why, and come into force with it. */
+export type Release = { runId: string; chunk: number; events: string };
+
+export type ReleaseAnswer =
+  | 'released'
+  /** Something came into its inbox, or it was cancelled, before it could be let go of: it must not rest now. */
+  | 'news'
+  | 'lost';
 
 /** The owner gives a run back unfinished (drain): ready at once, under a new job id. Null when it was not its owner. */
 export async function handBackRun(db: Db, incarnation: number, runId: string): Promise<Delivery | null> {
@@ -11,30 +20,58 @@ export async function handBackRun(db: Db, incarnation: number, runId: string): P
   return row ?? null;
 }
 
-/** Only a person can decide how this run goes on: it leaves the queue until somebody settles it. */
-export async function parkRun(db: Db, incarnation: number, runId: string): Promise<boolean> {
-  const rows = await db`
-    UPDATE run_live SET owner = NULL, state = 'parked' WHERE id = ${runId} AND owner = ${incarnation} RETURNING id`;
-  return rows.length === 1;
-}
-
 /**
- * The owner puts a run that failed aside until its next try is due. Everything it recorded must be in the ledger. A
- * cancel that was committed first wins: the owner is asked to end it instead.
+ * A run with nothing to do sleeps until somebody or some time wakes it. The row's lock decides between this and a
+ * signal, a child's end or a cancel arriving at the same moment.
+ * @param waiting `inbox`: entries its owner has seen; `wakeAt`: milliseconds of Postgres time, null: only news wake it
  */
-export async function postponeRun(
+export function suspendRun(
   db: Db,
   incarnation: number,
-  { runId, delayMs }: { runId: string; delayMs: number },
-): Promise<'postponed' | 'cancel-requested' | 'lost'> {
-  const [row] = await db<{ done: boolean }[]>`
-    WITH mine AS (SELECT id, cancel FROM run_live WHERE id = ${runId} AND owner = ${incarnation} FOR UPDATE),
-    postponed AS (
-      UPDATE run_live l SET owner = NULL, state = 'queued', dispatch = l.dispatch + 1,
-        ready_at = now() + ${delayMs} * interval '1 millisecond', due_at = now() + ${delayMs} * interval '1 millisecond'
-      FROM mine WHERE l.id = mine.id AND NOT mine.cancel RETURNING l.id
-    )
-    SELECT EXISTS (SELECT FROM postponed) AS done FROM mine`;
+  waiting: Release & { inbox: number; wakeAt: number | null },
+): Promise<ReleaseAnswer> {
+  const { inbox, wakeAt } = waiting;
+  return letGo(db, incarnation, waiting, {
+    unless: db`inbox <> ${inbox} OR cancel`,
+    set: db`state = 'waiting', wake_at = to_timestamp(${wakeAt}::float8 / 1000)`,
+  });
+}
+
+/** A run that failed is put aside until its next try is due, unless somebody cancelled it. */
+export function postponeRun(
+  db: Db,
+  incarnation: number,
+  failed: Release & { delayMs: number },
+): Promise<ReleaseAnswer> {
+  const due = db`now() + ${failed.delayMs} * interval '1 millisecond'`;
+  return letGo(db, incarnation, failed, {
+    unless: db`cancel`,
+    set: db`state = 'queued', dispatch = l.dispatch + 1, ready_at = ${due}, due_at = ${due}`,
+  });
+}
+
+/** Only a person can decide how this run goes on, cancelled or not: it leaves the queue until somebody settles it. */
+export function parkRun(db: Db, incarnation: number, parked: Release): Promise<ReleaseAnswer> {
+  return letGo(db, incarnation, parked, { unless: db`false`, set: db`state = 'parked', cancel = false` });
+}
+
+async function letGo(
+  db: Db,
+  incarnation: number,
+  { runId, chunk, events }: Release,
+  { unless, set }: Record<'unless' | 'set', ReturnType<Sql>>,
+): Promise<ReleaseAnswer> {
+  const [row] = await db<{ released: boolean }[]>`
+    WITH mine AS (
+      SELECT id, ${unless} AS news FROM run_live
+      WHERE id = ${runId} AND owner = ${incarnation} AND chunk = ${chunk - 1} FOR UPDATE
+    ),
+    released AS (
+      UPDATE run_live l SET owner = NULL, chunk = ${chunk}, ${set}
+      FROM mine WHERE l.id = mine.id AND NOT mine.news RETURNING l.id
+    ),
+    journal AS (INSERT INTO run_journal (run_id, chunk, events) SELECT id, ${chunk}, ${events} FROM released)
+    SELECT EXISTS (SELECT FROM released) AS released FROM mine`;
   if (row === undefined) return 'lost';
-  return row.done ? 'postponed' : 'cancel-requested';
+  return row.released ? 'released' : 'news';
 }
