@@ -83,7 +83,8 @@ export function createJournal(options: Options): Journal {
       while (pending.length > 0 || writing) await flush();
     },
     async release(type, data, write) {
-      while (writing) await writing;
+      // One write at a time: what is on its way has the number before ours.
+      for (let way = writing; way !== undefined; way = writing) await way;
       closed = true;
       const event = { seq: lastSeq + 1, type, at: new Date().toISOString(), data };
       const taken = [...pending, event];
