@@ -15,6 +15,7 @@ import {
 import { basename, delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Advice, assertFreeSpace, cacheDir, endRecorded, removeFolder, run, withLock } from './host.mjs';
+import { settingsForPnpm } from './npm-settings.mjs';
 
 /** The Node that is fetched; a running one of at least `OLDEST_NODE` is used as it is. */
 const NODE_VERSION = '24.21.0';
@@ -185,19 +186,7 @@ async function npmSettings({ npm, env, signal }) {
     env,
     signal,
   });
-  const settings = code === 0 ? JSON.parse(stdout) : {};
-  const names = ['registry', 'proxy', 'https-proxy', 'noproxy', 'cafile', 'strict-ssl', 'maxsockets'];
-  const passed = names
-    .filter((name) => isSet(settings[name]))
-    .map((name) => [`pnpm_config_${name.replace(/-/g, '_')}`, String(settings[name])]);
-  return {
-    pnpm_config_fetch_retries: '2',
-    pnpm_config_fetch_retry_mintimeout: '1000',
-    pnpm_config_fetch_retry_maxtimeout: '5000',
-    pnpm_config_fetch_retry_factor: '2',
-    pnpm_config_fetch_timeout: '60000',
-    ...Object.fromEntries(passed),
-  };
+  return settingsForPnpm(code === 0 ? JSON.parse(stdout) : {}, env);
 }
 
 function canWrite(dir) {
@@ -207,10 +196,6 @@ function canWrite(dir) {
   } catch {
     return false;
   }
-}
-
-function isSet(value) {
-  return value !== null && value !== undefined && String(value) !== '' && String(value) !== 'Infinity';
 }
 
 /** Turns a failed npm or pnpm command into one line that says what went wrong and where. */
