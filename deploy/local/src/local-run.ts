@@ -1,17 +1,16 @@
 import { once as onceEvent } from 'node:events';
 import { migrate } from '@flowstate/store';
 import { cacheDir } from '../host.mjs';
-import { Advice } from '../host.mjs';
 import { login } from './api.ts';
 import { clone } from './clone.ts';
 import type { Console } from './console.ts';
 import { showInsight } from './demo.ts';
 import { settleLocalEnv, type LocalEnv } from './local-env.ts';
-import { isPortFree } from './ports.ts';
 import { createProcessRecord } from './processes.ts';
 import { loadSample } from './sample.ts';
 import { seed } from './seed.ts';
-import { createServices, localUrl, type ServiceName, type ServicePorts } from './services.ts';
+import { choosePorts } from './service-ports.ts';
+import { createServices, localUrl } from './services.ts';
 import { startStores, type Stores } from './stores.ts';
 import type { StopRequest } from './stop-request.ts';
 import { whereEverythingIs } from './where.ts';
@@ -61,29 +60,6 @@ export async function runLocal({ once, sample, console, stop, env }: Options): P
     record.clear();
     if (endings.length > 0) console.say('Everything is stopped.');
   }
-}
-
-const portVariables: Record<ServiceName, { variable: string; standard: number }> = {
-  gateway: { variable: 'GATEWAY_PORT', standard: 3001 },
-  worker: { variable: 'WORKER_PORT', standard: 8000 },
-  controller: { variable: 'CONTROLLER_PORT', standard: 8090 },
-};
-
-/** Each service's port, wanted and free; throws one line naming the variable to change. */
-async function choosePorts(host: string, env: NodeJS.ProcessEnv): Promise<ServicePorts> {
-  const ports: Partial<ServicePorts> = {};
-  for (const [name, { variable, standard }] of Object.entries(portVariables)) {
-    const port = Number(env[variable] || standard);
-    if (!Number.isInteger(port) || port < 1 || port > 65_535)
-      throw new Advice(`${variable} is not a port: ${env[variable]}`);
-    if (!(await isPortFree(port, host))) {
-      throw new Advice(
-        `Port ${port} of the ${name} is in use by another program: stop that, or choose another with ${variable}=… npm start.`,
-      );
-    }
-    ports[name as ServiceName] = port;
-  }
-  return ports as ServicePorts;
 }
 
 async function prepareDatabase(
