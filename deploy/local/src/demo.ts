@@ -8,13 +8,16 @@ type Options = { print: (text: string) => void; colour: boolean; signal: AbortSi
  * What Flowstate is for, done as a client would: starts a `customer-insights` run, shows its steps as they finish and
  * prints the report. Resolves to whether the run completed.
  */
-export async function showInsight(api: Api, { print, colour, signal }: Options): Promise<boolean> {
-  const customerId = await customerToShow(api);
+export async function showInsight(
+  api: Api,
+  customerId: string | undefined,
+  { print, colour, signal }: Options,
+): Promise<boolean> {
   if (customerId === undefined) {
-    print('\nThere is no customer to report on yet: import some (npx flowstate import --help).');
+    print('\nThere is no customer to report on yet: import some (npx flowstate import --help).\n');
     return true;
   }
-  print(`\nPOST /api/workflows/customer-insights/runs {"input":{"customerId":"${customerId}"}}`);
+  print(`\nPOST /api/workflows/customer-insights/runs ${JSON.stringify({ input: { customerId } })}`);
   const { id } = await api.request<Run>('POST', '/api/workflows/customer-insights/runs', {
     json: { input: { customerId } },
   });
@@ -29,8 +32,8 @@ export async function showInsight(api: Api, { print, colour, signal }: Options):
   return true;
 }
 
-/** The sample's first story, or any customer where other data was loaded. */
-async function customerToShow(api: Api): Promise<string | undefined> {
+/** The sample's first story, or any customer where other data was loaded; undefined where there is none. */
+export async function customerToShow(api: Api): Promise<string | undefined> {
   const sample = 'C-0001';
   const known = await api.request('GET', `/api/customers/${sample}`).then(
     () => true,
