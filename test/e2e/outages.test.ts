@@ -56,6 +56,21 @@ if (typeof stores === 'string') {
     t.equal(recorder.calls.length, 6, 'every step once');
   });
 
+  await t.test('Redis hangs: a run is accepted all the same, and delivered once it goes on', async (t) => {
+    const before = recorder.calls.length;
+    const pid = stores.redis.pid();
+    if (pid === undefined) throw new Error('Redis is not running');
+    process.kill(pid, 'SIGSTOP');
+    const goOn = () => process.kill(pid, 'SIGCONT');
+    t.teardown(goOn);
+    const { status, body } = await start();
+    t.equal(status, 202);
+    t.match(await manager.get('/api/ready'), { status: 200, body: { status: 'degraded' } });
+    goOn();
+    t.match(await ended(body.id), { event: 'run.completed' });
+    t.equal(recorder.calls.length, before + 2, 'every step once');
+  });
+
   await t.test(
     'Postgres away: 503 with Retry-After and nothing queued; a run under way ends once it is back',
     async (t) => {

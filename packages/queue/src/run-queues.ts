@@ -32,7 +32,7 @@ export const commonLane: Lanes = { laneOf: () => 'common', bundles: () => [] };
 export type RunQueues = {
   /** The common lanes. */
   queues: Record<QueueName, RunQueue>;
-  /** Adds one job per delivery; rejects at once when Redis is away (the ledger keeps the run). */
+  /** Adds one job per delivery; rejects at once when Redis is away, within seconds when it hangs (the ledger keeps the run). */
   deliver(deliveries: readonly Delivery[]): Promise<void>;
   /**
    * What became of each delivery's job: `pending` will still reach a worker, `missing` never arrived or was flushed,
@@ -54,6 +54,8 @@ export function createRunQueues(redisUrl: string, lanes: Lanes, onError: (error:
     // Without these `add` would hang for as long as Redis is away.
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
+    // A server that hangs keeps its connections and answers nothing; what it was asked may still happen.
+    commandTimeout: 2000,
     retryStrategy: (times) => Math.min(50 * 2 ** times, 2000),
   });
   redis.on('error', onError);
