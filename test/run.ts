@@ -1,9 +1,9 @@
-import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, glob } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startStores, type Stores } from '@flowstate/local';
+import { runGroup } from './process-group.ts';
 import { startContainerStores } from './support/containers.ts';
 
 // `npm test [-- file …]`: stores, type check, lint, format, unused code and all tests; one line of figures at the end.
@@ -20,8 +20,10 @@ const staticChecks: Check[] = [
 ];
 
 const stop = new AbortController();
-process.once('SIGINT', () => stop.abort());
-process.once('SIGTERM', () => stop.abort());
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => stop.abort());
+// Whoever started this was killed; listening for that must not keep this alive.
+process.once('disconnect', () => stop.abort());
+process.channel?.unref();
 
 const failures: string[] = [];
 let stores: TestStores | undefined;
@@ -32,8 +34,8 @@ try {
   console.log(`\n${counts.passed} passed, ${counts.failed + failures.length} failed, ${counts.skipped} skipped`);
   process.exitCode = counts.failed + failures.length === 0 ? 0 : 1;
 } catch (error) {
-  console.error((error as Error).message);
-  process.exitCode = 1;
+  console.error(stop.signal.aborted ? 'Stopped.' : (error as Error).message);
+  process.exitCode = stop.signal.aborted ? 130 : 1;
 } finally {
   await stores?.stop();
 }
@@ -128,22 +130,11 @@ function countsOf(tap: string): Counts {
 }
 
 function run(
-  [command, ...args]: string[],
+  command: string[],
   env: NodeJS.ProcessEnv,
   stdio: 'inherit' | 'pipe' = 'pipe',
 ): Promise<{ code: number | null; output: string }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command as string, args, {
-      cwd: root,
-      stdio: ['ignore', stdio, stdio],
-      signal: stop.signal,
-      // The tools run on the Node that runs this.
-      env: { ...env, PATH: `${join(process.execPath, '..')}:${env.PATH}` },
-    });
-    let output = '';
-    child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()));
-    child.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()));
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code, output }));
-  });
+  // The tools run on the Node that runs this.
+  const path = `${join(process.execPath, '..')}:${env.PATH}`;
+  return runGroup(command, { cwd: root, env: { ...env, PATH: path }, stdio, signal: stop.signal });
 }
