@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { access, readFile } from 'node:fs/promises';
 import t from 'tap';
 import { readme, withConfigurationTable } from './configuration-table.ts';
@@ -38,15 +39,10 @@ t.test('every name the runbooks use has its place here', async (t) => {
 });
 
 t.test('the folders of the architecture picture are the folders there are', async (t) => {
-  const { stdout } = await import('node:child_process').then(({ spawnSync }) =>
-    spawnSync('git', ['ls-files', 'packages', 'services'], { cwd: new URL('..', import.meta.url), encoding: 'utf8' }),
+  const folders = ['packages', 'services'].flatMap((group) =>
+    readdirSync(new URL(`${group}/`, readme)).map((name) => `${group}/${name}`),
   );
-  const folders = new Set(
-    stdout
-      .split('\n')
-      .filter(Boolean)
-      .map((path) => path.split('/').slice(0, 2).join('/')),
-  );
+  t.ok(folders.length > 10);
   const picture = text.split('## Architecture')[1]?.split('### ')[0] ?? '';
   for (const folder of folders) t.match(picture, folder);
 });
