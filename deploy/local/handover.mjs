@@ -9,6 +9,7 @@ const sameRequestMs = 1000;
 
 const PROGRAMS = {
   start: { file: 'deploy/local/src/start.ts', dependencies: true },
+  dev: { file: 'deploy/local/src/dev.ts', dependencies: true },
   test: { file: 'test/run.ts', dependencies: true },
   bench: { file: 'test/bench/run.ts', dependencies: true },
   docs: { file: 'test/configuration-table.ts', dependencies: true },

@@ -8,6 +8,7 @@ import { customerToShow, showInsight } from './demo.ts';
 import { settleLocalEnv, type LocalEnv } from './local-env.ts';
 import { createProcessRecord } from './processes.ts';
 import { loadSample } from './sample.ts';
+import { restartOnChange } from './reload.ts';
 import { seed } from './seed.ts';
 import { choosePorts } from './service-ports.ts';
 import { createServices, localUrl } from './services.ts';
@@ -15,14 +16,34 @@ import { startStores, type Stores } from './stores.ts';
 import type { StopRequest } from './stop-request.ts';
 import { whereEverythingIs } from './where.ts';
 
-type Options = { once: boolean; sample: boolean; console: Console; stop: StopRequest; env: NodeJS.ProcessEnv };
+export type Wanted = {
+  /** Ends after the demonstration; its success is the exit code. */
+  once: boolean;
+  /** Loads the sample data. */
+  sample: boolean;
+  /** Does the main job and shows it. */
+  demonstrate: boolean;
+  /** Folders of workflows in the making: the worker starts again when they change. */
+  workflows: readonly string[];
+};
+
+type Options = Wanted & { console: Console; stop: StopRequest; env: NodeJS.ProcessEnv };
 
 /**
  * Brings everything up, shows what it does, and stays up until told to stop. Returns the exit code. However it ends,
  * services have stopped before the stores when it does.
  */
-export async function runLocal({ once, sample, console, stop, env }: Options): Promise<number> {
+export async function runLocal({
+  once,
+  sample,
+  demonstrate,
+  workflows,
+  console,
+  stop,
+  env: given,
+}: Options): Promise<number> {
   const { signal } = stop;
+  const env = workflows.length === 0 ? given : { ...given, FLOWSTATE_WORKFLOWS: workflows.join(',') };
   const host = env['HOST'] || '127.0.0.1';
   const ports = await choosePorts(host, env);
   const record = createProcessRecord(clone.processes);
@@ -52,10 +73,14 @@ export async function runLocal({ once, sample, console, stop, env }: Options): P
     const manager = await login(settings.GATEWAY_URL, 'manager@flowstate.local', settings.DEMO_PASSWORD, signal);
     const customerId = await customerToShow(manager);
     const { print, style } = console;
-    const completed = await showInsight(manager, customerId, { print, colour: style.colour, signal });
+    const completed = !demonstrate || (await showInsight(manager, customerId, { print, colour: style.colour, signal }));
     print(whereEverythingIs({ host, ports, settings, once, customerId }));
     if (once) return completed ? 0 : 1;
-    await onceEvent(signal, 'abort');
+    if (workflows.length > 0) {
+      const restart = () => services.restartWorker(signal);
+      console.say(`Watching ${workflows.join(', ')}`);
+      await restartOnChange({ paths: workflows, restart, log: console.say, signal });
+    } else await onceEvent(signal, 'abort');
     return 0;
   } finally {
     for (const end of endings) await end();

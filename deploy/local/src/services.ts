@@ -30,6 +30,8 @@ export type Services = {
   start(signal: AbortSignal): Promise<void>;
   /** Workers first, which need the gateway to bring a step to its end. */
   stop(): Promise<void>;
+  /** The worker takes leave of its runs and comes back with what its files say now. */
+  restartWorker(signal: AbortSignal): Promise<void>;
   /** Ends them at once, without draining. */
   kill(): Promise<void>;
 };
@@ -78,6 +80,10 @@ export function createServices({ ports, settings, env, record, log, onLine }: Op
     async stop() {
       await kept.worker.down();
       await Promise.all([kept.gateway.down(), kept.controller.down()]);
+    },
+    async restartWorker(signal) {
+      await kept.worker.down();
+      await kept.worker.up(signal);
     },
     async kill() {
       await Promise.all(Object.values(kept).map((service) => service.down('SIGKILL')));

@@ -1,8 +1,6 @@
 import { parseArgs } from 'node:util';
-import { clone, endLeftovers } from './clone.ts';
 import { createConsole } from './console.ts';
-import { runLocal } from './local-run.ts';
-import { Advice, explain, tryLock } from '../host.mjs';
+import { startLocked } from './locked-start.ts';
 import { createStopRequest } from './stop-request.ts';
 
 const usage = `npm start [-- --once] [--no-sample]
@@ -16,12 +14,11 @@ and demo users, and loads sample data. Then it runs a customer-insights workflow
 
 Ports: GATEWAY_PORT (3001), WORKER_PORT (8000), CONTROLLER_PORT (8090). Stores: DATABASE_URL, REDIS_URL and
 REDIS_CACHE_URL, when set, are used instead of own ones. Settings made here are kept in .flowstate/local.env.
-See also: npm run status, npm run stop, npm run reset.`;
+See also: npm run dev, npm run status, npm run stop, npm run reset.`;
 
 const console = createConsole(process.stdout, process.env);
-const stop = createStopRequest(console.say);
 
-try {
+await startLocked(console, createStopRequest(console.say), () => {
   const { values } = parseArgs({
     options: {
       once: { type: 'boolean', default: false },
@@ -30,27 +27,6 @@ try {
     },
     allowNegative: true,
   });
-  if (values.help) console.print(usage);
-  else process.exitCode = await startOnce(values);
-} catch (error) {
-  if (!stop.signal.aborted) console.say(explain(error));
-  process.exitCode = stop.signal.aborted ? 130 : 1;
-}
-// Everything was stopped in order above; a leftover timer or socket must not hold the terminal.
-process.exit();
-
-async function startOnce(wanted: { once: boolean; sample: boolean }): Promise<number> {
-  const lock = tryLock(clone.lock);
-  if ('holder' in lock) {
-    throw new Advice(
-      `Flowstate is already running in this clone (process ${lock.holder}): see npm run status, npm run stop.`,
-    );
-  }
-  try {
-    const ended = await endLeftovers();
-    if (ended.length > 0) console.say(`Ended what an interrupted start had left running: ${ended.join(', ')}`);
-    return await runLocal({ ...wanted, console, stop, env: process.env });
-  } finally {
-    lock.release();
-  }
-}
+  if (values.help) return { say: usage };
+  return { once: values.once, sample: values.sample, demonstrate: true, workflows: [] };
+});
