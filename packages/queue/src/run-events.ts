@@ -7,15 +7,15 @@ export type RunNews = RunEvent[] | RunProgress;
 const channelOf = (runId: string) => `flowstate:run:${runId}`;
 
 /**
- * Tells whoever watches. What one event-loop turn brings of a run is one message. News that Redis cannot carry is
+ * Tells whoever watches; `news` is `RunNews` as JSON. What one event-loop turn brings of a run is one message. News that Redis cannot carry is
  * dropped: readers refill from Postgres.
  */
-export function createRunPublisher(redis: Redis): (runId: string, news: RunNews) => void {
-  const waiting = new Map<string, RunNews[]>();
+export function createRunPublisher(redis: Redis): (runId: string, news: string) => void {
+  const waiting = new Map<string, string[]>();
 
   function send(): void {
     const pipeline = redis.pipeline();
-    for (const [runId, news] of waiting) pipeline.publish(channelOf(runId), JSON.stringify(news));
+    for (const [runId, news] of waiting) pipeline.publish(channelOf(runId), `[${news.join(',')}]`);
     waiting.clear();
     pipeline.exec().catch(() => {});
   }

@@ -40,8 +40,8 @@ export type RunOptions = {
   workflow: Workflow;
   ledger: LedgerPort;
   backend: (signal: AbortSignal) => Backend;
-  /** Recorded events after their commit, and live progress as it comes. */
-  publish: (news: RunEvent[] | RunProgress) => void;
+  /** Recorded events after their commit, and live progress as it comes; `json` is the same as text. */
+  publish: (news: RunEvent[] | RunProgress, json: string) => void;
   onStep?: (step: { name: string; effect: Effect; seconds: number; ok: boolean }) => void;
 };
 
@@ -73,6 +73,7 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
   let draining = false;
   let parkedFor = { reason: '', step: '' };
 
+  const publishProgress = (progress: RunProgress) => publish(progress, JSON.stringify(progress));
   const interrupted = new Promise<never>((_, reject) => {
     abort.signal.addEventListener('abort', () => reject(abort.signal.reason as Error), { once: true });
   });
@@ -121,7 +122,7 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
     signal: abort.signal,
     backend: backend(abort.signal),
     now: ledger.now,
-    publish,
+    publish: publishProgress,
     onStall: fail,
     async execute(name, fn, options) {
       abort.signal.throwIfAborted();
@@ -134,7 +135,7 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
           runId: run.id,
           replay,
           journal,
-          publish,
+          publish: publishProgress,
           onStep,
           signal: abort.signal,
           interrupted,
@@ -175,7 +176,7 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
       outcome =
         failure instanceof RunInterrupt ? interruptedOutcome(failure) : { state: 'failed', error: toRunError(failure) };
     }
-    interrupt('over'); // branches nobody waited for begin nothing more
+    fail(over); // branches nobody waited for begin nothing more
     waits.stop();
     timeout.clear();
     try {
@@ -219,7 +220,7 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
       chunk: rest.chunk,
       state: outcome.state as TerminalState,
       lastSeq: rest.lastSeq + 1,
-      events: JSON.stringify(rest.events),
+      events: rest.text,
       output: outcome.state === 'completed' ? JSON.stringify(outcome.output) : null,
       error: outcome.state === 'failed' ? JSON.stringify(outcome.error) : null,
       isChild: run.parentId !== null,
@@ -230,7 +231,9 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
       answer = await ledger.finish({ ...ending, state: 'cancelled', output: null, error: null });
     }
     if (answer === 'lost') return { state: 'lost' };
-    publish([...rest.events, terminalEvent(ending, outcome)]);
+    const end = terminalEvent(ending, outcome);
+    const before = rest.text.slice(1, -1);
+    publish([...rest.events, end], `[${before}${before && ','}${JSON.stringify(end)}]`);
     return outcome;
   }
 
@@ -248,6 +251,9 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
     handBack: () => void interrupt('draining'),
   };
 }
+
+/** The end of every run: made once, since an error is expensive for its stack. */
+const over = new RunInterrupt('over');
 
 function terminalEvent(ending: RunEnding, outcome: Outcome): RunEvent {
   const error = outcome.state === 'failed' ? { ...outcome.error, stack: undefined } : undefined;

@@ -13,26 +13,26 @@ type Options = {
   lastSeq: number;
   /** Writes when the next batch leaves; false: the run belongs to another worker. */
   writeChunk: (source: ChunkSource) => Promise<boolean>;
-  /** Called with events that are in the ledger. */
-  publish: (events: RunEvent[]) => void;
+  /** Called with events that are in the ledger, and their JSON. */
+  publish: (events: RunEvent[], json: string) => void;
   /** The run cannot go on here: it was lost, or what it recorded cannot be written. */
   onFailure: (error: Error) => void;
 };
 
-type Write = (release: Release) => Promise<ReleaseAnswer>;
+type LetGo = (release: Release) => Promise<ReleaseAnswer>;
 
 export type Journal = {
-  /** Numbers an event and sends it on its way to the ledger. */
-  record(type: EventType, data: Record<string, unknown>): void;
+  /** Numbers an event and sends it on its way to the ledger; `output` is JSON text that becomes `data.output`. */
+  record(type: EventType, data: Record<string, unknown>, output?: string): void;
   /** Resolves once everything recorded so far is in the ledger; throws `lost` when the run belongs to another. */
   flushed(): Promise<void>;
   /**
-   * Hands a last event, and what has not been written, to `write`, which lets go of the run with them: the event
+   * Hands a last event, and what has not been written, to `letGo`, which releases the run with them: the event
    * happened only if it answers `released`. Else the run goes on here.
    */
-  release(type: EventType, data: Record<string, unknown>, write: Write): Promise<ReleaseAnswer>;
+  release(type: EventType, data: Record<string, unknown>, letGo: LetGo): Promise<ReleaseAnswer>;
   /** Stops writing and hands over what has not been written: it goes out with the run's end. */
-  close(): Promise<{ chunk: number; lastSeq: number; events: RunEvent[] }>;
+  close(): Promise<{ chunk: number; lastSeq: number; events: RunEvent[]; text: string }>;
 };
 
 /**
@@ -42,27 +42,31 @@ export type Journal = {
 export function createJournal(options: Options): Journal {
   const { runId, writeChunk, publish, onFailure } = options;
   let { chunk, lastSeq } = options;
-  let pending: RunEvent[] = [];
+  let pending: Written[] = [];
   let writing: Promise<void> | undefined;
+  /** A chunk was taken for a batch, and the ledger has not answered yet. */
+  let inFlight = false;
   let closed = false;
 
   async function writeAll(): Promise<void> {
     while (pending.length > 0 && !closed) {
-      let taken: RunEvent[] = [];
+      let taken: Written[] = [];
       const written = await writeChunk(() => {
         if (closed || pending.length === 0) return null;
         taken = pending;
         pending = [];
-        const progress = taken.some(({ type }) => type === 'step.completed');
-        return { runId, chunk: chunk + 1, events: JSON.stringify(taken), progress };
+        inFlight = true;
+        const progress = taken.some(({ event }) => event.type === 'step.completed');
+        return { runId, chunk: chunk + 1, events: textOf(taken), progress };
       });
+      inFlight = false;
       if (taken.length === 0) return;
       if (!written) {
         closed = true;
         throw new RunInterrupt('lost');
       }
       chunk += 1;
-      publish(taken);
+      tell(taken);
     }
   }
 
@@ -73,35 +77,57 @@ export function createJournal(options: Options): Journal {
     return writing;
   }
 
+  function tell(told: Written[]): void {
+    publish(
+      told.map(({ event }) => event),
+      textOf(told),
+    );
+  }
+
   return {
-    record(type, data) {
+    record(type, data, output) {
       lastSeq += 1;
-      pending.push({ seq: lastSeq, type, at: new Date().toISOString(), data });
+      pending.push(write({ seq: lastSeq, type, at: new Date().toISOString(), data }, output));
       flush().catch(onFailure);
     },
     async flushed() {
       while (pending.length > 0 || writing) await flush();
     },
-    async release(type, data, write) {
-      // One write at a time: what is on its way has the number before ours.
-      for (let way = writing; way !== undefined; way = writing) await way;
+    async release(type, data, letGo) {
       closed = true;
-      const event = { seq: lastSeq + 1, type, at: new Date().toISOString(), data };
-      const taken = [...pending, event];
-      const answer = await write({ runId, chunk: chunk + 1, events: JSON.stringify(taken) });
+      // What is on its way has the number before ours.
+      if (inFlight) await writing;
+      const taken = [...pending, write({ seq: lastSeq + 1, type, at: new Date().toISOString(), data })];
+      const answer = await letGo({ runId, chunk: chunk + 1, events: textOf(taken) });
       if (answer === 'released') {
         pending = [];
-        publish(taken);
+        tell(taken);
       } else if (answer === 'news') {
         closed = false;
+        await writing;
         flush().catch(onFailure);
       }
       return answer;
     },
     async close() {
       closed = true;
-      if (writing) await writing;
-      return { chunk, lastSeq, events: pending };
+      if (inFlight) await writing;
+      return { chunk, lastSeq, events: pending.map(({ event }) => event), text: textOf(pending) };
     },
   };
+}
+
+/** An event beside its JSON: it goes to the ledger and to watchers, and is serialised once. */
+type Written = { event: RunEvent; json: string };
+
+function write(event: RunEvent, output?: string): Written {
+  if (output === undefined) return { event, json: JSON.stringify(event) };
+  // A step's output is JSON already, and may be large.
+  const { data, ...rest } = event;
+  const json = `${JSON.stringify(rest).slice(0, -1)},"data":${JSON.stringify(data).slice(0, -1)},"output":${output}}}`;
+  return { event, json };
+}
+
+function textOf(written: readonly Written[]): string {
+  return `[${written.map(({ json }) => json).join(',')}]`;
 }

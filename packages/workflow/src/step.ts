@@ -81,11 +81,12 @@ async function tryOnce<T>(env: StepEnvironment, { name, fn, options }: Step<T>, 
   publish({ type: 'step.started', at: startedAt, data: { name, attempt } });
   let ok = false;
   try {
-    const output = toRecorded(name, await withTimeout(env, name, fn, attempt, timeoutMs));
+    const output = toJson(name, await withTimeout(env, name, fn, attempt, timeoutMs));
     ok = true;
-    journal.record('step.completed', { name, effect, attempt, startedAt, output });
+    journal.record('step.completed', { name, effect, attempt, startedAt }, output);
     if (effect !== 'pure') await journal.flushed();
-    return output as T;
+    // What the ledger will give back on replay is what the workflow gets now: the JSON form.
+    return JSON.parse(output) as T;
   } finally {
     onStep({ name, effect, ok, seconds: (performance.now() - begun) / 1000 });
   }
@@ -117,17 +118,15 @@ async function withTimeout<T>(
   }
 }
 
-/** What the ledger will give back on replay is what the workflow gets now: the JSON form. */
-function toRecorded(name: string, value: unknown): unknown {
-  const json = JSON.stringify(value) as string | undefined;
-  if (json === undefined) return null;
+function toJson(name: string, value: unknown): string {
+  const json = (JSON.stringify(value) as string | undefined) ?? 'null';
   if (json.length > maxResultBytes) {
     throw new FlowstateError(
       'payload_too_large',
       `Result of step ${name} is ${json.length} bytes, over ${maxResultBytes}`,
     );
   }
-  return JSON.parse(json);
+  return json;
 }
 
 function isTimeout(error: unknown): boolean {

@@ -4,10 +4,11 @@ import type { FastifyRequest } from 'fastify';
 import type { Authenticator } from './access.ts';
 import { authenticationFailed, type AuthFailure, type OnAuthFailure } from './auth-failure.ts';
 import { credentialOf, isPage, isSameOrigin } from './credentials.ts';
-import { verifyToken, type AccessClaims, type RunClaims } from './tokens.ts';
+import type { AccessClaims, RunClaims, VerifyToken } from './tokens.ts';
 
 type Options = {
   identity: Identity;
+  verifyToken: VerifyToken;
   /** WORKER_API_KEY: what workers prove themselves with. */
   workerApiKey: string;
   onFailure: OnAuthFailure;
@@ -16,7 +17,13 @@ type Options = {
 };
 
 /** Turns a request's credential into a principal: access token (session checked), API key, or run token. */
-export function createAuthenticator({ identity, workerApiKey, onFailure, onVerified }: Options): Authenticator {
+export function createAuthenticator({
+  identity,
+  verifyToken,
+  workerApiKey,
+  onFailure,
+  onVerified,
+}: Options): Authenticator {
   async function authenticate(request: FastifyRequest): Promise<Principal> {
     const refuse = (reason: AuthFailure, details?: { userId: string; sessionId?: string }) =>
       authenticationFailed(request, reason, onFailure, details);
@@ -33,7 +40,7 @@ export function createAuthenticator({ identity, workerApiKey, onFailure, onVerif
       if (page) throw refuse('wrong_kind');
       return authenticateApiKey(credential.value, refuse);
     }
-    const token = await verifyToken(request);
+    const token = await verifyToken(request, credential.value);
     if (typeof token === 'string') throw refuse(token);
     if (page && token.kind !== 'access') throw refuse('wrong_kind');
     const principal =

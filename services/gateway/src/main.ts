@@ -13,6 +13,7 @@ import { createGatewayMetrics } from './metrics.ts';
 import { storedEntities } from './runs/stored-entities.ts';
 import { createRunService } from './runs/run-service.ts';
 import { createWorkflowCatalogue } from './runs/workflow-catalogue.ts';
+import { createTokenVerifier } from './tokens.ts';
 
 const config = readConfig(process.env);
 const log = createLogger('gateway', config.LOG_LEVEL);
@@ -64,6 +65,7 @@ const app = await createApp(
   },
   createAuthenticator({
     identity,
+    verifyToken: createTokenVerifier(keys),
     workerApiKey: config.WORKER_API_KEY,
     onFailure: (reason) => metrics.authFailures.inc({ reason }),
     onVerified: (kid) => metrics.tokensVerified.inc({ kid }),

@@ -94,16 +94,35 @@ export async function registerTokens(
       allowedAud: audience,
       requiredClaims: ['iss', 'aud', 'sub', 'iat', 'exp'],
       complete: true,
-      // Good tokens are remembered until they expire; their key is looked up on each request all the same.
-      cache: 5_000,
-      errorCacheTTL: -1,
       extractToken: (request: FastifyRequest) => extract(request),
     },
   });
 }
 
-/** The request's token, verified: signature, times, issuer, audience, kind and claims. */
-export async function verifyToken(request: FastifyRequest): Promise<VerifiedToken | TokenRefusal> {
+/** Verifies a request's token: signature, times, issuer, audience, kind and claims. */
+export type VerifyToken = (request: FastifyRequest, raw: string) => Promise<VerifiedToken | TokenRefusal>;
+
+const maxRemembered = 5_000;
+
+/** Remembers good tokens until they expire, for as long as their key is in the ring: most requests bring a known one. */
+export function createTokenVerifier(ring: KeyRing): VerifyToken {
+  const known = new Map<string, VerifiedToken>();
+
+  return async (request, raw) => {
+    const remembered = known.get(raw);
+    if (remembered !== undefined) {
+      if (remembered.expiresAt.getTime() > Date.now() && ring.find(remembered.kid) !== undefined) return remembered;
+      known.delete(raw);
+    }
+    const token = await verifyToken(request);
+    if (typeof token === 'string') return token;
+    known.set(raw, token);
+    if (known.size > maxRemembered) known.delete(known.keys().next().value as string);
+    return token;
+  };
+}
+
+async function verifyToken(request: FastifyRequest): Promise<VerifiedToken | TokenRefusal> {
   let token: Jwt;
   try {
     token = await request.jwtVerify<Jwt>();

@@ -1,6 +1,6 @@
 import type { Logger } from '@flowstate/runtime';
 import type { Delivery } from '@flowstate/contracts';
-import type { DeliveryResult, RunNews } from '@flowstate/queue';
+import type { DeliveryResult } from '@flowstate/queue';
 import { handBackRun, loadOwnedRuns, type ClaimedRun, type Sql } from '@flowstate/store';
 import { executeRun, type Backend, type Execution, type Outcome } from '@flowstate/workflow';
 import type { Catalogue } from './catalogue.ts';
@@ -32,7 +32,7 @@ type Options = {
   ledger: WorkerLedger;
   incarnation: () => number;
   backendFor: (runId: string, signal: AbortSignal) => Backend;
-  publish: (runId: string, news: RunNews) => void;
+  publish: (runId: string, news: string) => void;
   /** Hands runs to the queue; what it cannot take is delivered by the controller. */
   deliver: (deliveries: Delivery[]) => void;
   metrics: WorkerMetrics;
@@ -62,8 +62,8 @@ export function createRunner(options: Options): Runner {
       workflow,
       ledger,
       backend: (signal) => backendFor(claimed.id, signal),
-      publish(news) {
-        publish(claimed.id, news);
+      publish(news, json) {
+        publish(claimed.id, json);
         if (Array.isArray(news) && news.some(({ type }) => type === 'step.completed')) onProgress();
       },
       onStep: ({ name, seconds }) => metrics.steps.observe({ ...labels, step: declaredName(name) }, seconds),
@@ -75,7 +75,8 @@ export function createRunner(options: Options): Runner {
       if (outcome.state === 'draining') await giveBack(claimed.id);
       metrics.latency.observe({ ...labels, phase: 'run' }, (performance.now() - begun) / 1000);
       if (countedStates.has(outcome.state)) metrics.runs.inc({ ...labels, status: outcome.state });
-      log.info({ runId: claimed.id, workflow: workflow.name, outcome: outcome.state }, 'run left this worker');
+      const level = outcome.state === 'completed' ? 'debug' : 'info';
+      log[level]({ runId: claimed.id, workflow: workflow.name, outcome: outcome.state }, 'run left this worker');
       return outcome;
     } finally {
       executions.delete(claimed.id);

@@ -15,6 +15,7 @@ export type Chunk = {
  * written by an earlier try whose answer was lost counts as written.
  */
 export async function writeChunks(db: Db, incarnation: number, chunks: Chunk[]): Promise<boolean[]> {
+  if (chunks.length === 0) return [];
   const sorted = chunks.toSorted((a, b) => (a.runId < b.runId ? -1 : 1));
   const written = await db<{ run_id: string }[]>`
     WITH input AS (

@@ -39,7 +39,7 @@ type Options = {
   log: Logger;
   queues: RunQueues;
   laneOf: LaneOf;
-  publish: (runId: string, news: RunNews) => void;
+  publish: (runId: string, news: string) => void;
   catalogue: WorkflowCatalogue;
   entities: EntityLookup;
 };
@@ -139,7 +139,8 @@ export function createRunService({ sql, log, queues, laneOf, publish, catalogue,
   }
 
   async function announceEnd(runId: string, { seq, state, delivery, woken }: EndedRun, { id: by }: Principal) {
-    publish(runId, [{ seq, type: `run.${state}`, at: new Date().toISOString(), data: { by } }]);
+    const news: RunNews = [{ seq, type: `run.${state}`, at: new Date().toISOString(), data: { by } }];
+    publish(runId, JSON.stringify(news));
     await queues.withdraw(delivery).catch(() => {}); // a late delivery finds nothing
     await deliver(woken);
   }
