@@ -136,6 +136,13 @@ export const StartRunBody = Type.Object(
         description: 'Time to live: what has not finished by then is cancelled',
       }),
     ),
+    webhookUrl: Type.Optional(
+      Type.String({
+        format: 'uri',
+        maxLength: 2048,
+        description: 'Told when the run ends, by a signed POST (Standard Webhooks); http or https, no private address',
+      }),
+    ),
     parentId: Type.Optional(
       Type.String({ format: 'uuid', description: 'Only for a run that starts a child of its own' }),
     ),

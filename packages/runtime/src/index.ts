@@ -7,3 +7,4 @@ export { settings } from './settings.ts';
 export { onShutdown } from './shutdown.ts';
 export { TelemetryConfig } from './telemetry-config.ts';
 export { trackUnusedConnections } from './unused-connections.ts';
+export { webhookKey } from './webhook-key.ts';

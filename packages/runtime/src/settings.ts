@@ -19,6 +19,16 @@ export const settings = {
     minLength: 32,
     description: 'API key by which workers prove themselves to the gateway',
   }),
+  WEBHOOK_SECRET: Type.Optional(
+    Type.String({
+      description:
+        'Signs webhooks (Standard Webhooks): `whsec_` and base64 of 24 to 64 bytes, or any text of at least 24 bytes; without it runs with a `webhookUrl` are refused',
+    }),
+  ),
+  WEBHOOK_ALLOW_PRIVATE: Type.Boolean({
+    default: false,
+    description: 'Webhooks may go to private and local addresses too',
+  }),
   EMBEDDINGS_BASE_URL: Type.Optional(
     Type.String({ description: 'OpenAI-compatible endpoint for embeddings; without it the offline model is used' }),
   ),

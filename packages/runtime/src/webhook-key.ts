@@ -1,0 +1,19 @@
+import { invalidInput } from '@flowstate/contracts';
+
+const prefix = 'whsec_';
+const base64 = /^[A-Za-z0-9+/]+={0,2}$/;
+
+/**
+ * The HMAC key in `WEBHOOK_SECRET`: what follows `whsec_` in base64, as Standard Webhooks writes it, or the text's own
+ * bytes. Null without a secret. Throws `invalid_input` for one that is malformed or too short to protect anything.
+ */
+export function webhookKey(secret: string | undefined): Buffer | null {
+  if (secret === undefined) return null;
+  const encoded = secret.startsWith(prefix) ? secret.slice(prefix.length) : null;
+  const key = encoded === null ? Buffer.from(secret) : Buffer.from(encoded, 'base64');
+  if (encoded !== null && (!base64.test(encoded) || key.length < 24 || key.length > 64)) {
+    throw invalidInput([{ field: 'WEBHOOK_SECRET', message: 'must have base64 of 24 to 64 bytes after whsec_' }]);
+  }
+  if (key.length < 24) throw invalidInput([{ field: 'WEBHOOK_SECRET', message: 'must have at least 24 bytes' }]);
+  return key;
+}
