@@ -51,6 +51,12 @@ async function whyParked(db: Db, id: string): Promise<RunError | null> {
   return { code: 'parked', message: reason, ...(step !== '' && { step }) };
 }
 
+/** The run as it was when that attempt ended; null when it has not. */
+export async function readEndedRun(db: Db, id: string, attempt: number): Promise<StoredRun | null> {
+  const [row] = await db<Row[]>`${runColumns(db, attempt)} WHERE r.id = ${id} AND e.id IS NOT NULL`;
+  return row ? toRun(row) : null;
+}
+
 /** Newest first. */
 export async function listRuns(db: Db, filter: RunFilter): Promise<StoredRun[]> {
   const { workflow, state, tag, principalId, createdAfter, createdBefore, before, limit } = filter;
@@ -68,8 +74,8 @@ export async function listRuns(db: Db, filter: RunFilter): Promise<StoredRun[]> 
   return rows.map(toRun);
 }
 
-/** The run as it is now: its live row, else its last end. */
-function runColumns(db: Db) {
+/** The run as it is now: its live row, else its last end. With `attempt`: the run as that attempt ended. */
+function runColumns(db: Db, attempt?: number) {
   return db`
     SELECT r.id, w.name AS workflow, w.version, w.queue, r.principal_id, coalesce(l.state, e.state) AS state, r.input,
            e.output, e.error, r.priority, r.tags, coalesce(l.attempt, e.attempt) AS attempt,
@@ -77,9 +83,11 @@ function runColumns(db: Db) {
            e.finished_at, r.trace
     FROM runs r
     JOIN workflows w ON w.id = r.workflow_id
-    LEFT JOIN run_live l ON l.id = r.id
+    LEFT JOIN run_live l ON l.id = r.id ${attempt === undefined ? db`` : db`AND false`}
     LEFT JOIN LATERAL (
-      SELECT * FROM run_ends e WHERE e.id = r.id AND l.id IS NULL ORDER BY attempt DESC LIMIT 1
+      SELECT * FROM run_ends e
+      WHERE e.id = r.id AND l.id IS NULL ${attempt === undefined ? db`` : db`AND attempt = ${attempt}`}
+      ORDER BY attempt DESC LIMIT 1
     ) e ON true`;
 }
 

@@ -1,13 +1,8 @@
 import type { Principal, Run } from '@flowstate/contracts';
-import type { StoredRun } from '@flowstate/store';
+import { publicRun, type StoredRun } from '@flowstate/store';
 
-/**
- * A run as the API shows it to `viewer`: without what only the platform needs. Where in the code it failed is for
- * admins; everybody else reads the code, the message and the step.
- */
+/** A run as the API shows it to `viewer`: where in the code it failed is for admins only. */
 export function toApiRun(stored: StoredRun, viewer: Principal): Run {
-  const { principalId: _principal, queue: _queue, dispatch: _dispatch, error, ...run } = stored;
-  if (error === null || viewer.role === 'admin') return { ...run, error };
-  const { stack: _stack, ...shown } = error;
-  return { ...run, error: shown };
+  const run = publicRun(stored);
+  return viewer.role === 'admin' ? { ...run, error: stored.error } : run;
 }
