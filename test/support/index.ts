@@ -6,3 +6,4 @@ export { startPlatform, type Platform } from './platform.ts';
 export { createTestRedis, type TestRedis } from './redis.ts';
 export { startService, type LogLine, type ServiceProcess } from './service-process.ts';
 export { startRecorder, type Recorder } from './recorder.ts';
+export { startWebhookReceiver, verifyWebhook, type Received, type WebhookReceiver } from './webhook-receiver.ts';

@@ -17,8 +17,9 @@ export type Platform = {
   as(role: Role): Promise<Client>;
   /** One more worker on the same ledger and queues, with the same extra workflows or other ones. */
   addWorker(workflows?: string): Promise<ServiceProcess>;
+  /** One more controller, which stands by while another leads. */
   addController(): Promise<ServiceProcess>;
-  secrets: { password: string; workerApiKey: string; jwtSecret: string };
+  secrets: { password: string; workerApiKey: string; jwtSecret: string; webhookSecret: string };
 };
 
 type Options = {
@@ -36,7 +37,12 @@ export async function startPlatform(
 ): Promise<Platform> {
   const [database, redis] = await Promise.all([createTestDatabase(t, stores?.databaseUrl), createTestRedis(t, stores)]);
   const secret = () => randomBytes(32).toString('base64url');
-  const secrets = { password: secret(), workerApiKey: secret(), jwtSecret: secret() };
+  const secrets = {
+    password: secret(),
+    workerApiKey: secret(),
+    jwtSecret: secret(),
+    webhookSecret: `whsec_${randomBytes(24).toString('base64')}`,
+  };
   await seedDemoUsers(database.sql, { password: secrets.password });
 
   const shared = { DATABASE_URL: database.url, REDIS_URL: redis.url, LOG_LEVEL: 'info', ...env };
@@ -47,6 +53,7 @@ export async function startPlatform(
     JWT_ISSUER: 'flowstate-test',
     JWT_AUDIENCE: 'flowstate-test',
     WORKER_API_KEY: secrets.workerApiKey,
+    WEBHOOK_SECRET: secrets.webhookSecret,
   });
   const workerEnv = {
     ...shared,
@@ -54,9 +61,10 @@ export async function startPlatform(
     WORKER_API_KEY: secrets.workerApiKey,
     ...(workflows !== undefined && { FLOWSTATE_WORKFLOWS: workflows }),
   };
+  const controllerEnv = { ...shared, WEBHOOK_SECRET: secrets.webhookSecret };
   const [worker, controller] = await Promise.all([
     startService('worker', workerEnv),
-    startService('controller', shared),
+    startService('controller', controllerEnv),
   ]);
   const services = [worker, controller, gateway];
   t.teardown(async () => {
@@ -78,6 +86,6 @@ export async function startPlatform(
     secrets,
     as: (role) => createClient(gateway.url).login(`${role}@flowstate.local`, secrets.password),
     addWorker: (own) => add('worker', own === undefined ? workerEnv : { ...workerEnv, FLOWSTATE_WORKFLOWS: own }),
-    addController: () => add('controller', shared),
+    addController: () => add('controller', controllerEnv),
   };
 }

@@ -8,6 +8,8 @@ export const ControllerConfig = Type.Object({
   HOST: settings.HOST,
   PORT: Type.Integer({ default: 8090, minimum: 0, maximum: 65535, description: 'Port of health and metrics' }),
   METRICS_TOKEN: settings.METRICS_TOKEN,
+  WEBHOOK_SECRET: settings.WEBHOOK_SECRET,
+  WEBHOOK_ALLOW_PRIVATE: settings.WEBHOOK_ALLOW_PRIVATE,
   LOG_LEVEL: settings.LOG_LEVEL,
   FLOWSTATE_VERSION: settings.FLOWSTATE_VERSION,
   FLOWSTATE_COMMIT: settings.FLOWSTATE_COMMIT,

@@ -9,6 +9,7 @@ import { startLoop } from './loop.ts';
 import { createControllerMetrics } from './metrics.ts';
 import { createPartitionKeeper } from './partitions.ts';
 import { createSweeper } from './sweeper.ts';
+import { createWebhooks } from './webhooks/webhooks.ts';
 
 const config = readConfig(process.env);
 const log = createLogger('controller', config.LOG_LEVEL);
@@ -24,11 +25,13 @@ const sweeper = createSweeper({
   onReturned: (runs) => metrics.returned.inc(runs),
 });
 const feed = createFeeder({ sql, queues, onFed: (runs) => metrics.fed.inc(runs) });
+const webhooks = createWebhooks({ config, sql, registry: metrics.registry, log });
 const leader = createLeader(config.DATABASE_URL, log);
 const loops = [
   startLoop({ name: 'reclaiming', everyMs: 100, leader, log, work: sweeper.reclaim }),
   startLoop({ name: 'finding undelivered runs', everyMs: 1_000, leader, log, work: sweeper.findUndelivered }),
   startLoop({ name: 'feeding', everyMs: 100, leader, log, work: feed }),
+  startLoop({ name: 'delivering webhooks', everyMs: 250, leader, log, work: webhooks.deliver }),
 ];
 const partitions = createPartitionKeeper(sql, log);
 
@@ -57,6 +60,7 @@ log.info('controller ready');
 onShutdown(log, [
   { name: 'loops', stop: () => Promise.all(loops.map((loop) => loop.stop())) },
   { name: 'leader', stop: () => leader.stop() },
+  { name: 'webhooks', stop: () => webhooks.close() },
   { name: 'partitions', stop: () => partitions.stop() },
   { name: 'connections', stop: dropUnused },
   { name: 'http', stop: () => app.close() },
