@@ -12,6 +12,7 @@ export type LocalEnv = {
   JWT_ISSUER: string;
   JWT_AUDIENCE: string;
   WORKER_API_KEY: string;
+  WEBHOOK_SECRET: string;
   DEMO_PASSWORD: string;
   GATEWAY_URL: string;
 };
@@ -26,6 +27,7 @@ const made: Record<Exclude<keyof LocalEnv, keyof Urls | 'APP_DATABASE_URL' | 'WO
   JWT_ISSUER: () => 'flowstate',
   JWT_AUDIENCE: () => 'flowstate-api',
   WORKER_API_KEY: secret,
+  WEBHOOK_SECRET: () => `whsec_${randomBytes(24).toString('base64')}`,
   DEMO_PASSWORD: () => randomBytes(12).toString('base64url'),
 };
 

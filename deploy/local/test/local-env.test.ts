@@ -16,6 +16,7 @@ t.test('makes secrets once, keeps them, and only the owner may read them', (t) =
   t.equal(statSync(file).mode & 0o777, 0o600);
   t.ok(Buffer.from(first.JWT_SECRET, 'base64url').length >= 32);
   t.not(first.JWT_SECRET, first.WORKER_API_KEY);
+  t.match(first.WEBHOOK_SECRET, /^whsec_[A-Za-z0-9+/]{32}$/, 'a key in the form of Standard Webhooks');
   const moved = { ...urls, DATABASE_URL: 'postgres://owner:secret@127.0.0.1:5999/flowstate' };
   const second = settleLocalEnv(file, moved, {});
   t.match(second, {

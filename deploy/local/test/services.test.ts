@@ -12,6 +12,7 @@ const settings = {
   JWT_ISSUER: 'i',
   JWT_AUDIENCE: 'a',
   WORKER_API_KEY: 'key',
+  WEBHOOK_SECRET: 'sign',
   DEMO_PASSWORD: 'demo',
   GATEWAY_URL: 'http://gateway',
 };
@@ -37,10 +38,16 @@ t.test('each service is given its own settings and nothing else', (t) => {
     DATABASE_URL: 'postgres://worker@db/x',
     LOG_LEVEL: 'debug',
   });
-  t.match(of('controller'), { PORT: '3', DATABASE_URL: 'postgres://app@db/x', OTEL_ENABLED: 'true' });
+  t.match(of('controller'), {
+    PORT: '3',
+    DATABASE_URL: 'postgres://app@db/x',
+    OTEL_ENABLED: 'true',
+    WEBHOOK_SECRET: 'sign',
+  });
   for (const name of ['gateway', 'worker', 'controller'] as const) {
     const given = Object.values(of(name));
     t.notOk(given.includes('stranger'), `${name} sees nothing of the user's other secrets`);
+    t.equal(given.includes('sign'), name !== 'worker', `${name} and the secret of webhooks`);
     t.notOk(given.includes('demo'), `${name} has no use for the demo password`);
   }
   t.end();

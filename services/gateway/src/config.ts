@@ -1,4 +1,4 @@
-import { loadConfig, settings } from '@flowstate/runtime';
+import { loadConfig, settings, webhookKey } from '@flowstate/runtime';
 import Type, { type Static } from 'typebox';
 
 /** Everything the gateway reads from its environment. */
@@ -17,6 +17,8 @@ export const GatewayConfig = Type.Object({
   WORKER_API_KEY: settings.WORKER_API_KEY,
   METRICS_TOKEN: settings.METRICS_TOKEN,
   TRUST_PROXY: Type.Boolean({ default: false, description: 'Take client addresses from `X-Forwarded-For`' }),
+  WEBHOOK_SECRET: settings.WEBHOOK_SECRET,
+  WEBHOOK_ALLOW_PRIVATE: settings.WEBHOOK_ALLOW_PRIVATE,
   EMBEDDINGS_BASE_URL: settings.EMBEDDINGS_BASE_URL,
   EMBEDDINGS_API_KEY: settings.EMBEDDINGS_API_KEY,
   EMBEDDINGS_MODEL: settings.EMBEDDINGS_MODEL,
@@ -28,5 +30,7 @@ export const GatewayConfig = Type.Object({
 export type GatewayConfig = Static<typeof GatewayConfig>;
 
 export function readConfig(env: NodeJS.ProcessEnv): GatewayConfig {
-  return loadConfig(GatewayConfig, env);
+  const config = loadConfig(GatewayConfig, env);
+  webhookKey(config.WEBHOOK_SECRET); // throws for one that cannot sign
+  return config;
 }

@@ -1,5 +1,5 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import type { Principal, ResolveBody } from '@flowstate/contracts';
+import type { Principal, ResolveBody, RunWebhook } from '@flowstate/contracts';
 import type { RunQueues, RunSubscriber } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
 import type { Identity, KeyRing } from '@flowstate/security';
@@ -30,6 +30,8 @@ export type StartRun = {
   delayMs?: number;
   tags?: string[];
   ttlMs?: number;
+  /** Told when the run ends. */
+  webhookUrl?: string;
   /** The run that starts it as its child. */
   parentId?: string;
   /** From the `Idempotency-Key` header; a replay with the same body answers the same run. */
@@ -53,6 +55,10 @@ export type RunService = {
   fork(id: string, from: { fromStep: string }, principal: Principal): Promise<StoredRun>;
   /** A failed run goes on from its failed step as a new attempt. */
   retry(id: string, principal: Principal): Promise<StoredRun>;
+  /** How the run's end is being told. */
+  webhook(id: string, principal: Principal): Promise<RunWebhook>;
+  /** Tells the run's end again, under the same id. */
+  redeliver(id: string, principal: Principal): Promise<RunWebhook>;
 };
 
 /** What `main.ts` opens and hands to the routes; each route file picks what it needs. */

@@ -12,6 +12,7 @@ import { readConfig } from './config.ts';
 import { createGatewayMetrics } from './metrics.ts';
 import { storedEntities } from './runs/stored-entities.ts';
 import { createRunService } from './runs/run-service.ts';
+import { createWebhookUrlCheck } from './runs/webhook-url.ts';
 import { createWorkflowCatalogue } from './runs/workflow-catalogue.ts';
 import { createTokenVerifier } from './tokens.ts';
 
@@ -42,6 +43,7 @@ const runs = createRunService({
   publish: createRunPublisher(redis),
   catalogue,
   entities: storedEntities(sql),
+  webhookUrl: createWebhookUrlCheck(config),
 });
 const draining = new AbortController();
 

@@ -16,6 +16,7 @@ import { opportunityRoutes } from './opportunities.ts';
 import { runControlRoutes } from './run-control.ts';
 import { runEventRoute } from './run-events.ts';
 import { runTokenRoutes } from './run-tokens.ts';
+import { runWebhookRoutes } from './run-webhook.ts';
 import { runRoutes } from './runs.ts';
 import { searchRoutes } from './search.ts';
 import { startRunRoute } from './start-run.ts';
@@ -53,10 +54,12 @@ export const access: AccessTable = {
   'GET /api/runs/:id': readRuns,
   'GET /api/runs/:id/steps': readRuns,
   'GET /api/runs/:id/events': readRuns,
+  'GET /api/runs/:id/webhook': readRuns,
   'POST /api/runs/:id/cancel': operate,
   'POST /api/runs/:id/retry': operate,
   'POST /api/runs/:id/fork': operate,
   'POST /api/runs/:id/signals/:name': operate,
+  'POST /api/runs/:id/webhook/redeliver': operate,
   'POST /api/runs/:id/resolve': ['admin', 'manager'],
 
   'POST /api/documents': feed,
@@ -106,6 +109,7 @@ export function registerRoutes(app: App, deps: Deps): void {
   runRoutes(app, deps);
   runControlRoutes(app, deps);
   runEventRoute(app, deps);
+  runWebhookRoutes(app, deps);
   documentRoutes(app, deps);
   searchRoutes(app, deps);
   customerRoutes(app, deps);

@@ -32,6 +32,8 @@ import {
 import { v7 as uuidv7 } from 'uuid';
 import type { RunService, StartRun } from '../deps.ts';
 import { checkEntityReferences, type EntityLookup } from './entity-references.ts';
+import { createRunWebhooks } from './run-webhooks.ts';
+import type { WebhookUrlCheck } from './webhook-url.ts';
 import type { WorkflowCatalogue } from './workflow-catalogue.ts';
 
 type Options = {
@@ -42,12 +44,22 @@ type Options = {
   publish: (runId: string, news: string) => void;
   catalogue: WorkflowCatalogue;
   entities: EntityLookup;
+  webhookUrl: WebhookUrlCheck;
 };
 
 const maxInputBytes = 1024 * 1024;
 
 /** Accepts, cancels and retries runs: commit in the ledger first, then tell the queue. */
-export function createRunService({ sql, log, queues, laneOf, publish, catalogue, entities }: Options): RunService {
+export function createRunService({
+  sql,
+  log,
+  queues,
+  laneOf,
+  publish,
+  catalogue,
+  entities,
+  webhookUrl,
+}: Options): RunService {
   const accepts = createBatcher<AcceptedRun, Acceptance>({
     flush: (runs) => acceptRuns(sql, runs),
     lanes: 4,
@@ -82,7 +94,7 @@ export function createRunService({ sql, log, queues, laneOf, publish, catalogue,
       priority: request.priority ?? 5,
       tags: request.tags ?? [],
       input: json,
-      webhookUrl: null,
+      webhookUrl: request.webhookUrl === undefined ? null : webhookUrl(request.webhookUrl),
       trace: request.traceparent ?? null,
       delayMs: request.delayMs ?? 0,
       owner: request.owner ?? null,
@@ -155,6 +167,7 @@ export function createRunService({ sql, log, queues, laneOf, publish, catalogue,
   return {
     start,
     read: visible,
+    ...createRunWebhooks(sql, visible),
     async cancel(id, principal) {
       const run = await visible(id, principal);
       const live = await cancelTree(run.id, principal);

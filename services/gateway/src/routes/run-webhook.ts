@@ -1,0 +1,36 @@
+import { RunWebhook } from '@flowstate/contracts';
+import Type from 'typebox';
+import { principalOf } from '../access.ts';
+import type { App, Deps } from '../deps.ts';
+
+const RunParams = Type.Object({ id: Type.String({ format: 'uuid' }) });
+const tags = ['runs'];
+
+/** The log of a run's webhook, and telling its end once more. */
+export function runWebhookRoutes(app: App, { runs }: Pick<Deps, 'runs'>): void {
+  app.get(
+    '/api/runs/:id/webhook',
+    {
+      schema: {
+        tags,
+        summary: "How the run's end was told: state, tries, next try",
+        params: RunParams,
+        response: { 200: RunWebhook },
+      },
+    },
+    async (request) => runs.webhook(request.params.id, principalOf(request)),
+  );
+
+  app.post(
+    '/api/runs/:id/webhook/redeliver',
+    {
+      schema: {
+        tags,
+        summary: "Tell the end of the run's last attempt again, under the same id",
+        params: RunParams,
+        response: { 202: RunWebhook },
+      },
+    },
+    async (request, reply) => reply.code(202).send(await runs.redeliver(request.params.id, principalOf(request))),
+  );
+}
