@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { startPlatform, startRecorder, startWebhookReceiver, verifyWebhook } from '@flowstate/test';
 import t from 'tap';
@@ -10,6 +11,14 @@ const { webhookSecret } = platform.secrets;
 type Run = { id: string; state: string };
 type Webhook = { deliveries: { id: string; state: string; tries: number; log: { status: number | null }[] }[] };
 type Payload = { type: string; data: Run & { error: unknown } };
+
+/** What README tells people to verify by. */
+async function readmeVerify(): Promise<(secret: string, headers: object, body: string) => void> {
+  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
+  const code = /## Webhooks.*?```js\n(.*?)```/s.exec(readme)?.[1] ?? '';
+  const module = `data:text/javascript,${encodeURIComponent(`${code}\nexport { verify };`)}`;
+  return ((await import(module)) as { verify: (secret: string, headers: object, body: string) => void }).verify;
+}
 
 t.test('completed, failed and cancelled runs are told, signed, in the words of the API', async (t) => {
   const receiver = await startWebhookReceiver(t);
@@ -40,6 +49,15 @@ t.test('completed, failed and cancelled runs are told, signed, in the words of t
     t.same(payload.data, body, 'the run as its owner reads it');
   }
   recorder.release('step-1');
+
+  const verify = await readmeVerify();
+  for (const { headers, body } of receiver.calls) {
+    t.doesNotThrow(() => verify(webhookSecret, headers, body));
+    t.throws(() => verify(webhookSecret, headers, `${body} `), { message: 'forged' });
+    t.throws(() => verify(webhookSecret, { ...headers, 'webhook-timestamp': '1700000000' }, body), {
+      message: /replay/,
+    });
+  }
 });
 
 t.test('a controller killed in the middle of it: the one standing by tells it, under the same id', async (t) => {

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { checkWebhookUrl, FlowstateError, isPublicAddress } from '../src/index.ts';
+import { checkWebhookUrl, isPublicAddress, type FlowstateError } from '../src/index.ts';
 
 const refused = (url: string, allowPrivate = false): string => {
   try {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
-import { claimDeliveries, nameWebhookHosts, redeliverWebhook, webhookBacklog } from '@flowstate/store';
+import { claimDeliveries, nameWebhookHosts, recordTry, redeliverWebhook, webhookBacklog } from '@flowstate/store';
 import { startWebhookReceiver, verifyWebhook } from '@flowstate/test';
 import t from 'tap';
 import type { Resolve } from '../src/webhooks/guarded-lookup.ts';
@@ -196,4 +196,23 @@ t.test('what a lost controller had under way is made again when its lease ends',
       { status: null, durationMs: null, error: /nobody knows whether it arrived/ },
     ],
   });
+});
+
+t.test('the role of gateway and controller may do all of this, a worker may not read it', async (t) => {
+  const { sql, endRun } = await createWebhookFixture(t);
+  const runId = await endRun('https://hooks.example.com/hook');
+  await sql.begin(async (tx) => {
+    await tx`SET LOCAL ROLE flowstate_app`;
+    await nameWebhookHosts(tx, 10);
+    const [claimed] = await claimDeliveries(tx, { busy: [], perHost: 1, limit: 1, leaseMs: 1_000 });
+    if (claimed === undefined) throw new Error('nothing was due');
+    t.match(claimed, { runId, host: 'hooks.example.com' });
+    await recordTry(tx, claimed, { status: 500, durationMs: 1, error: 'Status 500', next: 'given_up' });
+    t.equal(await redeliverWebhook(tx, runId), true);
+  });
+  const asWorker = sql.begin(async (tx) => {
+    await tx`SET LOCAL ROLE flowstate_worker`;
+    await webhookBacklog(tx);
+  });
+  await t.rejects(asWorker, { code: '42501' });
 });

@@ -11,6 +11,7 @@ export async function nameWebhookHosts(db: Db, limit: number): Promise<number> {
     SET host = coalesce((SELECT substring(r.webhook_url FROM '^https?://(\\[[^]]+\\]|[^/:?#]+)') FROM runs r WHERE r.id = d.run_id), '')
     FROM (
       SELECT run_id, attempt FROM webhook_deliveries WHERE due_at IS NOT NULL AND host IS NULL ORDER BY due_at LIMIT ${limit}
+      FOR UPDATE SKIP LOCKED
     ) new
     WHERE d.run_id = new.run_id AND d.attempt = new.attempt`;
   return count;
