@@ -83,10 +83,10 @@ export function createWebhookDeliverer({ sql, sender, log, onTry, limits, schedu
     onTry(typeof result.next === 'string' ? result.next : 'failed');
     if (answer.error === null) return;
     const { runId, attempt, host } = delivery;
-    log.warn(
-      { runId, attempt, host, status: answer.status, reason: answer.error, next: result.next },
-      'webhook failed',
-    );
+    const failure = { runId, attempt, host, status: answer.status, reason: answer.error };
+    // An endpoint that is away for a day is news once, not at every try.
+    if (result.next === 'given_up') log.warn(failure, 'webhook given up');
+    else log.info(failure, 'webhook failed, to be tried again');
   }
 
   async function send({ runId, attempt, url }: ClaimedDelivery): Promise<Answer> {
