@@ -14,6 +14,7 @@ import {
   retryRun,
   takeDueRuns,
   writeChunks,
+  type Chunk,
   type RunEnd,
 } from '../src/index.ts';
 import { ledgerFixture } from './ledger-fixture.ts';
@@ -21,7 +22,18 @@ import { ledgerFixture } from './ledger-fixture.ts';
 const { sql } = await createTestDatabase(t);
 const { accept, claim, newRun, worker, principalId } = await ledgerFixture(sql);
 
-const finish = async (owner: number, ends: RunEnd[]) => (await finishRuns(sql, owner, ends)).answers;
+const finish = async (owner: number, ends: RunEnd[]) =>
+  (
+    await finishRuns(
+      sql,
+      ends.map((end) => ({ ...end, owner })),
+    )
+  ).answers;
+const write = (owner: number, chunks: Omit<Chunk, 'owner'>[]) =>
+  writeChunks(
+    sql,
+    chunks.map((chunk) => ({ ...chunk, owner })),
+  );
 const stepEvent = (seq: number, name: string) => ({
   seq,
   type: 'step.completed',
@@ -30,6 +42,7 @@ const stepEvent = (seq: number, name: string) => ({
 });
 const endOf = (runId: string, overrides: Partial<RunEnd> = {}): RunEnd => ({
   runId,
+  owner: 0,
   chunk: 0,
   state: 'completed',
   lastSeq: 3,
@@ -73,11 +86,9 @@ t.test('a worker that lost its run writes nothing: neither steps nor an end', as
   const [claimed] = await claim(second, [id]);
   t.equal(claimed?.resumed, true, 'the second owner knows it goes on with something begun');
 
-  t.same(await writeChunks(sql, first, [{ runId: id, chunk: 1, events: '[]' }]), [false]);
+  t.same(await write(first, [{ runId: id, chunk: 1, events: '[]' }]), [false]);
   t.same(await finish(first, [endOf(id)]), ['lost']);
-  t.same(await writeChunks(sql, second, [{ runId: id, chunk: 1, events: JSON.stringify([stepEvent(3, 'one')]) }]), [
-    true,
-  ]);
+  t.same(await write(second, [{ runId: id, chunk: 1, events: JSON.stringify([stepEvent(3, 'one')]) }]), [true]);
   t.equal((await readRun(sql, id))?.state, 'running');
 });
 
@@ -86,8 +97,8 @@ t.test('a write whose answer was lost is recognised, a chunk is never written tw
   const me = await worker();
   await claim(me, [id]);
   const chunk = { runId: id, chunk: 1, events: JSON.stringify([stepEvent(3, 'one')]) };
-  t.same(await writeChunks(sql, me, [chunk]), [true]);
-  t.same(await writeChunks(sql, me, [chunk]), [true], 'again, as after a connection that broke before the answer');
+  t.same(await write(me, [chunk]), [true]);
+  t.same(await write(me, [chunk]), [true], 'again, as after a connection that broke before the answer');
   const [count] = await sql<{ n: number }[]>`SELECT count(*)::int AS n FROM run_journal WHERE run_id = ${id}`;
   t.equal(count?.n, 1);
   t.same(await finish(me, [endOf(id, { chunk: 1, lastSeq: 4 })]), ['finished']);
@@ -99,8 +110,7 @@ t.test('neighbours in one batch do not disturb each other', async (t) => {
   const ids = [await accept(), await accept(), await accept()];
   await claim(me, ids);
   await handBackRun(sql, me, ids[1] ?? '');
-  const written = await writeChunks(
-    sql,
+  const written = await write(
     me,
     ids.map((runId) => ({ runId, chunk: 1, events: '[]' })),
   );
@@ -111,7 +121,7 @@ t.test('events number a run without gaps, from accepted to the terminal one', as
   const id = await accept();
   const me = await worker();
   await claim(me, [id]);
-  await writeChunks(sql, me, [{ runId: id, chunk: 1, events: JSON.stringify([stepEvent(3, 'one')]) }]);
+  await write(me, [{ runId: id, chunk: 1, events: JSON.stringify([stepEvent(3, 'one')]) }]);
   const rest = JSON.stringify([stepEvent(4, 'two')]);
   await finish(me, [endOf(id, { chunk: 1, lastSeq: 5, events: rest })]);
   const events = await readEvents(sql, id);
@@ -221,4 +231,14 @@ t.test('another schema under the same name and version is refused', async (t) =>
   await publishWorkflow(sql, entry);
   await publishWorkflow(sql, { ...entry, description: 'other words are fine' });
   await t.rejects(publishWorkflow(sql, { ...entry, input: { type: 'object' } }), { code: 'conflict' });
+});
+
+t.test('an end is told only to whoever wrote it: a fenced worker hears that the run was lost', async (t) => {
+  const id = await accept();
+  const [first, second] = [await worker(), await worker()];
+  await claim(first, [id]);
+  await handBackRun(sql, first, id);
+  await claim(second, [id]);
+  t.same(await finish(second, [endOf(id, { lastSeq: 4 })]), ['finished']);
+  t.same(await finish(first, [endOf(id, { lastSeq: 3, state: 'failed', output: null })]), ['lost']);
 });

@@ -5,9 +5,11 @@ import {
   createSql,
   lockIncarnation,
   reclaimFromDead,
+  reclaimStrays,
   returnToFeeder,
   takeDueRuns,
   undeliveredRuns,
+  undoClaims,
   writeChunks,
 } from '../src/index.ts';
 import { ledgerFixture } from './ledger-fixture.ts';
@@ -35,7 +37,7 @@ t.test('a silent worker whose session stands keeps its runs; once the session is
   t.same(workers, [me]);
   t.match(runs, [{ runId: id, dispatch: 1 }]);
   t.match(await beat(sql, me, [id]), { alive: false, cancelled: [], inboxes: [] }, 'it hears of its own death');
-  t.same(await writeChunks(sql, me, [{ runId: id, chunk: 1, events: '[]' }]), [false]);
+  t.same(await writeChunks(sql, [{ runId: id, owner: me, chunk: 1, events: '[]' }]), [false]);
   const [live] = await sql`SELECT state, owner, crashes FROM run_live WHERE id = ${id}`;
   t.match(live, { state: 'queued', owner: null, crashes: 1 });
 });
@@ -84,7 +86,7 @@ t.test('a run that outlives three workers is parked; a finished step in between 
   for (let death = 1; death <= 3; death++) {
     const me = await worker();
     await claim(me, [poison, innocent]);
-    if (death === 2) await writeChunks(sql, me, [{ runId: innocent, chunk: 1, events: '[]', progress: true }]);
+    if (death === 2) await writeChunks(sql, [{ runId: innocent, owner: me, chunk: 1, events: '[]', progress: true }]);
     await age(me, 60);
     const { runs, parked } = await reclaimFromDead(sql);
     t.same(parked, death === 3 ? [poison] : []);
@@ -92,4 +94,26 @@ t.test('a run that outlives three workers is parked; a finished step in between 
   }
   const [row] = await sql`SELECT state FROM run_live WHERE id = ${poison}`;
   t.match(row, { state: 'parked' });
+});
+
+t.test('a worker declared dead claims nothing; what it had claimed in that moment is taken from it', async (t) => {
+  const [late, stray] = [await accept(), await accept()];
+  const me = await worker();
+  await claim(me, [stray]);
+  await sql`UPDATE workers SET ended_at = now() - interval '5 seconds' WHERE id = ${me}`;
+  t.same(await claim(me, [late]), []);
+  t.equal(await reclaimStrays(sql), 1);
+  const [row] = await sql`SELECT state, owner, dispatch FROM run_live WHERE id = ${stray}`;
+  t.match(row, { state: 'queued', owner: null, dispatch: 1 });
+});
+
+t.test('claims whose answer was lost are undone; what others own is left alone', async (t) => {
+  const [mine, other] = [await accept(), await accept()];
+  const [me, neighbour] = [await worker(), await worker()];
+  await claim(me, [mine]);
+  await claim(neighbour, [other]);
+  await undoClaims(sql, me, [mine, other]);
+  const rows = await sql`SELECT id, owner FROM run_live WHERE id = ANY(${[mine, other]}::uuid[])`;
+  t.equal(rows.find(({ id }) => id === mine)?.owner, null);
+  t.equal(rows.find(({ id }) => id === other)?.owner, neighbour);
 });

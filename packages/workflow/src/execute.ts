@@ -27,6 +27,10 @@ export type OwnedRun = {
   /** Whose authority it runs with. */
   principalId: string;
   parentId: string | null;
+  /** Incarnation that claimed it: the fence of everything written for it. */
+  owner: number;
+  /** Somebody wants it cancelled; its last owner died before it could. */
+  cancelled: boolean;
   chunk: number;
   seqBase: number;
   startedAt: Date;
@@ -72,6 +76,8 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
   let underWay = 0;
   let draining = false;
   let parkedFor = { reason: '', step: '' };
+  /** An unsafe effect under way: whether it took place is known only once its result is there. */
+  let inDoubt = [...replay.intents].find(([, effect]) => effect === 'unsafe')?.[0];
 
   const publishProgress = (progress: RunProgress) => publish(progress, JSON.stringify(progress));
   const interrupted = new Promise<never>((_, reject) => {
@@ -87,6 +93,7 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
 
   const journal = createJournal({
     runId: run.id,
+    owner: run.owner,
     chunk: run.chunk,
     lastSeq: replay.lastSeq,
     writeChunk: (source) => ledger.writeChunk(source),
@@ -151,6 +158,10 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
               if (underWay === 0) idle();
             }
           },
+          confirmed: ledger.confirmed,
+          onDoubt(step) {
+            inDoubt = step;
+          },
           park(reason, step) {
             parkedFor = { reason, step };
             throw interrupt('parked');
@@ -162,11 +173,13 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
   });
 
   async function runToEnd(): Promise<Outcome> {
+    if (run.cancelled) interrupt('cancelled');
     if (run.resumed) journal.record('run.resumed', { stepsDone: replay.settled.size });
     let outcome: Outcome;
     let failure: unknown;
     try {
       const input = createCheck(workflow.input, { root: 'input' })(JSON.parse(run.input));
+      abort.signal.throwIfAborted();
       const output = await Promise.race([workflow.run(context, input), interrupted]);
       abort.signal.throwIfAborted(); // the function may have swallowed its interrupt
       context.checkReplayed();
@@ -188,6 +201,10 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
   }
 
   function interruptedOutcome({ reason }: RunInterrupt): Outcome {
+    if (reason === 'cancelled' && inDoubt !== undefined) {
+      parkedFor = { reason: `Cancelled while step ${inDoubt} may have taken effect`, step: inDoubt };
+      return { state: 'parked', reason: parkedFor.reason };
+    }
     return reason === 'parked' ? { state: 'parked', reason: parkedFor.reason } : { state: reason };
   }
 
@@ -217,6 +234,7 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
     const rest = await journal.close();
     const ending: RunEnding = {
       runId: run.id,
+      owner: run.owner,
       chunk: rest.chunk,
       state: outcome.state as TerminalState,
       lastSeq: rest.lastSeq + 1,
@@ -228,7 +246,8 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
     let answer = await ledger.finish(ending);
     if (answer === 'cancel-requested') {
       outcome = { state: 'cancelled' };
-      answer = await ledger.finish({ ...ending, state: 'cancelled', output: null, error: null });
+      Object.assign(ending, { state: 'cancelled', output: null, error: null });
+      answer = await ledger.finish(ending);
     }
     if (answer === 'lost') return { state: 'lost' };
     const end = terminalEvent(ending, outcome);

@@ -3,10 +3,18 @@ import { RunInterrupt } from './interrupt.ts';
 import type { Release, ReleaseAnswer } from './ledger-port.ts';
 
 /** What is to be written next; null when it went out with the run's end meanwhile. */
-export type ChunkSource = () => { runId: string; chunk: number; events: string; progress: boolean } | null;
+export type ChunkSource = () => {
+  runId: string;
+  owner: number;
+  chunk: number;
+  events: string;
+  progress: boolean;
+} | null;
 
 type Options = {
   runId: string;
+  /** Incarnation that claimed the run. */
+  owner: number;
   /** Last chunk in the ledger. */
   chunk: number;
   /** Number of the last event so far. */
@@ -40,7 +48,7 @@ export type Journal = {
  * The content of a chunk is taken when its batch leaves, so a short run's steps mostly travel with its end.
  */
 export function createJournal(options: Options): Journal {
-  const { runId, writeChunk, publish, onFailure } = options;
+  const { runId, owner, writeChunk, publish, onFailure } = options;
   let { chunk, lastSeq } = options;
   let pending: Written[] = [];
   let writing: Promise<void> | undefined;
@@ -57,7 +65,7 @@ export function createJournal(options: Options): Journal {
         pending = [];
         inFlight = true;
         const progress = taken.some(({ event }) => event.type === 'step.completed');
-        return { runId, chunk: chunk + 1, events: textOf(taken), progress };
+        return { runId, owner, chunk: chunk + 1, events: textOf(taken), progress };
       });
       inFlight = false;
       if (taken.length === 0) return;
@@ -98,7 +106,7 @@ export function createJournal(options: Options): Journal {
       // What is on its way has the number before ours.
       if (inFlight) await writing;
       const taken = [...pending, write({ seq: lastSeq + 1, type, at: new Date().toISOString(), data })];
-      const answer = await letGo({ runId, chunk: chunk + 1, events: textOf(taken) });
+      const answer = await letGo({ runId, owner, chunk: chunk + 1, events: textOf(taken) });
       if (answer === 'released') {
         pending = [];
         tell(taken);

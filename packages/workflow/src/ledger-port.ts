@@ -3,6 +3,7 @@ import type { ChunkSource } from './journal.ts';
 
 export type RunEnding = {
   runId: string;
+  owner: number;
   chunk: number;
   state: TerminalState;
   lastSeq: number;
@@ -14,7 +15,7 @@ export type RunEnding = {
 };
 
 /** A run its owner lets go of, with the last events it recorded. */
-export type Release = { runId: string; chunk: number; events: string };
+export type Release = { runId: string; owner: number; chunk: number; events: string };
 
 export type ReleaseAnswer = 'released' | 'news' | 'lost';
 
@@ -29,6 +30,11 @@ export type LedgerPort = {
   /** Lets go of a run that a person must settle. */
   park(parked: Release): Promise<ReleaseAnswer>;
   readInbox(runId: string): Promise<Inbox & { cancelled: boolean }>;
+  /**
+   * Undefined while the ledger confirmed lately that this worker lives; else resolves when it has been asked again. A
+   * worker that stood still for long may have lost its runs, and must not begin a step before it knows.
+   */
+  confirmed(): Promise<void> | undefined;
   /** Postgres time in milliseconds: the clock of everything durable. */
   now(): number;
 };

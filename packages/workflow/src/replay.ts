@@ -1,4 +1,4 @@
-import type { EventType, FailedTry, RunEvent } from '@flowstate/contracts';
+import type { Effect, EventType, FailedTry, RunEvent } from '@flowstate/contracts';
 
 /** How a step or a wait ended, as recorded: on replay it ends the same way, in the same order. */
 export type Settlement = { seq: number } & ({ value: unknown } | { error: FailedTry; tries: FailedTry[] });
@@ -7,8 +7,8 @@ export type Settlement = { seq: number } & ({ value: unknown } | { error: Failed
 export type Replay = {
   /** Steps and waits that have ended. */
   settled: Map<string, Settlement>;
-  /** Steps whose effect was intended but whose result never came. */
-  intents: Set<string>;
+  /** Steps whose effect was intended but whose result never came, and its kind. */
+  intents: Map<string, Effect>;
   /** Failed tries per step since the run was last retried; `retryAt` of the last one, in milliseconds of Postgres time. */
   failures: Map<string, { tries: FailedTry[]; retryAt: number }>;
   /** Values of `now()`, `random()` and winners of races. */
@@ -26,7 +26,7 @@ export type Replay = {
 export function replayOf(events: readonly RunEvent[], seqBase: number): Replay {
   const replay: Replay = {
     settled: new Map(),
-    intents: new Set(),
+    intents: new Map(),
     failures: new Map(),
     values: new Map(),
     waits: new Map(),
@@ -51,7 +51,7 @@ const folds: Partial<Record<EventType, (replay: Replay, event: RunEvent) => void
     intents.delete(nameOf(data));
   },
   'step.intended'({ intents }, { data }) {
-    intents.add(nameOf(data));
+    intents.set(nameOf(data), data.effect as Effect);
   },
   'step.failed'({ settled, intents, failures }, { seq, at, data }) {
     const name = nameOf(data);

@@ -23,6 +23,10 @@ export type StepEnvironment = {
   now: () => number;
   /** Waits until that time, without a worker where it is long. */
   until: (at: number) => Promise<void>;
+  /** Resolves when this worker is known to live; undefined when it is. */
+  confirmed: () => Promise<void> | undefined;
+  /** An unsafe effect is about to be under way; undefined: its outcome is known. */
+  onDoubt: (step: string | undefined) => void;
   /** Takes the run out of here for a person to decide. */
   park: (reason: string, step: string) => never;
 };
@@ -49,6 +53,7 @@ export async function runStep<T>(env: StepEnvironment, { name, fn, options }: St
       if (error instanceof RunInterrupt) throw error;
       if (effect === 'unsafe' && isTimeout(error)) env.park(`Step ${name} timed out and may have taken effect`, name);
       const failed = { attempt, at: new Date(now()).toISOString(), ...describe(error) };
+      env.onDoubt(undefined); // it threw: known not to have taken effect
       tries.push(failed);
       const final = attempt >= attempts || (error instanceof FlowstateError && !error.retryable);
       const retryAfter = error instanceof FlowstateError ? (error.retryAfter ?? 0) * 1000 : 0;
@@ -71,10 +76,17 @@ export async function runStep<T>(env: StepEnvironment, { name, fn, options }: St
 async function tryOnce<T>(env: StepEnvironment, { name, fn, options }: Step<T>, attempt: number): Promise<T> {
   const { journal, publish, onStep } = env;
   const { effect = 'pure', timeoutMs } = options;
+  const doubted = env.confirmed();
+  if (doubted !== undefined) {
+    await Promise.race([doubted, env.interrupted]);
+    env.signal.throwIfAborted();
+  }
   if (effect !== 'pure') {
     // Everything before the effect, and that it is about to happen, must be on record first.
     journal.record('step.intended', { name, effect, attempt });
     await journal.flushed();
+    env.signal.throwIfAborted();
+    if (effect === 'unsafe') env.onDoubt(name);
   }
   const startedAt = new Date(env.now()).toISOString();
   const begun = performance.now();
@@ -85,6 +97,7 @@ async function tryOnce<T>(env: StepEnvironment, { name, fn, options }: Step<T>, 
     ok = true;
     journal.record('step.completed', { name, effect, attempt, startedAt }, output);
     if (effect !== 'pure') await journal.flushed();
+    env.onDoubt(undefined);
     // What the ledger will give back on replay is what the workflow gets now: the JSON form.
     return JSON.parse(output) as T;
   } finally {

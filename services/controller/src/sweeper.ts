@@ -1,6 +1,13 @@
 import type { RunQueues } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
-import { reclaimFromDead, recordParked, returnToFeeder, undeliveredRuns, type Sql } from '@flowstate/store';
+import {
+  reclaimFromDead,
+  reclaimStrays,
+  recordParked,
+  returnToFeeder,
+  undeliveredRuns,
+  type Sql,
+} from '@flowstate/store';
 
 type Options = {
   sql: Sql;
@@ -26,8 +33,10 @@ export function createSweeper({ sql, queues, log, onReclaimed, onReturned }: Opt
       if (runs.length > 0) await queues.deliver(runs);
     },
 
-    /** Runs whose job the queue does not have (any more) stand in line again. */
+    /** Runs whose job the queue does not have (any more), and those of workers long ended, stand in line again. */
     async findUndelivered(): Promise<void> {
+      const strays = await reclaimStrays(sql);
+      if (strays > 0) log.warn({ runs: strays }, 'runs of ended workers: to be delivered again');
       let after = lowestId;
       for (;;) {
         const page = await undeliveredRuns(sql, { after, limit: pageSize });

@@ -4,6 +4,8 @@ import type { Logger } from '@flowstate/runtime';
 import { beat, createSql, endWorker, lockIncarnation, registerWorker, type Sql } from '@flowstate/store';
 
 const beatEveryMs = 400;
+/** Milliseconds without confirmation after which nothing new is begun; others take our runs after 15 seconds. */
+const freshMs = 10_000;
 
 export type Incarnation = {
   /** The number this process goes by now. */
@@ -12,6 +14,8 @@ export type Incarnation = {
   keepAlive(runner: Held): void;
   /** Postgres time in milliseconds, as of the last heartbeat and carried on. */
   now(): number;
+  /** Undefined while the ledger confirmed it lately; else resolves after the next heartbeat's answer. */
+  confirmed(): Promise<void> | undefined;
   /** Milliseconds since the ledger last confirmed that this worker is alive. */
   silentMs(): number;
   /** Stops beating; the ledger forgets this worker in order. */
@@ -41,18 +45,19 @@ export async function createIncarnation({ databaseUrl, sql, log, bundle, carries
   await lockIncarnation(session, id);
   const stopped = new AbortController();
   let confirmedAt = performance.now();
+  let beatEnd = Promise.withResolvers<void>();
   let clockAhead = (await beat(sql, id, [])).now - performance.now();
 
   async function beatForever(runner: Held): Promise<void> {
     while (!stopped.signal.aborted) {
+      const askedAt = performance.now();
       try {
         // Also on the session itself, so that a broken one is replaced and locked again.
         const [{ alive, cancelled, inboxes, now }] = await Promise.all([
           beat(sql, id, runner.held()),
           lockIncarnation(session, id),
         ]);
-        confirmedAt = performance.now();
-        clockAhead = now - confirmedAt;
+        clockAhead = now - performance.now();
         for (const { runId, inbox } of inboxes) runner.news(runId, inbox);
         for (const runId of cancelled) runner.cancel(runId);
         if (!alive && !stopped.signal.aborted) {
@@ -63,6 +68,10 @@ export async function createIncarnation({ databaseUrl, sql, log, bundle, carries
           runner.loseAll();
           id = await registerWorker(sql, me);
         }
+        // Counted from when it was asked: the answer may have waited here while we stood still.
+        confirmedAt = askedAt;
+        beatEnd.resolve();
+        beatEnd = Promise.withResolvers();
       } catch (err) {
         log.warn({ err }, 'heartbeat failed');
       }
@@ -77,6 +86,7 @@ export async function createIncarnation({ databaseUrl, sql, log, bundle, carries
       beating ??= beatForever(runner);
     },
     now: () => clockAhead + performance.now(),
+    confirmed: () => (performance.now() - confirmedAt < freshMs ? undefined : beatEnd.promise),
     silentMs: () => performance.now() - confirmedAt,
     async end() {
       stopped.abort();

@@ -5,11 +5,13 @@ import {
   claimRuns,
   createBatcher,
   finishRuns,
+  handBackRun,
   isDatabaseOutage,
   parkRun,
   postponeRun,
   readInbox,
   suspendRun,
+  undoClaims,
   writeChunks,
   type Chunk,
   type ClaimedRun,
@@ -22,6 +24,8 @@ import type { ChunkSource, LedgerPort } from '@flowstate/workflow';
 export type WorkerLedger = LedgerPort & {
   /** Makes this worker the run's owner; null when another is, or the run has ended. */
   claim(runId: string): Promise<ClaimedRun | null>;
+  /** Gives an unfinished run back; null when it was not its owner any more. */
+  handBack(run: { id: string; owner: number }): Promise<Delivery | null>;
 };
 
 type Options = {
@@ -34,17 +38,41 @@ type Options = {
   log: Logger;
   /** Postgres time in milliseconds. */
   now: () => number;
+  confirmed: LedgerPort['confirmed'];
+  /** Runs in hand. */
+  held: () => readonly string[];
   /** Runs that an end of their child made ready. */
   deliver: (deliveries: Delivery[]) => void;
 };
 
 /** The ledger as this worker uses it: all runs' writes in common batches, outages of Postgres waited out. */
-export function createWorkerLedger({ sql, claimSql, incarnation, carries, log, now, deliver }: Options): WorkerLedger {
+export function createWorkerLedger({
+  sql,
+  claimSql,
+  incarnation,
+  carries,
+  log,
+  now,
+  confirmed,
+  held,
+  deliver,
+}: Options): WorkerLedger {
+  async function claim(ids: string[]): Promise<ClaimedRun[]> {
+    const owner = incarnation();
+    try {
+      return await claimRuns(claimSql, owner, carries, ids);
+    } catch (error) {
+      if (!isDatabaseOutage(error)) throw error;
+      // It may have been committed all the same: then we would own runs we know nothing of.
+      const notOurs = ids.filter((id) => !held().includes(id));
+      await throughOutages(() => undoClaims(sql, owner, notOurs));
+      return [];
+    }
+  }
+
   const claims = createBatcher<string, ClaimedRun | null>({
     async flush(ids) {
-      const claimed = new Map(
-        (await claimRuns(claimSql, incarnation(), carries, [...new Set(ids)])).map((run) => [run.id, run]),
-      );
+      const claimed = new Map((await claim([...new Set(ids)])).map((run) => [run.id, run]));
       return ids.map((id) => {
         const run = claimed.get(id) ?? null;
         claimed.delete(id); // two deliveries in one batch: only one of them runs it
@@ -68,7 +96,6 @@ export function createWorkerLedger({ sql, claimSql, incarnation, carries, log, n
       const written = await throughOutages(() =>
         writeChunks(
           sql,
-          incarnation(),
           taken.filter((chunk): chunk is Chunk => chunk !== null),
         ),
       );
@@ -78,7 +105,7 @@ export function createWorkerLedger({ sql, claimSql, incarnation, carries, log, n
   });
 
   async function finish(batch: RunEnd[]): Promise<FinishAnswer[]> {
-    const { answers, woken } = await throughOutages(() => finishRuns(sql, incarnation(), batch));
+    const { answers, woken } = await throughOutages(() => finishRuns(sql, batch));
     if (woken.length > 0) deliver(woken);
     return answers;
   }
@@ -101,11 +128,13 @@ export function createWorkerLedger({ sql, claimSql, incarnation, carries, log, n
 
   return {
     claim: (runId) => claims.add(runId),
+    handBack: ({ id, owner }) => throughOutages(() => handBackRun(sql, owner, id)),
+    confirmed,
     writeChunk: (source) => chunks.add(source),
     finish: ({ isChild, ...end }) => (isChild ? childEnds : ends).add(end),
-    suspend: (waiting) => throughOutages(() => suspendRun(sql, incarnation(), waiting)),
-    postpone: (failed) => throughOutages(() => postponeRun(sql, incarnation(), failed)),
-    park: (parked) => throughOutages(() => parkRun(sql, incarnation(), parked)),
+    suspend: (waiting) => throughOutages(() => suspendRun(sql, waiting)),
+    postpone: (failed) => throughOutages(() => postponeRun(sql, failed)),
+    park: (parked) => throughOutages(() => parkRun(sql, parked)),
     readInbox: (runId) => throughOutages(() => readInbox(sql, runId)),
     now,
   };

@@ -79,6 +79,8 @@ const runner = createRunner({
     carries,
     log,
     now: incarnation.now,
+    confirmed: incarnation.confirmed,
+    held: () => runner.held(),
     deliver,
   }),
   incarnation: incarnation.id,

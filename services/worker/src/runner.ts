@@ -1,7 +1,7 @@
 import type { Logger } from '@flowstate/runtime';
 import type { Delivery } from '@flowstate/contracts';
 import type { DeliveryResult } from '@flowstate/queue';
-import { handBackRun, loadOwnedRuns, type ClaimedRun, type Sql } from '@flowstate/store';
+import { loadOwnedRuns, type ClaimedRun, type Sql } from '@flowstate/store';
 import { executeRun, type Backend, type Execution, type Outcome } from '@flowstate/workflow';
 import type { Catalogue } from './catalogue.ts';
 import type { WorkerLedger } from './ledger-port.ts';
@@ -72,7 +72,7 @@ export function createRunner(options: Options): Runner {
     if (draining) execution.drain();
     try {
       const outcome = await execution.done;
-      if (outcome.state === 'draining') await giveBack(claimed.id);
+      if (outcome.state === 'draining') await giveBack(claimed);
       metrics.latency.observe({ ...labels, phase: 'run' }, (performance.now() - begun) / 1000);
       if (countedStates.has(outcome.state)) metrics.runs.inc({ ...labels, status: outcome.state });
       const level = outcome.state === 'completed' ? 'debug' : 'info';
@@ -83,8 +83,8 @@ export function createRunner(options: Options): Runner {
     }
   }
 
-  async function giveBack(runId: string): Promise<void> {
-    const delivery = await handBackRun(sql, incarnation(), runId);
+  async function giveBack(run: ClaimedRun): Promise<void> {
+    const delivery = await ledger.handBack(run);
     if (delivery) deliver([delivery]);
   }
 

@@ -284,3 +284,75 @@ t.test('a step that hangs is timed out and counted as failed', async (t) => {
   t.match(await (await begin(workflow, id)).done, { state: 'failed', error: { code: 'timeout', step: 'hang' } });
   t.match(await readSteps(sql, id), [{ attempt: 2 }]);
 });
+
+t.test(
+  'a run whose owner died before it could cancel it is cancelled by the next one, with no step begun',
+  async (t) => {
+    const calls: string[] = [];
+    const workflow = define(async (ctx) => ctx.step('one', () => calls.push('one')));
+    const id = await accept(workflow);
+    await sql`UPDATE run_live SET cancel = true WHERE id = ${id}`;
+    t.same(await (await begin(workflow, id)).done, { state: 'cancelled' });
+    t.same(calls, []);
+    t.equal((await readEvents(sql, id)).at(-1)?.type, 'run.cancelled');
+  },
+);
+
+t.test(
+  'a cancel while an unsafe effect is under way parks the run: somebody must look whether it took place',
+  async (t) => {
+    const running = Promise.withResolvers<void>();
+    const workflow = define(async (ctx) =>
+      ctx.step(
+        'pay',
+        () => {
+          running.resolve();
+          return new Promise(() => {});
+        },
+        { effect: 'unsafe' },
+      ),
+    );
+    const id = await accept(workflow);
+    const execution = await begin(workflow, id);
+    await running.promise;
+    await cancelRun(sql, id);
+    execution.cancel();
+    t.match(await execution.done, { state: 'parked', reason: /Cancelled while step pay may have taken effect/ });
+    t.match(await readRun(sql, id), { state: 'parked', error: { step: 'pay' } });
+
+    // The same when its worker dies and the next owner finds both: the cancel, and the effect in doubt.
+    const other = await accept(workflow);
+    const dying = await begin(workflow, other);
+    while (!(await readEvents(sql, other)).some(({ type }) => type === 'step.intended'));
+    dying.lose();
+    await dying.done;
+    await sql`UPDATE run_live SET owner = NULL, state = 'queued', cancel = true WHERE id = ${other}`;
+    t.match(await (await begin(workflow, other)).done, { state: 'parked', reason: /Cancelled while step pay/ });
+  },
+);
+
+t.test('watchers hear the end that is in the ledger: a cancel that came first', async (t) => {
+  const gate = Promise.withResolvers<void>();
+  const workflow = define(async (ctx) => ctx.step('one', () => gate.promise.then(() => 1)));
+  const id = await accept(workflow);
+  const heard: string[] = [];
+  const execution = await beginRun(sql, workflow, id, {
+    publish: (news) => heard.push(...[news].flat().map(({ type }) => type)),
+  });
+  await cancelRun(sql, id);
+  gate.resolve();
+  t.same(await execution.done, { state: 'cancelled' });
+  t.equal(heard.at(-1), 'run.cancelled');
+});
+
+t.test('a worker that stood still begins no step before it knows whether its runs are still its own', async (t) => {
+  const calls: string[] = [];
+  const answer = Promise.withResolvers<void>();
+  const workflow = define(async (ctx) => ctx.step('one', () => calls.push('one')));
+  const id = await accept(workflow);
+  const execution = await beginRun(sql, workflow, id, { confirmed: () => answer.promise });
+  execution.lose();
+  answer.resolve();
+  t.same(await execution.done, { state: 'lost' });
+  t.same(calls, []);
+});

@@ -7,6 +7,7 @@ import {
   listWorkflows,
   readEvents,
   readRun,
+  registerWorker,
   sendSignal,
   takeDueRuns,
   wakeDueRuns,
@@ -183,12 +184,20 @@ t.test('a run waits for its child without a worker and takes its output', async 
   t.same(await (await beginRun(sql, workflow, parent, { backend })).done, { state: 'waiting' });
   t.same(started, [`${parent}:child.start`]);
 
-  const me = 4711;
   const carries = (await listWorkflows(sql)).map(({ id }) => id);
+  const me = await registerWorker(sql, { host: 'test', pid: 1, bundle: 'test', carries });
   const [claimed] = await claimRuns(sql, me, carries, [childId]);
   t.equal(claimed?.parentId, parent);
-  const end = { runId: childId, chunk: 0, state: 'completed' as const, lastSeq: 3, events: '[]', error: null };
-  t.match(await finishRuns(sql, me, [{ ...end, output: '{"n":41}' }]), { woken: [{ runId: parent }] });
+  const end = {
+    runId: childId,
+    owner: me,
+    chunk: 0,
+    state: 'completed' as const,
+    lastSeq: 3,
+    events: '[]',
+    error: null,
+  };
+  t.match(await finishRuns(sql, [{ ...end, output: '{"n":41}' }]), { woken: [{ runId: parent }] });
   t.same(await (await beginRun(sql, workflow, parent, { backend })).done, { state: 'completed', output: 42 });
   t.equal(started.length, 1, 'the child is started once');
 });

@@ -29,8 +29,16 @@ export async function seedFinishedRuns(sql: Sql, workflow: string, total: number
       await acceptRuns(tx, runs);
       await finishRuns(
         tx,
-        owner,
-        runs.map(({ id }) => ({ runId: id, chunk: 0, state: 'completed', lastSeq: 7, events, output, error: null })),
+        runs.map(({ id }) => ({
+          runId: id,
+          owner,
+          chunk: 0,
+          state: 'completed',
+          lastSeq: 7,
+          events,
+          output,
+          error: null,
+        })),
       );
     });
   }

@@ -3,6 +3,8 @@ import type { Db } from '../client.ts';
 /** Events of one run that were finished in one window; `chunk` is one more than the run's last. */
 export type Chunk = {
   runId: string;
+  /** Incarnation that claimed the run. */
+  owner: number;
   chunk: number;
   events: string;
   /** A step was finished: whatever killed earlier owners in it, the run is a suspect no longer. */
@@ -14,19 +16,20 @@ export type Chunk = {
  * that lost its run gets no row back and writes nothing. Answers per chunk whether it is in the ledger; a chunk
  * written by an earlier try whose answer was lost counts as written.
  */
-export async function writeChunks(db: Db, incarnation: number, chunks: Chunk[]): Promise<boolean[]> {
+export async function writeChunks(db: Db, chunks: Chunk[]): Promise<boolean[]> {
   if (chunks.length === 0) return [];
   const sorted = chunks.toSorted((a, b) => (a.runId < b.runId ? -1 : 1));
   const written = await db<{ run_id: string }[]>`
     WITH input AS (
       SELECT * FROM unnest(
         ${sorted.map((c) => c.runId)}::uuid[], ${sorted.map((c) => c.chunk)}::int[], ${sorted.map((c) => c.events)}::text[],
-        ${sorted.map((c) => Number(c.progress ?? false))}::int[]
-      ) AS t(id, chunk, events, progress)
+        ${sorted.map((c) => Number(c.progress ?? false))}::int[],
+        ${sorted.map((c) => c.owner)}::int[]
+      ) AS t(id, chunk, events, progress, owner)
     ),
     fenced AS (
       UPDATE run_live l SET chunk = i.chunk, crashes = CASE WHEN i.progress = 1 THEN 0 ELSE l.crashes END FROM input i
-      WHERE l.id = i.id AND l.owner = ${incarnation} AND l.chunk = i.chunk - 1
+      WHERE l.id = i.id AND l.owner = i.owner AND l.chunk = i.chunk - 1
       RETURNING l.id, i.chunk, i.events
     )
     INSERT INTO run_journal (run_id, chunk, events) SELECT id, chunk, events FROM fenced RETURNING run_id`;
@@ -34,9 +37,10 @@ export async function writeChunks(db: Db, incarnation: number, chunks: Chunk[]):
   const doubtful = chunks.filter((c) => !ids.has(c.runId));
   if (doubtful.length > 0) {
     // Only the owner moves `chunk`, so an own row that already stands at this chunk was our lost answer.
-    const own = await db<{ id: string; chunk: number }[]>`
-      SELECT id, chunk FROM run_live WHERE id = ANY(${doubtful.map((c) => c.runId)}::uuid[]) AND owner = ${incarnation}`;
-    for (const row of own) if (doubtful.some((c) => c.runId === row.id && c.chunk === row.chunk)) ids.add(row.id);
+    const own = await db<{ id: string; chunk: number; owner: number | null }[]>`
+      SELECT id, chunk, owner FROM run_live WHERE id = ANY(${doubtful.map((c) => c.runId)}::uuid[])`;
+    for (const { id, chunk, owner } of own)
+      if (doubtful.some((c) => c.runId === id && c.chunk === chunk && c.owner === owner)) ids.add(id);
   }
   return chunks.map((c) => ids.has(c.runId));
 }

@@ -13,6 +13,10 @@ export type ClaimedRun = {
   principalId: string;
   role: string;
   parentId: string | null;
+  /** Incarnation that owns it now: the fence of everything written for it. */
+  owner: number;
+  /** Somebody wants it cancelled; its last owner died before it could. */
+  cancelled: boolean;
   attempt: number;
   /** Last journal chunk; the next write must be one higher. */
   chunk: number;
@@ -46,7 +50,9 @@ export async function claimRuns(db: Db, incarnation: number, carries: number[], 
       UPDATE run_live l SET owner = ${incarnation}, state = 'running', due_at = NULL,
         started_at = coalesce(l.started_at, clock_timestamp())
       FROM unnest(${ids.toSorted()}::uuid[]) AS i(id)
-      WHERE l.id = i.id AND l.owner IS NULL AND l.state = 'queued' AND NOT l.cancel
+      WHERE l.id = i.id AND l.owner IS NULL AND l.state = 'queued'
+        -- Declared dead, it would own runs that nobody takes from it again.
+        AND EXISTS (SELECT FROM workers w WHERE w.id = ${incarnation} AND w.ended_at IS NULL)
         AND l.workflow_id = ANY(${carries}::int[])
         -- A stray job of a run that stands in the ledger's line again: caps are the feeder's.
         AND (l.due_at IS NULL OR (l.due_at <= now() AND NOT l.capped))
@@ -67,7 +73,7 @@ export async function loadOwnedRuns(db: Db, incarnation: number, ids: string[]):
 
 function claimedColumns(db: Db) {
   return db`
-    SELECT c.id, w.name AS workflow, w.version, c.queue, r.input, r.principal_id AS "principalId", r.role, c.parent_id AS "parentId",
+    SELECT c.id, w.name AS workflow, w.version, c.queue, r.input, r.principal_id AS "principalId", r.role, c.parent_id AS "parentId", c.owner, c.cancel AS cancelled,
            c.attempt, c.chunk, c.seq_base AS "seqBase", c.crashes, r.trace, r.created_at AS "createdAt",
            c.ready_at AS "readyAt", c.started_at AS "startedAt",
            CASE WHEN c.chunk > 0 THEN (

@@ -5,6 +5,8 @@ import { endings } from './endings.ts';
 /** A run's end; `events` are what was finished since its last chunk, `output` and `error` are JSON text. */
 export type RunEnd = {
   runId: string;
+  /** Incarnation that claimed the run. */
+  owner: number;
   chunk: number;
   state: TerminalState;
   lastSeq: number;
@@ -20,23 +22,19 @@ export type FinishAnswer = 'finished' | 'cancel-requested' | 'lost';
  * committed first wins: the owner is told and ends the run as cancelled. `woken` are parents to be delivered now.
  * Ends of children are best written one at a time: two batches that share parents could wait for each other.
  */
-export async function finishRuns(
-  db: Db,
-  incarnation: number,
-  ends: RunEnd[],
-): Promise<{ answers: FinishAnswer[]; woken: Delivery[] }> {
+export async function finishRuns(db: Db, ends: RunEnd[]): Promise<{ answers: FinishAnswer[]; woken: Delivery[] }> {
   const sorted = ends.toSorted((a, b) => (a.runId < b.runId ? -1 : 1));
   const rows = await db<({ ended: string } | { ended: null; woken: Delivery })[]>`
     WITH input AS (
       SELECT * FROM unnest(
         ${sorted.map((e) => e.runId)}::uuid[], ${sorted.map((e) => e.chunk)}::int[], ${sorted.map((e) => e.state)}::text[],
         ${sorted.map((e) => e.lastSeq)}::int[], ${sorted.map((e) => e.events)}::text[],
-        ${sorted.map((e) => e.output)}::text[], ${sorted.map((e) => e.error)}::text[]
-      ) AS t(id, chunk, state, last_seq, events, output, error)
+        ${sorted.map((e) => e.output)}::text[], ${sorted.map((e) => e.error)}::text[], ${sorted.map((e) => e.owner)}::int[]
+      ) AS t(id, chunk, state, last_seq, events, output, error, owner)
     ),
     ended AS (
       DELETE FROM run_live l USING input i
-      WHERE l.id = i.id AND l.owner = ${incarnation} AND l.chunk = i.chunk AND (NOT l.cancel OR i.state = 'cancelled')
+      WHERE l.id = i.id AND l.owner = i.owner AND l.chunk = i.chunk AND (NOT l.cancel OR i.state = 'cancelled')
       RETURNING l.id, l.attempt, l.started_at, l.seq_base, l.webhook, l.parent_id,
                 i.chunk, i.state, i.last_seq, i.events, i.output, i.error
     ),
@@ -48,13 +46,25 @@ export async function finishRuns(
   const rest = ends.filter((e) => !ids.has(e.runId)).map((e) => e.runId);
   if (rest.length === 0) return { answers: ends.map(() => 'finished'), woken };
 
-  // Either cancelled before us, or lost, or finished by an earlier try of ours whose answer never came.
-  const state = await db<{ id: string; cancel: boolean }[]>`
-    SELECT id, cancel AND owner = ${incarnation} AS cancel FROM run_live WHERE id = ANY(${rest}::uuid[])`;
-  const live = new Map(state.map((row) => [row.id, row.cancel]));
-  const answers = ends.map(({ runId }): FinishAnswer => {
-    if (ids.has(runId) || !live.has(runId)) return 'finished';
-    return live.get(runId) ? 'cancel-requested' : 'lost';
-  });
+  const answers = await whyNot(db, ends, ids);
   return { answers, woken };
+}
+
+/** Either cancelled before us, or lost, or finished by an earlier try of ours whose answer never came. */
+async function whyNot(db: Db, ends: RunEnd[], finished: ReadonlySet<string>): Promise<FinishAnswer[]> {
+  const rest = ends.filter((e) => !finished.has(e.runId));
+  const rows = await db<{ id: string; answer: FinishAnswer }[]>`
+    SELECT i.id, CASE
+        WHEN l.owner = i.owner AND l.cancel THEN 'cancel-requested'
+        WHEN l.id IS NULL AND e.id IS NOT NULL THEN 'finished' ELSE 'lost'
+      END AS answer
+    FROM unnest(
+      ${rest.map((e) => e.runId)}::uuid[], ${rest.map((e) => e.owner)}::int[], ${rest.map((e) => e.state)}::text[],
+      ${rest.map((e) => e.chunk)}::int[], ${rest.map((e) => e.lastSeq)}::int[]
+    ) AS i(id, owner, state, chunk, last_seq)
+    LEFT JOIN run_live l ON l.id = i.id
+    -- Another owner's end would have gone through other chunks or come to another event.
+    LEFT JOIN run_ends e ON e.id = i.id AND e.state = i.state AND e.chunk = i.chunk AND e.last_seq = i.last_seq`;
+  const answers = new Map(rows.map(({ id, answer }) => [id, answer]));
+  return ends.map(({ runId }) => (finished.has(runId) ? 'finished' : (answers.get(runId) ?? 'lost')));
 }

@@ -3,7 +3,13 @@ import type { Db, Sql } from '../client.ts';
 import { deliveryColumns } from './deliveries.ts';
 
 /** A run its owner lets go of, with the last events it recorded: they say why, and come into force with it. */
-export type Release = { runId: string; chunk: number; events: string };
+export type Release = {
+  runId: string;
+  /** Incarnation that claimed the run. */
+  owner: number;
+  chunk: number;
+  events: string;
+};
 
 export type ReleaseAnswer =
   | 'released'
@@ -12,10 +18,10 @@ export type ReleaseAnswer =
   | 'lost';
 
 /** The owner gives a run back unfinished (drain): ready at once, under a new job id. Null when it was not its owner. */
-export async function handBackRun(db: Db, incarnation: number, runId: string): Promise<Delivery | null> {
+export async function handBackRun(db: Db, owner: number, runId: string): Promise<Delivery | null> {
   const [row] = await db<Delivery[]>`
     UPDATE run_live SET owner = NULL, state = 'queued', dispatch = dispatch + 1
-    WHERE id = ${runId} AND owner = ${incarnation}
+    WHERE id = ${runId} AND owner = ${owner}
     RETURNING ${deliveryColumns(db, 'run_live')}`;
   return row ?? null;
 }
@@ -27,44 +33,38 @@ export async function handBackRun(db: Db, incarnation: number, runId: string): P
  */
 export function suspendRun(
   db: Db,
-  incarnation: number,
   waiting: Release & { inbox: number; wakeAt: number | null },
 ): Promise<ReleaseAnswer> {
   const { inbox, wakeAt } = waiting;
-  return letGo(db, incarnation, waiting, {
+  return letGo(db, waiting, {
     unless: db`inbox <> ${inbox} OR cancel`,
     set: db`state = 'waiting', wake_at = to_timestamp(${wakeAt}::float8 / 1000)`,
   });
 }
 
 /** A run that failed is put aside until its next try is due, unless somebody cancelled it. */
-export function postponeRun(
-  db: Db,
-  incarnation: number,
-  failed: Release & { delayMs: number },
-): Promise<ReleaseAnswer> {
+export function postponeRun(db: Db, failed: Release & { delayMs: number }): Promise<ReleaseAnswer> {
   const due = db`now() + ${failed.delayMs} * interval '1 millisecond'`;
-  return letGo(db, incarnation, failed, {
+  return letGo(db, failed, {
     unless: db`cancel`,
     set: db`state = 'queued', dispatch = l.dispatch + 1, ready_at = ${due}, due_at = ${due}`,
   });
 }
 
 /** Only a person can decide how this run goes on, cancelled or not: it leaves the queue until somebody settles it. */
-export function parkRun(db: Db, incarnation: number, parked: Release): Promise<ReleaseAnswer> {
-  return letGo(db, incarnation, parked, { unless: db`false`, set: db`state = 'parked', cancel = false` });
+export function parkRun(db: Db, parked: Release): Promise<ReleaseAnswer> {
+  return letGo(db, parked, { unless: db`false`, set: db`state = 'parked', cancel = false` });
 }
 
 async function letGo(
   db: Db,
-  incarnation: number,
-  { runId, chunk, events }: Release,
+  { runId, owner, chunk, events }: Release,
   { unless, set }: Record<'unless' | 'set', ReturnType<Sql>>,
 ): Promise<ReleaseAnswer> {
   const [row] = await db<{ released: boolean }[]>`
     WITH mine AS (
       SELECT id, ${unless} AS news FROM run_live
-      WHERE id = ${runId} AND owner = ${incarnation} AND chunk = ${chunk - 1} FOR UPDATE
+      WHERE id = ${runId} AND owner = ${owner} AND chunk = ${chunk - 1} FOR UPDATE
     ),
     released AS (
       UPDATE run_live l SET owner = NULL, chunk = ${chunk}, ${set}
@@ -74,4 +74,11 @@ async function letGo(
     SELECT EXISTS (SELECT FROM released) AS released FROM mine`;
   if (row === undefined) return 'lost';
   return row.released ? 'released' : 'news';
+}
+
+/** Claims whose answer was lost: what of them took place is undone, so that the feeder delivers those runs anew. */
+export async function undoClaims(db: Db, owner: number, runIds: string[]): Promise<void> {
+  await db`
+    UPDATE run_live SET owner = NULL, state = 'queued', dispatch = dispatch + 1, due_at = now()
+    WHERE id = ANY(${runIds.toSorted()}::uuid[]) AND owner = ${owner}`;
 }

@@ -53,6 +53,14 @@ export async function reclaimFromDead(db: Db): Promise<Reclaimed> {
   return { workers: [...new Set(rows.map((row) => row.worker))], runs: [...runs.values()], parked: [...parked] };
 }
 
+/** Runs of workers that had ended already when they claimed them: a claim and a verdict may cross each other. */
+export async function reclaimStrays(db: Db): Promise<number> {
+  const rows = await db`
+    UPDATE run_live l SET owner = NULL, state = 'queued', dispatch = dispatch + 1, due_at = now()
+    FROM workers w WHERE l.owner = w.id AND w.ended_at < now() - interval '1 second' RETURNING l.id`;
+  return rows.length;
+}
+
 /**
  * Runs that were handed to the queue and that nobody claimed for a while, in id order after `after`: their job may be
  * missing (Redis was away or was flushed) or spent. The caller asks the queue.
