@@ -12,6 +12,7 @@ const PROGRAMS = {
   dev: { file: 'deploy/local/src/dev.ts', dependencies: true },
   test: { file: 'test/run.ts', dependencies: true },
   bench: { file: 'test/bench/run.ts', dependencies: true },
+  chaos: { file: 'test/chaos/main.ts', dependencies: true },
   docs: { file: 'test/configuration-table.ts', dependencies: true },
   status: { file: 'deploy/local/src/status.ts', dependencies: false },
   stop: { file: 'deploy/local/src/stop.ts', dependencies: false },

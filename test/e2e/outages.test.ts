@@ -1,36 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startStores, type Outage, type Stores } from '@flowstate/local';
-import { requiredEnv, startPlatform, startRecorder } from '@flowstate/test';
+import { startOwnStores, startPlatform, startRecorder } from '@flowstate/test';
 import t from 'tap';
 
 const workflows = fileURLToPath(new URL('../fixtures/workflows', import.meta.url));
 type Run = { id: string; state: string };
 
-/** Stores of our own, which we may take away; null where there are no local programs to run. */
-async function ownStores(): Promise<(Stores & { postgres: Outage; redis: Outage }) | string> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'flowstate-outage-'));
-  const stores = await startStores({
-    dataDir,
-    cacheDir: requiredEnv('FLOWSTATE_CACHE'),
-    ephemeral: true,
-    env: { PATH: process.env.PATH },
-    log: () => {},
-  }).catch((error: unknown) => String(error));
-  if (typeof stores === 'string') return stores;
-  t.teardown(async () => {
-    await stores.stop();
-    await rm(dataDir, { recursive: true, force: true });
-  });
-  const { postgres, redis } = stores;
-  if (postgres === undefined || redis === undefined)
-    return 'stores are not processes of ours here, they cannot be taken away';
-  return { ...stores, postgres, redis };
-}
-
-const stores = await ownStores();
+const stores = await startOwnStores(t);
 if (typeof stores === 'string') {
   t.pass('outages', { skip: stores });
 } else {

@@ -9,10 +9,11 @@ export function createClient(url: string, token?: string) {
   async function call<T = Record<string, unknown>>(
     method: string,
     path: string,
-    { body, headers = {} }: { body?: unknown; headers?: Record<string, string> } = {},
+    { body, headers = {}, signal }: { body?: unknown; headers?: Record<string, string>; signal?: AbortSignal } = {},
   ): Promise<Answer<T>> {
     const response = await fetch(new URL(path, url), {
       method,
+      ...(signal && { signal }),
       headers: {
         ...(token !== undefined && { authorization: `Bearer ${token}` }),
         ...(body !== undefined && typeof body !== 'string' && { 'content-type': 'application/json' }),
@@ -46,8 +47,10 @@ export function createClient(url: string, token?: string) {
     async *events(
       runId: string,
       lastEventId?: string,
+      signal?: AbortSignal,
     ): AsyncGenerator<{ id?: string; event?: string; data: Record<string, unknown> }> {
       const response = await fetch(new URL(`/api/runs/${runId}/events`, url), {
+        ...(signal && { signal }),
         headers: {
           authorization: `Bearer ${token}`,
           ...(lastEventId !== undefined && { 'last-event-id': lastEventId }),

@@ -2,6 +2,7 @@ export { startCable, type Cable } from './cable.ts';
 export { createClient, type Answer, type Client } from './client.ts';
 export { createTestDatabase, type TestDatabase } from './database.ts';
 export { requiredEnv } from './environment.ts';
+export { startOwnStores, type OwnStores } from './own-stores.ts';
 export { startPlatform, type Platform } from './platform.ts';
 export { createTestRedis, type TestRedis } from './redis.ts';
 export { startService, type LogLine, type ServiceProcess } from './service-process.ts';

@@ -1,0 +1,60 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { politeMs, type Client } from './clients.ts';
+import type { FarEnd } from './far-end.ts';
+import type { Findings } from './findings.ts';
+import type { Random } from './random.ts';
+import { isTerminal, type RunRecord } from './run-record.ts';
+
+type Options = { client: Client; farEnd: FarEnd; findings: Findings; random: Random; signal: AbortSignal };
+
+/**
+ * Follows a run to its end over whichever gateway is there, resuming after the last event seen; does what its client
+ * does on the way. Resolves when it has ended for good or is parked.
+ */
+export async function followRun(run: RunRecord & { id: string }, options: Options): Promise<void> {
+  const { client, farEnd, findings, random, signal } = options;
+  const hand = { id: run.id, ticket: run.ticket, client, farEnd };
+  for (let failures = 0; ; failures++) {
+    let ended = false;
+    try {
+      for await (const { id, event: type = '', data } of client.events(run.id, run.events.length, signal)) {
+        if (id === undefined) continue; // progress is live only
+        const seq = Number(id);
+        if (seq !== run.events.length + 1) {
+          findings.add(`its event stream went from ${run.events.length} to ${seq} (${type})`, run.id);
+          return;
+        }
+        failures = 0;
+        run.events.push({ seq, type, data: data.data as Record<string, unknown>, seenAt: Date.now() });
+        const next = await run.kind.onEvent?.({ type, data }, hand);
+        ended = isTerminal({ type }) && next !== 'go-on';
+        if (type === 'run.parked' && (await isParked(run.id, client))) {
+          run.state = 'parked';
+          return;
+        }
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      const refused = /events answered (\d+)/.exec((error as Error).message)?.[1];
+      if (refused !== undefined && !['429', '503'].includes(refused)) {
+        findings.add(`its event stream was refused with ${refused}`, run.id);
+        return;
+      }
+    }
+    if (ended) {
+      run.state = 'ended';
+      return;
+    }
+    await wait(politeMs(failures, random), undefined, { signal });
+  }
+}
+
+/** The event is committed before the state: a worker killed in between leaves the run to be parked once more. */
+async function isParked(id: string, client: Client): Promise<boolean> {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    const { body } = await client.call<{ state: string }>('GET', `/api/runs/${id}`);
+    if (body.state === 'parked') return true;
+    await wait(100);
+  }
+  return false;
+}

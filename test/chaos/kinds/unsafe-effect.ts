@@ -1,0 +1,21 @@
+import Type from 'typebox';
+import { reportingWorkflow, type Kind } from '../kind.ts';
+
+export const unsafeWorkflow = reportingWorkflow(
+  'chaos-unsafe',
+  { holdMs: Type.Integer() },
+  async (step, { holdMs }) => [
+    await step('write'),
+    await step('send', { effect: 'unsafe', holdMs }),
+    await step('file'),
+  ],
+);
+
+/** An effect nobody could take back or recognise: a fault in its middle parks the run. */
+export const unsafeEffect: Kind = {
+  name: 'unsafe',
+  workflow: unsafeWorkflow,
+  weight: 2,
+  start: (random) => ({ input: { holdMs: random.between(0, 60) } }),
+  steps: () => ['write', 'send', 'file'],
+};
