@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Client } from './clients.ts';
 import type { Execution, FarEnd } from './far-end.ts';
 import type { Findings } from './findings.ts';
@@ -11,31 +12,44 @@ type Options = {
   executions: Execution[];
 };
 
+/** All is quiet by then: a gateway may still have to find its stores again. */
+const tries = 10;
+
 type Run = { id: string; state: string; output: { values: string[] } | null; createdAt: string };
 
 /** Holds what the ledger says of an ended run at the very end against what its client and the far end saw. */
 export async function auditRun({ run, client, farEnd, findings, executions }: Options): Promise<void> {
   const wrong = (text: string) => findings.add(text, run.id);
   const { body } = await client.call<Run>('GET', `/api/runs/${run.id}`);
-  const ledger = run.state === 'parked' ? run.events : await readEvents(run, client, wrong);
+  const ledger = run.state === 'parked' ? run.events : await readEvents(run, client);
+  auditLive(run, ledger, wrong);
   auditEvents(run, ledger, wrong);
   auditSteps(run, body, ledger, farEnd, wrong);
   auditExecutions(run, body, executions, wrong);
 }
 
-async function readEvents(run: RunRecord & { id: string }, client: Client, wrong: (text: string) => void) {
-  for (;;) {
+/** The run's events from its first, as the API gives them now. */
+async function readEvents({ id: runId }: { id: string }, client: Client): Promise<SeenEvent[]> {
+  for (let attempt = 1; ; attempt++) {
     const events: SeenEvent[] = [];
-    for await (const { id, event: type = '', data } of client.events(run.id, 0)) {
-      if (id !== undefined) events.push({ seq: Number(id), type, data: data.data as never, seenAt: Date.now() });
+    try {
+      for await (const { id, event: type = '', data } of client.events(runId, 0)) {
+        if (id !== undefined) events.push({ seq: Number(id), type, data: data.data as never, seenAt: Date.now() });
+      }
+      if (events.length > 0) return events;
+    } catch (error) {
+      if (attempt === tries) throw new Error(`events of ${runId} cannot be read`, { cause: error });
     }
-    if (events.length === 0) continue;
-    const named = ({ seq, type, data }: SeenEvent) => [seq, type, data.name].join(' ');
-    const [live, kept] = [run.events.map(named), events.map(named)];
-    const vanished = live.filter((line, index) => kept[index] !== line);
-    if (vanished.length > 0) wrong(`published, but not in the ledger: ${vanished.join(', ')}`);
-    return events;
+    await wait(100 * attempt);
   }
+}
+
+/** What was told live must be what was recorded. */
+function auditLive(run: RunRecord, ledger: SeenEvent[], wrong: (text: string) => void): void {
+  const named = ({ seq, type, data }: SeenEvent) => [seq, type, data.name].join(' ');
+  const kept = ledger.map(named);
+  const vanished = run.events.map(named).filter((line, index) => kept[index] !== line);
+  if (vanished.length > 0) wrong(`published, but not in the ledger: ${vanished.join(', ')}`);
 }
 
 function auditEvents({ kind, state }: RunRecord, events: SeenEvent[], wrong: (text: string) => void): void {
