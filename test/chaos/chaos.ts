@@ -12,7 +12,7 @@ import { createRandom, type Random } from './random.ts';
 import { summarise, type Report } from './report.ts';
 import type { RunRecord } from './run-record.ts';
 import { faultSchedule } from './schedule.ts';
-import { runWorkload } from './workload.ts';
+import { runWorkload, type Workload } from './workload.ts';
 
 export type ChaosOptions = {
   runs: number;
@@ -60,9 +60,10 @@ export async function runChaos(t: Pick<Test, 'teardown'>, options: ChaosOptions)
     everyMs: options.faultEveryMs,
     pastLease: options.pastLease,
   });
-  const [workload, faults] = await Promise.all([
-    runWorkload({ ...shared, kinds, runs, durationMs, clients, random: random.fork('workload') }),
-    injectFaults({ cluster, schedule, durationMs, note, findings, signal }),
+  const workload: Workload = { records: [], replays: 0 };
+  const [faults] = await Promise.all([
+    injectFaults({ cluster, schedule, durationMs, note, findings, signal, underWay: () => underWay(workload) }),
+    runWorkload({ ...shared, kinds, runs, durationMs, clients, random: random.fork('workload'), done: workload }),
   ]);
   note('all ended, or given up');
 
@@ -76,6 +77,13 @@ export async function runChaos(t: Pick<Test, 'teardown'>, options: ChaosOptions)
     for (const at of cluster.gateways.keys()) await client.call('GET', '/api/auth/me', { at });
   }
   return summarise({ options, records, workload, farEnd, findings, incidents, faults, began });
+}
+
+/** Ids of runs somebody may be running right now. */
+function underWay({ records }: Workload): string[] {
+  return records.flatMap(({ id, state, delayMs }) =>
+    id !== undefined && state === 'open' && delayMs === 0 ? [id] : [],
+  );
 }
 
 type Shared = {

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { createRunQueues } from '@flowstate/queue';
 import { Redis } from 'ioredis';
 import type { Cluster, Member } from './cluster.ts';
 import type { Findings } from './findings.ts';
@@ -12,6 +13,8 @@ type Options = {
   durationMs: number;
   findings: Findings;
   note: (line: string) => void;
+  /** Ids of runs that have not ended. */
+  underWay: () => string[];
   signal: AbortSignal;
 };
 
@@ -19,6 +22,7 @@ type Options = {
 const alone: Partial<Record<FaultName, ('postgres' | 'redis')[]>> = {
   'restart-redis': ['redis'],
   'flush-redis': ['redis'],
+  'repeat-deliveries': ['redis'],
   'restart-postgres': ['postgres'],
   // Exit code 0 and an unlost session are promised while the stores are there.
   'drain-worker': ['postgres', 'redis'],
@@ -48,7 +52,7 @@ export async function injectFaults(options: Options): Promise<Fault[]> {
       if (signal.aborted || Date.now() > began + durationMs) return;
       note(`${name}${fault.forMs > 0 ? ` for ${fault.forMs} ms` : ''}`);
       done.push(fault);
-      await inject(cluster, fault, member, findings);
+      await inject(options, fault, member);
     }
     const work = exclusively(member ? [member.name] : [], async () => {
       await exclusively(alone[fault.name] ?? [], hit);
@@ -94,14 +98,15 @@ function targetOf({ workers, gateways, controllers }: Cluster, { name, target }:
 }
 
 async function inject(
-  { stores, redisUrl }: Cluster,
-  { name, forMs }: Fault,
+  { cluster: { stores, redisUrl }, findings, underWay }: Options,
+  { name, atMs, forMs }: Fault,
   member: Member | undefined,
-  findings: Findings,
 ) {
   switch (name) {
     case 'flush-redis':
       return flushAll(redisUrl);
+    case 'repeat-deliveries':
+      return deliverAgain(redisUrl, underWay(), 900_000 + (atMs % 90_000));
     case 'restart-redis':
     case 'restart-postgres': {
       const store = stores[name === 'restart-redis' ? 'redis' : 'postgres'];
@@ -134,6 +139,26 @@ async function inject(
       }
       return undefined;
     }
+  }
+}
+
+/** A queue may deliver a job twice: with ids of no delivery of the ledger's own, so that none of those is in the way. */
+async function deliverAgain(redisUrl: string, runIds: string[], dispatch: number): Promise<void> {
+  const queues = createRunQueues(redisUrl, () => {});
+  const deliveries = runIds.map((runId) => ({ runId, queue: 'workflows', priority: 0, dispatch }));
+  try {
+    // Its connection is made meanwhile, and asking before that is refused at once.
+    for (let tries = 1; ; tries++) {
+      const refused = await queues.deliver(deliveries).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      if (refused === undefined) return;
+      if (tries === 100) throw refused;
+      await wait(50);
+    }
+  } finally {
+    await queues.close();
   }
 }
 

@@ -13,6 +13,8 @@ export type Report = {
   accepted: number;
   terminal: number;
   parked: number;
+  /** How often a run went on with another owner. */
+  resumed: number;
 };
 
 /** What went wrong, and the run's events, its executions and what was done to the processes meanwhile. */
@@ -64,6 +66,7 @@ export function summarise({ options, records, workload, farEnd, findings, incide
     accepted,
     terminal,
     parked,
+    resumed,
   };
 }
 

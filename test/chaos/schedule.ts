@@ -5,6 +5,7 @@ export const faultNames = [
   'kill-gateway',
   'kill-controller',
   'flush-redis',
+  'repeat-deliveries',
   'restart-redis',
   'restart-postgres',
   'drain-worker',
@@ -44,7 +45,7 @@ export function faultSchedule(
 }
 
 function lengthOf(name: FaultName, downMs: number, random: Random): number {
-  if (name === 'flush-redis') return 0;
+  if (name === 'flush-redis' || name === 'repeat-deliveries') return 0;
   if (name === 'pause-worker') return pauseMs;
   return name === 'pause-worker-past-lease' ? random.between(...pastLeaseMs) : downMs;
 }

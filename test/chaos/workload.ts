@@ -17,6 +17,8 @@ type Options = {
   findings: Findings;
   random: Random;
   signal: AbortSignal;
+  /** Filled as it goes. */
+  done: Workload;
 };
 
 export type Workload = { records: RunRecord[]; replays: number };
@@ -25,9 +27,8 @@ export type Workload = { records: RunRecord[]; replays: number };
 const lanes = 64;
 
 /** Starts the mixed runs, follows each to its end; resolves when the last one has ended or is parked. */
-export async function runWorkload(options: Options): Promise<Workload> {
+export async function runWorkload(options: Options): Promise<void> {
   const { runs, durationMs, random, signal, findings } = options;
-  const done: Workload = { records: [], replays: 0 };
   const began = Date.now();
   const deck = options.kinds.flatMap((kind) => Array.from({ length: kind.weight }, () => kind));
   let next = 0;
@@ -38,7 +39,7 @@ export async function runWorkload(options: Options): Promise<Workload> {
       await wait(Math.max(0, began + (index * durationMs) / runs - Date.now()), undefined, { signal });
       const own = random.fork(`run ${index}`);
       const client = own.pick(options.clients);
-      const run = await startRun({ ...options, random: own, kind: own.pick(deck), client, name: `run-${index}`, done });
+      const run = await startRun({ ...options, random: own, kind: own.pick(deck), client, name: `run-${index}` });
       await followRun(run, { ...options, client, random: own });
     }
   }
@@ -46,10 +47,9 @@ export async function runWorkload(options: Options): Promise<Workload> {
   for (const result of settled) {
     if (result.status === 'rejected' && !signal.aborted) findings.add(`the workload broke: ${String(result.reason)}`);
   }
-  return done;
 }
 
-type Start = Options & { kind: Kind; client: Client; name: string; done: Workload };
+type Start = Options & { kind: Kind; client: Client; name: string };
 
 /** Starts a run until one is known to be accepted. What nobody knows of is kept: it may have been accepted all the same. */
 async function startRun(options: Start): Promise<RunRecord & { id: string }> {

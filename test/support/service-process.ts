@@ -46,7 +46,10 @@ export async function startService(name: string, env: Record<string, string>): P
       code: code as number | null,
       signal: signal as NodeJS.Signals | null,
     }));
-    createInterface({ input: child.stderr as NodeJS.ReadableStream }).on('line', (line) => errors.push(line));
+    createInterface({ input: child.stderr as NodeJS.ReadableStream }).on('line', (text) => {
+      errors.push(text);
+      log.push({ level: 'stderr', service: name, msg: text });
+    });
     createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (text) => {
       const line = parse(text, name);
       log.push(line);

@@ -21,6 +21,6 @@ export const fanOut: Kind = {
   name: 'fan-out',
   workflow: fanOutWorkflow,
   weight: 2,
-  start: (random) => ({ input: { width: random.between(3, 8), holdMs: random.between(0, 40) } }),
+  start: (random) => ({ input: { width: random.between(3, 8), holdMs: random.between(0, 100) } }),
   steps: ({ width }) => [...branches(Number(width)), 'join'],
 };

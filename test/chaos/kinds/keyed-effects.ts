@@ -13,6 +13,6 @@ export const keyedEffects: Kind = {
   name: 'keyed',
   workflow: keyedWorkflow,
   weight: 2,
-  start: (random) => ({ input: { holdMs: random.between(0, 80) } }),
+  start: (random) => ({ input: { holdMs: random.between(20, 300) } }),
   steps: () => ['reserve', 'charge', 'pack', 'ship'],
 };

@@ -18,7 +18,7 @@ export const pureSteps: Kind = {
   name: 'pure',
   workflow: pureWorkflow,
   weight: 3,
-  start: (random) => ({ input: { count: random.between(2, 6), holdMs: random.between(0, 20) } }),
+  start: (random) => ({ input: { count: random.between(2, 6), holdMs: random.between(0, 80) } }),
   steps: ({ count }) => names(Number(count)),
 };
 
@@ -26,8 +26,8 @@ export const pureSteps: Kind = {
 export const slowSteps: Kind = {
   ...pureSteps,
   name: 'slow',
-  weight: 2,
-  start: (random) => ({ input: { count: random.between(2, 4), holdMs: random.between(100, 500) } }),
+  weight: 3,
+  start: (random) => ({ input: { count: random.between(2, 4), holdMs: random.between(100, 700) } }),
 };
 
 /** Accepted now, to be started later: Redis knows nothing of it until then. */

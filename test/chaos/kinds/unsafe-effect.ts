@@ -16,6 +16,6 @@ export const unsafeEffect: Kind = {
   name: 'unsafe',
   workflow: unsafeWorkflow,
   weight: 2,
-  start: (random) => ({ input: { holdMs: random.between(0, 60) } }),
+  start: (random) => ({ input: { holdMs: random.between(50, 500) } }),
   steps: () => ['write', 'send', 'file'],
 };
