@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { createRunQueues } from '@flowstate/queue';
+import { commonLane, createRunQueues } from '@flowstate/queue';
 import { Redis } from 'ioredis';
 import type { Cluster, Member } from './cluster.ts';
 import type { Findings } from './findings.ts';
@@ -144,8 +144,9 @@ async function inject(
 
 /** A queue may deliver a job twice: with ids of no delivery of the ledger's own, so that none of those is in the way. */
 async function deliverAgain(redisUrl: string, runIds: string[], dispatch: number): Promise<void> {
-  const queues = createRunQueues(redisUrl, () => {});
-  const deliveries = runIds.map((runId) => ({ runId, queue: 'workflows', priority: 0, dispatch }));
+  const queues = createRunQueues(redisUrl, commonLane, () => {});
+  const again = { queue: 'workflows', priority: 0, dispatch, workflowId: 0, suspect: false } as const;
+  const deliveries = runIds.map((runId) => ({ ...again, runId }));
   try {
     // Its connection is made meanwhile, and asking before that is refused at once.
     for (let tries = 1; ; tries++) {

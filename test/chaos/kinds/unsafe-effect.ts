@@ -15,7 +15,7 @@ export const unsafeWorkflow = reportingWorkflow(
 export const unsafeEffect: Kind = {
   name: 'unsafe',
   workflow: unsafeWorkflow,
-  weight: 2,
-  start: (random) => ({ input: { holdMs: random.between(50, 500) } }),
+  weight: 3,
+  start: (random) => ({ input: { holdMs: random.between(100, 800) } }),
   steps: () => ['write', 'send', 'file'],
 };
