@@ -18,7 +18,6 @@ if (typeof report === 'string') {
   t.comment(report.summary);
   t.comment(`again: npm run test:chaos -- --runs ${runs} --minutes 0.4 --every 1.5 --seed ${seed}`);
   for (const { what, story } of report.violations) t.fail(what, { story });
-  t.ok(report.accepted >= runs, 'every run the workload wanted was accepted');
   t.ok(report.terminal + report.parked >= report.accepted, 'whatever was accepted has ended or waits for a person');
   t.ok(report.resumed > 0, 'the faults hit runs in their middle');
   t.equal(report.violations.length, 0, report.summary);

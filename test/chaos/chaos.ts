@@ -66,6 +66,8 @@ export async function runChaos(t: Pick<Test, 'teardown'>, options: ChaosOptions)
     runWorkload({ ...shared, kinds, runs, durationMs, clients, random: random.fork('workload'), done: workload }),
   ]);
   note('all ended, or given up');
+  const started = workload.records.filter((run) => run.accepted).length;
+  if (started < runs) findings.add(`only ${started} of ${runs} runs were accepted in time`);
 
   phase = until(auditMs);
   const manager = clients[1] as Client;
