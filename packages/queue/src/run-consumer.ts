@@ -36,7 +36,8 @@ export function createRunConsumer({ redisUrl, queue, concurrency, handle, onErro
     concurrency,
     // The queue must never judge a run: a job whose lock was lost is delivered again, and the claim decides.
     maxStalledCount: 1_000_000,
-    connection: { url: redisUrl, maxRetriesPerRequest: null },
+    // A group commit ends many runs in one event-loop turn: their jobs are ended by one write to the socket.
+    connection: { url: redisUrl, maxRetriesPerRequest: null, enableAutoPipelining: true },
   });
   worker.on('error', onError);
   return { close: () => worker.close() };

@@ -92,7 +92,12 @@ onShutdown(log, [
 
 /** Commands fail at once while Redis is away: whoever asks has another way, or says so. */
 function connect(url: string): Redis {
-  const client = new Redis(url, { enableOfflineQueue: false, maxRetriesPerRequest: 0, commandTimeout: 500 });
+  const client = new Redis(url, {
+    enableAutoPipelining: true,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    commandTimeout: 500,
+  });
   client.on('error', reportRedis);
   return client;
 }
