@@ -2,3 +2,6 @@
 export const roles = ['admin', 'manager', 'analyst', 'agent', 'integration', 'service'] as const;
 
 export type Role = (typeof roles)[number];
+
+/** Who may start runs, by hand or by a schedule. */
+export const runStarters: readonly Role[] = ['admin', 'manager', 'agent', 'integration', 'service'];

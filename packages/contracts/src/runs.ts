@@ -54,6 +54,7 @@ export const Run = Type.Object(
     startedAt: Nullable(Timestamp),
     finishedAt: Nullable(Timestamp),
     traceId: Nullable(Type.String()),
+    scheduleId: Nullable(Id),
   },
   { $id: 'Run' },
 );

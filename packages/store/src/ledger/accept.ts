@@ -14,6 +14,8 @@ export type AcceptedRun = {
   trace: string | null;
   /** The run that started it as its child. */
   parentId?: string | null;
+  /** The schedule that started it. */
+  scheduleId?: string | null;
   /** Runs of one workflow that share a key count against its cap per key. */
   concurrencyKey?: string | null;
   /** A cap applies to it: only the feeder hands it to the queue. */
@@ -79,21 +81,21 @@ export async function acceptKeyedRun(db: Db, run: AcceptedRun, key: IdempotencyK
 function insertLive(db: Db) {
   return db`
     INSERT INTO run_live (id, queue, priority, workflow_id, principal_id, parent_id, concurrency_key, capped, webhook,
-                          owner, state, started_at, ready_at, due_at, expires_at)
+                          owner, state, started_at, ready_at, due_at, expires_at, schedule_id)
     SELECT id, queue, priority, workflow_id, principal_id, parent_id, concurrency_key, capped, webhook_url IS NOT NULL,
            owner, CASE WHEN owner IS NULL THEN 'queued' ELSE 'running' END, CASE WHEN owner IS NOT NULL THEN now() END,
            now() + delay_ms * interval '1 millisecond',
            CASE WHEN NOT direct AND owner IS NULL THEN now() + delay_ms * interval '1 millisecond' END,
-           now() + ttl_ms * interval '1 millisecond'`;
+           now() + ttl_ms * interval '1 millisecond', schedule_id`;
 }
 
 /** The row that stays, from `input`. */
 function insertRun(db: Db) {
   return db`
     INSERT INTO runs (id, workflow_id, principal_id, role, priority, tags, input, webhook_url, trace, parent_id,
-                      concurrency_key, expires_at)
+                      concurrency_key, expires_at, schedule_id)
     SELECT id, workflow_id, principal_id, role, priority, tags, input, webhook_url, trace, parent_id,
-           concurrency_key, now() + ttl_ms * interval '1 millisecond'`;
+           concurrency_key, now() + ttl_ms * interval '1 millisecond', schedule_id`;
 }
 
 function inputRows(db: Db, runs: AcceptedRun[]) {
@@ -102,7 +104,8 @@ function inputRows(db: Db, runs: AcceptedRun[]) {
   return db`
     SELECT id, workflow_id, queue, principal_id, role, priority,
            ARRAY(SELECT jsonb_array_elements_text(tags::jsonb)) AS tags, input, webhook_url, trace, parent_id,
-           concurrency_key, capped = 1 AS capped, direct = 1 AS direct, delay_ms, ttl_ms, owner
+           concurrency_key, capped = 1 AS capped, direct = 1 AS direct, delay_ms, ttl_ms, owner,
+           schedule_id
     FROM unnest(
       ${rows.map((r) => r.id)}::uuid[], ${rows.map((r) => r.workflowId)}::int[], ${rows.map((r) => r.queue)}::text[],
       ${rows.map((r) => r.principalId)}::uuid[], ${rows.map((r) => r.role)}::text[],
@@ -111,7 +114,8 @@ function inputRows(db: Db, runs: AcceptedRun[]) {
       ${rows.map((r) => r.trace)}::text[], ${rows.map((r) => r.parentId ?? null)}::uuid[],
       ${rows.map((r) => r.concurrencyKey ?? null)}::text[], ${rows.map((r) => Number(r.capped ?? false))}::int[],
       ${rows.map((r) => Number(r.direct ?? false))}::int[], ${rows.map((r) => r.delayMs)}::float8[],
-      ${rows.map((r) => r.ttlMs ?? null)}::float8[], ${rows.map((r) => r.owner)}::int[]
+      ${rows.map((r) => r.ttlMs ?? null)}::float8[], ${rows.map((r) => r.owner)}::int[],
+      ${rows.map((r) => r.scheduleId ?? null)}::uuid[]
     ) AS t(id, workflow_id, queue, principal_id, role, priority, tags, input, webhook_url, trace, parent_id,
-           concurrency_key, capped, direct, delay_ms, ttl_ms, owner)`;
+           concurrency_key, capped, direct, delay_ms, ttl_ms, owner, schedule_id)`;
 }

@@ -57,10 +57,19 @@ async function endUnowned(
 }
 
 /** Runs that a live run started as its children and that are live themselves. */
-export async function liveChildren(db: Db, runId: string): Promise<string[]> {
+async function liveChildren(db: Db, runId: string): Promise<string[]> {
   const rows = await db<{ id: string }[]>`
     SELECT r.id FROM runs r JOIN run_live l ON l.id = r.id WHERE r.parent_id = ${runId} ORDER BY r.id`;
   return rows.map(({ id }) => id);
+}
+
+/** Cancels a run and whatever it started; `live` is false when it was over. */
+export async function cancelTree(db: Db, runId: string): Promise<{ live: boolean; ended: EndedRun[] }> {
+  const children = await liveChildren(db, runId);
+  const answer = await cancelRun(db, runId);
+  const ended: EndedRun[] = answer.outcome === 'cancelled' ? [answer] : [];
+  for (const child of children) ended.push(...(await cancelTree(db, child)).ended);
+  return { live: answer.outcome !== 'not-live', ended };
 }
 
 /**
@@ -82,9 +91,9 @@ export async function retryRun(db: Db, runId: string, by: string): Promise<boole
   const rows = await db`
     WITH live AS (
       INSERT INTO run_live (id, queue, priority, workflow_id, principal_id, parent_id, concurrency_key, webhook,
-                            ready_at, due_at, attempt, chunk, seq_base, dispatch)
+                            schedule_id, ready_at, due_at, attempt, chunk, seq_base, dispatch)
       SELECT r.id, w.queue, r.priority, r.workflow_id, r.principal_id, r.parent_id, r.concurrency_key,
-             r.webhook_url IS NOT NULL, now(), now(), ${last.attempt + 1}, ${last.chunk + 1}, ${last.last_seq},
+             r.webhook_url IS NOT NULL, r.schedule_id, now(), now(), ${last.attempt + 1}, ${last.chunk + 1}, ${last.last_seq},
              -- Job ids of earlier attempts are used up; dispatch counts within an attempt.
              ${last.attempt * 1_000_000}
       FROM runs r JOIN workflows w ON w.id = r.workflow_id WHERE r.id = ${runId}

@@ -22,6 +22,7 @@ type Row = {
   started_at: Date | null;
   finished_at: Date | null;
   trace: string | null;
+  schedule_id: string | null;
 };
 
 export type RunFilter = {
@@ -29,6 +30,7 @@ export type RunFilter = {
   state?: RunState | undefined;
   tag?: string | undefined;
   principalId?: string | undefined;
+  scheduleId?: string | undefined;
   createdAfter?: string | undefined;
   createdBefore?: string | undefined;
   /** Runs older than this id. */
@@ -59,7 +61,7 @@ export async function readEndedRun(db: Db, id: string, attempt: number): Promise
 
 /** Newest first. */
 export async function listRuns(db: Db, filter: RunFilter): Promise<StoredRun[]> {
-  const { workflow, state, tag, principalId, createdAfter, createdBefore, before, limit } = filter;
+  const { workflow, state, tag, principalId, scheduleId, createdAfter, createdBefore, before, limit } = filter;
   const rows = await db<Row[]>`
     ${runColumns(db)}
     WHERE true
@@ -67,6 +69,7 @@ export async function listRuns(db: Db, filter: RunFilter): Promise<StoredRun[]> 
       ${state === undefined ? db`` : db`AND coalesce(l.state, e.state) = ${state}`}
       ${tag === undefined ? db`` : db`AND ${tag} = ANY(r.tags)`}
       ${principalId === undefined ? db`` : db`AND r.principal_id = ${principalId}`}
+      ${scheduleId === undefined ? db`` : db`AND r.schedule_id = ${scheduleId}`}
       ${createdAfter === undefined ? db`` : db`AND r.created_at >= ${createdAfter}`}
       ${createdBefore === undefined ? db`` : db`AND r.created_at < ${createdBefore}`}
       ${before === undefined ? db`` : db`AND r.id < ${before}`}
@@ -80,7 +83,7 @@ function runColumns(db: Db, attempt?: number) {
     SELECT r.id, w.name AS workflow, w.version, w.queue, r.principal_id, coalesce(l.state, e.state) AS state, r.input,
            e.output, e.error, r.priority, r.tags, coalesce(l.attempt, e.attempt) AS attempt,
            coalesce(l.dispatch, 0) AS dispatch, r.created_at, coalesce(l.started_at, e.started_at) AS started_at,
-           e.finished_at, r.trace
+           e.finished_at, r.trace, r.schedule_id
     FROM runs r
     JOIN workflows w ON w.id = r.workflow_id
     LEFT JOIN run_live l ON l.id = r.id ${attempt === undefined ? db`` : db`AND false`}
@@ -110,6 +113,7 @@ function toRun(row: Row): StoredRun {
     startedAt: row.started_at?.toISOString() ?? null,
     finishedAt: row.finished_at?.toISOString() ?? null,
     traceId: row.trace?.split('-')[1] ?? null,
+    scheduleId: row.schedule_id,
   };
 }
 

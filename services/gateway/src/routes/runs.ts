@@ -1,4 +1,4 @@
-import { invalidInput, OneOf, Page, pageQuery, Run, runStates, Step, Timestamp } from '@flowstate/contracts';
+import { Id, invalidInput, OneOf, Page, pageQuery, Run, runStates, Step, Timestamp } from '@flowstate/contracts';
 import { listRuns, readSteps } from '@flowstate/store';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
@@ -13,6 +13,7 @@ const RunQuery = Type.Object({
   workflow: Type.Optional(TextFilter),
   state: Type.Optional(OneOf(runStates)),
   tag: Type.Optional(TextFilter),
+  scheduleId: Type.Optional(Id),
   createdAfter: Type.Optional(Timestamp),
   createdBefore: Type.Optional(Timestamp),
 });

@@ -14,10 +14,9 @@ import {
   acceptKeyedRun,
   acceptRuns,
   awaitsApproval,
-  cancelRun,
+  cancelTree,
   createBatcher,
   forkRun,
-  liveChildren,
   readRun,
   resolveRun,
   retryRun,
@@ -141,18 +140,9 @@ export function createRunService({
     return run;
   }
 
-  /** Cancels a run and whatever it started; false when it was over. */
-  async function cancelTree(runId: string, principal: Principal): Promise<boolean> {
-    const children = await liveChildren(sql, runId);
-    const answer = await cancelRun(sql, runId);
-    if (answer.outcome === 'cancelled') await announceEnd(runId, answer, principal);
-    for (const child of children) await cancelTree(child, principal);
-    return answer.outcome !== 'not-live';
-  }
-
-  async function announceEnd(runId: string, { seq, state, delivery, woken }: EndedRun, { id: by }: Principal) {
+  async function announceEnd({ seq, state, delivery, woken }: EndedRun, { id: by }: Principal) {
     const news: RunNews = [{ seq, type: `run.${state}`, at: new Date().toISOString(), data: { by } }];
-    publish(runId, JSON.stringify(news));
+    publish(delivery.runId, JSON.stringify(news));
     await queues.withdraw(delivery).catch(() => {}); // a late delivery finds nothing
     await deliver(woken);
   }
@@ -160,7 +150,7 @@ export function createRunService({
   async function abandon(runId: string, principal: Principal): Promise<'resolved' | null> {
     const ended = await abandonRun(sql, runId, principal.id);
     if (ended === null) return null;
-    await announceEnd(runId, ended, principal);
+    await announceEnd(ended, principal);
     return 'resolved';
   }
 
@@ -170,7 +160,8 @@ export function createRunService({
     ...createRunWebhooks(sql, visible),
     async cancel(id, principal) {
       const run = await visible(id, principal);
-      const live = await cancelTree(run.id, principal);
+      const { live, ended } = await cancelTree(sql, run.id);
+      for (const end of ended) await announceEnd(end, principal);
       if (!live) throw new FlowstateError('conflict', `The run is already ${run.state}`);
       return mustRead(run.id);
     },
@@ -271,5 +262,6 @@ function asRun(
     startedAt: null,
     finishedAt: null,
     traceId: accepted.trace?.split('-')[1] ?? null,
+    scheduleId: null,
   };
 }
