@@ -11,6 +11,7 @@ import type { Redis } from 'ioredis';
 import type { AttemptCounter } from './attempts.ts';
 import type { GatewayConfig } from './config.ts';
 import type { GatewayMetrics } from './metrics.ts';
+import type { ScheduleService } from './schedules/schedule-service.ts';
 import type { WorkflowCatalogue } from './runs/workflow-catalogue.ts';
 
 /** The gateway's Fastify instance: schemas are TypeBox, so handlers' types follow from them. */
@@ -76,6 +77,7 @@ export type Deps = {
   keys: KeyRing;
   attempts: AttemptCounter;
   runs: RunService;
+  schedules: ScheduleService;
   catalogue: WorkflowCatalogue;
   subscriber: RunSubscriber;
   queues: RunQueues;

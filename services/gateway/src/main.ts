@@ -13,6 +13,7 @@ import { createGatewayMetrics } from './metrics.ts';
 import { storedEntities } from './runs/stored-entities.ts';
 import { createRunService } from './runs/run-service.ts';
 import { createWebhookUrlCheck } from './runs/webhook-url.ts';
+import { createScheduleService } from './schedules/schedule-service.ts';
 import { createWorkflowCatalogue } from './runs/workflow-catalogue.ts';
 import { createTokenVerifier } from './tokens.ts';
 
@@ -35,6 +36,7 @@ const identity = createIdentity({ sql, redis });
 const keys = createKeyRing({ current: config.JWT_SECRET, previous: splitSecrets(config.JWT_PREVIOUS_SECRETS) });
 const attempts = createAttemptCounter(redis);
 const catalogue = createWorkflowCatalogue(ledger);
+const entities = storedEntities(sql);
 const runs = createRunService({
   sql: ledger,
   log,
@@ -42,9 +44,10 @@ const runs = createRunService({
   laneOf: lanes.laneOf,
   publish: createRunPublisher(redis),
   catalogue,
-  entities: storedEntities(sql),
   webhookUrl: createWebhookUrlCheck(config),
+  entities,
 });
+const schedules = createScheduleService({ sql, queues, catalogue, entities });
 const draining = new AbortController();
 
 const app = await createApp(
@@ -55,6 +58,7 @@ const app = await createApp(
     redis,
     cache,
     runs,
+    schedules,
     catalogue,
     subscriber,
     queues,

@@ -1,4 +1,4 @@
-import { roles } from '@flowstate/contracts';
+import { roles, runStarters } from '@flowstate/contracts';
 import type { AccessTable } from '../access.ts';
 import type { AuthFailure } from '../auth-failure.ts';
 import type { App, Deps } from '../deps.ts';
@@ -18,16 +18,18 @@ import { runEventRoute } from './run-events.ts';
 import { runTokenRoutes } from './run-tokens.ts';
 import { runWebhookRoutes } from './run-webhook.ts';
 import { runRoutes } from './runs.ts';
+import { scheduleRoutes } from './schedules.ts';
 import { searchRoutes } from './search.ts';
 import { startRunRoute } from './start-run.ts';
 import { workflowRoutes } from './workflows.ts';
 
 const any = roles;
 const staff = ['admin', 'manager', 'agent', 'integration'] as const;
-const operate = ['admin', 'manager', 'agent', 'integration', 'service'] as const;
+const operate = runStarters;
 const readRuns = ['admin', 'manager', 'analyst', 'agent', 'integration', 'service'] as const;
 const readData = [...staff, 'analyst'] as const;
 const feed = ['admin', 'manager', 'integration', 'service'] as const;
+const plan = ['admin', 'manager'] as const;
 const watchQueues = ['admin', 'manager', 'analyst'] as const;
 
 /** Who may call what. A route that is not in this table does not boot. */
@@ -61,6 +63,13 @@ export const access: AccessTable = {
   'POST /api/runs/:id/signals/:name': operate,
   'POST /api/runs/:id/webhook/redeliver': operate,
   'POST /api/runs/:id/resolve': ['admin', 'manager'],
+
+  'POST /api/schedules': plan,
+  'GET /api/schedules': plan,
+  'GET /api/schedules/:id': plan,
+  'PATCH /api/schedules/:id': plan,
+  'DELETE /api/schedules/:id': plan,
+  'POST /api/schedules/:id/trigger': plan,
 
   'POST /api/documents': feed,
   'GET /api/documents': feed,
@@ -110,6 +119,7 @@ export function registerRoutes(app: App, deps: Deps): void {
   runControlRoutes(app, deps);
   runEventRoute(app, deps);
   runWebhookRoutes(app, deps);
+  scheduleRoutes(app, deps);
   documentRoutes(app, deps);
   searchRoutes(app, deps);
   customerRoutes(app, deps);
