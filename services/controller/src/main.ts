@@ -8,6 +8,7 @@ import { createLeader } from './leader.ts';
 import { startLoop } from './loop.ts';
 import { createControllerMetrics } from './metrics.ts';
 import { createPartitionKeeper } from './partitions.ts';
+import { createScheduler } from './scheduler.ts';
 import { createSweeper } from './sweeper.ts';
 import { createWebhooks } from './webhooks/webhooks.ts';
 
@@ -16,7 +17,7 @@ const log = createLogger('controller', config.LOG_LEVEL);
 const sql = createSql(config.DATABASE_URL, { name: 'flowstate-controller', max: 4, ledger: true });
 const lanes = createLanes(sql, (err) => log.warn({ err }, 'lanes could not be read'));
 const queues = createRunQueues(config.REDIS_URL, lanes, (err) => log.warn({ err: err.message }, 'redis'));
-const metrics = createControllerMetrics(config, queues, log);
+const metrics = createControllerMetrics(config, { queues, sql }, log);
 const sweeper = createSweeper({
   sql,
   queues,
@@ -26,12 +27,14 @@ const sweeper = createSweeper({
 });
 const feed = createFeeder({ sql, queues, onFed: (runs) => metrics.fed.inc(runs) });
 const webhooks = createWebhooks({ config, sql, registry: metrics.registry, log });
+const fireSchedules = createScheduler({ sql, queues, log, onFired: metrics.observeFired });
 const leader = createLeader(config.DATABASE_URL, log);
 const loops = [
   startLoop({ name: 'reclaiming', everyMs: 100, leader, log, work: sweeper.reclaim }),
   startLoop({ name: 'finding undelivered runs', everyMs: 1_000, leader, log, work: sweeper.findUndelivered }),
   startLoop({ name: 'feeding', everyMs: 100, leader, log, work: feed }),
   startLoop({ name: 'delivering webhooks', everyMs: 250, leader, log, work: webhooks.deliver }),
+  startLoop({ name: 'firing schedules', everyMs: 200, leader, log, work: fireSchedules }),
 ];
 const partitions = createPartitionKeeper(sql, log);
 

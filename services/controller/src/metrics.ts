@@ -1,10 +1,12 @@
 import { queueNames } from '@flowstate/contracts';
 import { createRegistry, type Build, type Logger } from '@flowstate/runtime';
 import type { RunQueues } from '@flowstate/queue';
+import type { Sql } from '@flowstate/store';
 import { Counter, Gauge } from '@prometheus-io/client';
+import { scheduleMetrics } from './schedule-metrics.ts';
 
-/** What the controller measures; queue depth is read from Redis at each scrape. */
-export function createControllerMetrics(build: Build, queues: RunQueues, log: Logger) {
+/** What the controller measures; queue depth is read from Redis and the schedules' lag from Postgres at each scrape. */
+export function createControllerMetrics(build: Build, { queues, sql }: { queues: RunQueues; sql: Sql }, log: Logger) {
   const registry = createRegistry('controller', build);
   const registers = [registry];
   new Gauge({
@@ -26,6 +28,7 @@ export function createControllerMetrics(build: Build, queues: RunQueues, log: Lo
   });
   return {
     registry,
+    observeFired: scheduleMetrics(registry, sql, log),
     reclaimed: new Counter({
       name: 'flowstate_runs_reclaimed_total',
       help: 'Runs taken from workers found dead',

@@ -1,0 +1,34 @@
+import { createInputChecks } from '@flowstate/contracts';
+import type { RunQueues } from '@flowstate/queue';
+import type { Logger } from '@flowstate/runtime';
+import { dueSchedules, fireSchedules, type Fired, type Sql } from '@flowstate/store';
+
+type Options = {
+  sql: Sql;
+  queues: Pick<RunQueues, 'withdraw' | 'deliver'>;
+  log: Logger;
+  onFired: (fired: Fired) => void;
+};
+
+/** Schedules fired in one transaction. */
+const batch = 50;
+
+/** Fires due schedules; the feeder hands their runs to the queue. Answers true while there may be more. */
+export function createScheduler({ sql, queues, log, onFired }: Options) {
+  const checks = createInputChecks();
+
+  return async function fire(): Promise<boolean> {
+    const due = await dueSchedules(sql, batch);
+    if (due.length === 0) return false;
+    const fired = await fireSchedules(sql, due, checks);
+    onFired(fired);
+    for (const { id, reason } of fired.suspended) log.warn({ scheduleId: id, reason }, 'schedule suspended');
+    for (const { delivery, woken } of fired.ended) {
+      // Redis away: the job finds nothing, and the sweeper delivers whom the end woke.
+      await queues.withdraw(delivery).catch(() => {});
+      if (woken.length > 0) await queues.deliver(woken).catch(() => {});
+    }
+    // Less than a batch may be one long gap, made up for piece by piece.
+    return fired.fired > 0 || due.length === batch;
+  };
+}
