@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
 import { createGatewayClient, type Credentials, type GatewayClient } from './gateway-client.ts';
 import { CommandError, exitCodes, type Terminal } from './terminal.ts';
 
@@ -18,6 +19,20 @@ export async function connect(options: ConnectionOptions, terminal: Terminal): P
   return createGatewayClient(url, await credentials(options, env, isSameOrigin(url, local.GATEWAY_URL) ? local : {}), {
     signal: terminal.signal,
   });
+}
+
+/** Does a command's work on a connection of its own. */
+export async function withClient(
+  command: Command,
+  terminal: Terminal,
+  work: (client: GatewayClient) => Promise<void>,
+): Promise<void> {
+  const client = await connect(command.optsWithGlobals<ConnectionOptions>(), terminal);
+  try {
+    await work(client);
+  } finally {
+    await client.close();
+  }
 }
 
 async function credentials(

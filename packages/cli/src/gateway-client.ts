@@ -13,7 +13,7 @@ type RequestOptions = {
 /** The gateway's HTTP API; logs in on first use, and again when the token has expired. */
 export type GatewayClient = {
   url: URL;
-  /** Throws `CommandError` in the API's own words when it refuses. */
+  /** Throws `CommandError` in the API's own words when it refuses; undefined when the answer has no body. */
   request<T>(method: string, path: string, options?: RequestOptions): Promise<T>;
   /** The body as it comes. */
   stream(method: string, path: string, options?: RequestOptions): Promise<ReadableStream<Uint8Array>>;
@@ -82,7 +82,8 @@ export function createGatewayClient(
   return {
     url,
     async request(method, path, options) {
-      return (await (await authorised(method, path, options)).json()) as never;
+      const response = await authorised(method, path, options);
+      return (response.status === 204 ? undefined : await response.json()) as never;
     },
     async stream(method, path, options) {
       const { body } = await authorised(method, path, options);

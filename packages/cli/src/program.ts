@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { addImportCommand } from './import-command.ts';
 import { addRunCommand } from './run-command.ts';
 import { addRunsCommand } from './runs-command.ts';
+import { addSchedulesCommand } from './schedules-command.ts';
 import { CommandError, exitCodes, type Terminal } from './terminal.ts';
 
 /** Runs one command line and answers its exit code; what went wrong is said in one clear line on stderr. */
@@ -27,6 +28,7 @@ export async function runCli(args: string[], terminal: Terminal): Promise<number
   await addImportCommand(program, terminal, done);
   addRunCommand(program, terminal, done);
   addRunsCommand(program, terminal);
+  addSchedulesCommand(program, terminal);
   try {
     await program.parseAsync(args, { from: 'user' });
     return exitCode;

@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import type { Run } from '@flowstate/contracts';
 import type { Command } from 'commander';
 import { connect, type ConnectionOptions } from './connection.ts';
 import { describeNews, followRun } from './follow-run.ts';
 import type { GatewayClient } from './gateway-client.ts';
-import { CommandError, exitCodes, type Terminal } from './terminal.ts';
+import { readJsonInput, toNumber } from './json-input.ts';
+import { exitCodes, type Terminal } from './terminal.ts';
 
 type Options = ConnectionOptions & {
   input: string;
@@ -29,7 +29,7 @@ export function addRunCommand(program: Command, terminal: Terminal, done: (exitC
     .option('--idempotency-key <key>', 'the same key and input within a day start no second run')
     .action(async (workflow: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<Options>();
-      const input = await readInput(options.input, terminal);
+      const input = await readJsonInput(options.input, terminal);
       const client = await connect(options, terminal);
       try {
         done(await startRun(client, workflow, input, options, terminal));
@@ -62,18 +62,4 @@ async function startRun(
   if (run.state !== 'completed')
     stderr.write(`The run ended ${run.state}: ${run.error?.message ?? 'no reason given'}\n`);
   return run.state === 'completed' ? 0 : exitCodes.failed;
-}
-
-async function readInput(text: string, { stdin }: Terminal): Promise<unknown> {
-  try {
-    if (text === '-') return JSON.parse(Buffer.concat(await Array.fromAsync(stdin)).toString());
-    return JSON.parse(text.startsWith('@') ? await readFile(text.slice(1), 'utf8') : text);
-  } catch (error) {
-    throw new CommandError(`--input: ${(error as Error).message}`, exitCodes.usage);
-  }
-}
-
-/** What is no number is sent as it is, for the gateway to name the field. */
-function toNumber(text: string): unknown {
-  return /^\d+$/.test(text) ? Number(text) : text;
 }

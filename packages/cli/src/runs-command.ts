@@ -1,6 +1,6 @@
 import { runStates, type Run, type Step } from '@flowstate/contracts';
 import { Option, type Command } from 'commander';
-import { connect, type ConnectionOptions } from './connection.ts';
+import { withClient as withConnection, type ConnectionOptions } from './connection.ts';
 import type { GatewayClient } from './gateway-client.ts';
 import { formatTable } from './table.ts';
 import type { Terminal } from './terminal.ts';
@@ -18,14 +18,8 @@ export function addRunsCommand(program: Command, terminal: Terminal): void {
   const runs = program.command('runs').description('look at runs and steer them');
   const { stdout } = terminal;
 
-  async function withClient(command: Command, work: (client: GatewayClient) => Promise<void>): Promise<void> {
-    const client = await connect(command.optsWithGlobals<ConnectionOptions>(), terminal);
-    try {
-      await work(client);
-    } finally {
-      await client.close();
-    }
-  }
+  const withClient = (command: Command, work: (client: GatewayClient) => Promise<void>) =>
+    withConnection(command, terminal, work);
   const printJson = (value: unknown) => void stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 
   runs

@@ -157,6 +157,37 @@ await t.test('a run over imported data is started, followed and read back', asyn
   t.equal((JSON.parse(started.out) as { id: string }).id, (JSON.parse(replayed.out) as { id: string }).id);
 });
 
+await t.test('a schedule from its creation to its end', async (t) => {
+  const create = (...args: string[]) =>
+    flowstate(['schedules', 'create', 'customer-insights', '--input', '{"customerId": "Norrwick"}', ...args]);
+  const when = ['--cron', '0 6 * * MON', '--timezone', 'Europe/Berlin', '--end-at', '2999-01-01T00:00:00Z'];
+  const how = ['--name', 'weekly', '--tag', 'report', '--priority', '7', '--missed', 'skip', '--overlap', 'skip'];
+  const created = await create(...when, ...how);
+  t.equal(created.code, 0, created.err);
+  const { id, nextAt } = JSON.parse(created.out) as { id: string; nextAt: string };
+  t.match(JSON.parse(created.out), { state: 'active', tags: ['report'], priority: 7, missed: 'skip', overlap: 'skip' });
+  t.match(nextAt, /T0[45]:00:00.000Z$/);
+  const list = await flowstate(['schedules', 'list']);
+  t.match(
+    list.out,
+    new RegExp(`^ID .*\\n${id} +weekly +customer-insights +0 6 \\* \\* MON Europe/Berlin +active +${nextAt}`),
+  );
+  t.same(await flowstate(['schedules', 'pause', id]), { code: 0, out: `${id} paused\n`, err: '' });
+  t.same(await flowstate(['schedules', 'resume', id]), { code: 0, out: `${id} active ${nextAt}\n`, err: '' });
+  const triggered = await flowstate(['schedules', 'trigger', id]);
+  t.match(triggered, { code: 0, out: /^[0-9a-f-]{36} queued\n$/ });
+  const shown = await flowstate(['runs', 'show', triggered.out.split(' ')[0] ?? '']);
+  t.match(JSON.parse(shown.out), { scheduleId: id, tags: ['report'], priority: 7 });
+  t.match(JSON.parse((await flowstate(['schedules', 'list', '--json'])).out), [{ id, lastRunId: String }]);
+  t.same(await flowstate(['schedules', 'delete', id]), { code: 0, out: `${id} deleted\n`, err: '' });
+  t.match(await flowstate(['schedules', 'trigger', id]), { code: 1, err: /404/ });
+  const paused = await create('--every-ms', '60000', '--paused');
+  t.match(JSON.parse(paused.out), { state: 'paused', everyMs: 60_000 });
+  t.match(await create('--every-ms', 'often'), { code: 1, out: '', err: /everyMs must be integer/ });
+  t.match(await create('--cron', '0 0 30 2 *'), { code: 1, out: '', err: /400.*cron never fires/ });
+  t.match(await create('--overlap', 'maybe'), { code: 2, out: '', err: /Allowed choices are allow, skip/ });
+});
+
 await t.test('rejected rows go to a file, a mapping comes from one', async (t) => {
   const rejects = join(folder, 'rejects.ndjson');
   const mapping = await fileOf('mapping.json', '{"columns": {"externalId": "id"}, "delimiter": ";"}');
