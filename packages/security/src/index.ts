@@ -1,4 +1,7 @@
 export { createApiKey, createApiKeys, isApiKey, wholeApi, type ApiKeyRefusal, type ApiKeys } from './api-keys.ts';
+export type { Audit, AuditEntry } from './audit.ts';
+export { createAudit, type AuditRecorder } from './audit-recorder.ts';
+export { eraseFromAudit } from './audit-erasure.ts';
 export { seedDemoUsers, type DemoUser } from './demo-users.ts';
 export { createIdentity, type Identity } from './identity.ts';
 export { createKeyRing, splitSecrets, type KeyRing, type SigningKey } from './key-ring.ts';

@@ -22,6 +22,11 @@ export type LiveSession = { id: string; userId: string; role: Role; expiresAt: D
 /** Why a session is no good; also the `reason` of the failure's metric. */
 export type SessionRefusal = 'session_missing' | 'session_revoked' | 'session_expired' | 'user_disabled';
 
+/** A reused token tells whose it was. */
+export type RefreshRefusal =
+  | { refused: 'refresh_unknown' }
+  | { refused: 'refresh_reused'; userId: string; sessionId: string };
+
 export type Sessions = {
   /** A new login. `refreshToken` is null for one that cannot be prolonged (a browser's). */
   open(
@@ -31,9 +36,7 @@ export type Sessions = {
   /** Is it good now? Throws `unavailable` only when neither Redis nor Postgres can say. */
   check(sessionId: string): Promise<LiveSession | SessionRefusal>;
   /** Trades a refresh token for the next one; a second use of the same ends the session. */
-  refresh(
-    refreshToken: string,
-  ): Promise<{ session: LiveSession; refreshToken: string } | 'refresh_unknown' | 'refresh_reused'>;
+  refresh(refreshToken: string): Promise<{ session: LiveSession; refreshToken: string } | RefreshRefusal>;
   /** Ends one session of a user; false when there is none to end. */
   revoke(session: { id: string; userId: string }): Promise<boolean>;
   /** Ends all sessions of a user (but `except`): committed in Postgres, then deleted in Redis. Returns how many. */
@@ -119,14 +122,15 @@ export function createSessions({ sql, redis, policy }: { sql: Sql; redis: Redis;
         hash: hashToken(next),
         lifetime: refreshLifetime,
       });
-      if (rotation.outcome === 'refused') return 'refresh_unknown';
+      if (rotation.outcome === 'refused') return { refused: 'refresh_unknown' };
       if (rotation.outcome === 'reused') {
-        await revoke({ id: rotation.sessionId, userId: rotation.userId });
-        return 'refresh_reused';
+        const { sessionId, userId } = rotation;
+        await revoke({ id: sessionId, userId });
+        return { refused: 'refresh_reused', sessionId, userId };
       }
       const record = await readSession(sql, rotation.sessionId);
       // Revoked in the same instant: the new token belongs to a dead family.
-      if (record === null || refusalOf(record) !== undefined) return 'refresh_unknown';
+      if (record === null || refusalOf(record) !== undefined) return { refused: 'refresh_unknown' };
       await keepCopy(record);
       return { session: toLive(record), refreshToken: next };
     },

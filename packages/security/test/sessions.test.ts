@@ -130,31 +130,35 @@ t.test('refresh tokens work once; a second use ends the whole family', async (t)
   const first = await logIn(identity, user);
   const bystander = await logIn(identity, user);
   const second = await sessions.refresh(first.refreshToken as string);
-  if (typeof second === 'string') throw new Error(second);
+  if ('refused' in second) throw new Error(second.refused);
   t.equal(second.session.id, first.session.id);
   t.not(second.refreshToken, first.refreshToken);
-  t.equal(await sessions.refresh('fsr_never'), 'refresh_unknown');
+  t.same(await sessions.refresh('fsr_never'), { refused: 'refresh_unknown' });
 
-  t.equal(await sessions.refresh(first.refreshToken as string), 'refresh_reused');
+  t.same(await sessions.refresh(first.refreshToken as string), {
+    refused: 'refresh_reused',
+    userId: user.id,
+    sessionId: first.session.id,
+  });
   t.equal(await sessions.check(first.session.id), 'session_revoked');
-  t.equal(
+  t.same(
     await sessions.refresh(second.refreshToken),
-    'refresh_unknown',
+    { refused: 'refresh_unknown' },
     'the thief gets nothing more, nor does the user',
   );
   t.match(await sessions.check(bystander.session.id), { id: bystander.session.id }, 'other logins are not touched');
 
   const racers = await Promise.all([1, 2, 3].map(() => sessions.refresh(bystander.refreshToken as string)));
-  t.ok(racers.filter((racer) => typeof racer === 'object').length <= 1, 'of several at once at most one wins');
-  t.ok(racers.includes('refresh_reused'));
+  t.ok(racers.filter((racer) => 'session' in racer).length <= 1, 'of several at once at most one wins');
+  t.ok(racers.some((racer) => 'refused' in racer && racer.refused === 'refresh_reused'));
   t.equal(await sessions.check(bystander.session.id), 'session_revoked');
 
   const late = await logIn(identity, user);
   await sql`UPDATE refresh_tokens SET expires_at = now() WHERE session_id = ${late.session.id}`;
-  t.equal(await sessions.refresh(late.refreshToken as string), 'refresh_unknown');
+  t.same(await sessions.refresh(late.refreshToken as string), { refused: 'refresh_unknown' });
   const disabled = await logIn(identity, user);
   await changeUserAccess(sql, user.id, { disabled: true });
-  t.equal(await sessions.refresh(disabled.refreshToken as string), 'refresh_unknown');
+  t.same(await sessions.refresh(disabled.refreshToken as string), { refused: 'refresh_unknown' });
   const stored = await sql<{ hash: Buffer }[]>`SELECT hash FROM refresh_tokens`;
   t.ok(
     stored.every(({ hash }) => hash.length === 32),

@@ -1,3 +1,10 @@
+export { personalHash } from './audit/chain.ts';
+export * from './audit/erase.ts';
+export * from './audit/insert.ts';
+export * from './audit/list.ts';
+export * from './audit/partitions.ts';
+export { readChainHead, sealAudit, type ChainHead } from './audit/seal.ts';
+export * from './audit/verify.ts';
 export { createBatcher, type Batcher } from './batcher.ts';
 export { createSql, type Db, type Sql } from './client.ts';
 export * from './crm/base-rates.ts';

@@ -9,6 +9,7 @@ import { startLoop } from './loop.ts';
 import { createControllerMetrics } from './metrics.ts';
 import { createPartitionKeeper } from './partitions.ts';
 import { createScheduler } from './scheduler.ts';
+import { createSealer } from './sealer.ts';
 import { createSweeper } from './sweeper.ts';
 import { createWebhooks } from './webhooks/webhooks.ts';
 
@@ -35,6 +36,13 @@ const loops = [
   startLoop({ name: 'feeding', everyMs: 100, leader, log, work: feed }),
   startLoop({ name: 'delivering webhooks', everyMs: 250, leader, log, work: webhooks.deliver }),
   startLoop({ name: 'firing schedules', everyMs: 200, leader, log, work: fireSchedules }),
+  startLoop({
+    name: 'sealing the audit log',
+    everyMs: 1_000,
+    leader,
+    log,
+    work: createSealer({ sql, log, onHead: ({ total }) => metrics.sealed.set(total) }),
+  }),
 ];
 const partitions = createPartitionKeeper(sql, log);
 

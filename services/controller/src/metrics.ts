@@ -39,6 +39,11 @@ export function createControllerMetrics(build: Build, { queues, sql }: { queues:
       help: 'Runs whose job was missing or spent and that stood in line again',
       registers,
     }),
+    sealed: new Gauge({
+      name: 'audit_sealed_entries',
+      help: 'Audit entries in the hash chain, as far as this controller sealed or read it',
+      registers,
+    }),
     fed: new Counter({
       name: 'flowstate_runs_fed_total',
       help: "Runs handed from the ledger's line to the queue",

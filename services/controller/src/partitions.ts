@@ -1,15 +1,17 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from '@flowstate/runtime';
-import { ensureLedgerPartitions, type Sql } from '@flowstate/store';
+import { ensureAuditPartitions, ensureLedgerPartitions, type Sql } from '@flowstate/store';
 
 const everyMs = 3_600_000;
 
-/** Makes the ledger's weekly partitions ahead of time, hourly. */
+/** Makes the ledger's weekly and the audit log's monthly partitions ahead of time, hourly. */
 export function createPartitionKeeper(sql: Sql, log: Logger): { stop(): Promise<void> } {
   const stopped = new AbortController();
   async function keep(): Promise<void> {
     while (!stopped.signal.aborted) {
-      await ensureLedgerPartitions(sql).catch((err: unknown) => log.error({ err }, 'partitions could not be made'));
+      for (const ensure of [ensureLedgerPartitions, ensureAuditPartitions]) {
+        await ensure(sql).catch((err: unknown) => log.error({ err }, 'partitions could not be made'));
+      }
       await wait(everyMs, undefined, { signal: stopped.signal }).catch(() => {});
     }
   }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { coercingAjv, strictAjv } from '@flowstate/contracts';
 import Fastify, { LogController, type FastifyBaseLogger } from 'fastify';
 import { enforceAccess, ruleOf, type Authenticator } from './access.ts';
+import { auditRequests } from './audit-trail.ts';
 import { credentialOf } from './credentials.ts';
 import type { App, Deps } from './deps.ts';
 import { measureRequests } from './metrics.ts';
@@ -51,6 +52,7 @@ export async function createApp(deps: Deps, authenticator: Authenticator): Promi
   });
   await registerRateLimits(app, deps.attempts);
   enforceAccess(app, access, authenticator);
+  auditRequests(app, deps.audit);
   await describeApi(app, deps.config.FLOWSTATE_VERSION);
   registerRoutes(app, deps);
   await serveApiDocs(app);

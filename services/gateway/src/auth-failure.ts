@@ -19,8 +19,11 @@ export type AuthFailure =
   | 'refresh_unknown'
   | 'refresh_reused';
 
-/** Told of every refusal, so that it can be counted. */
-export type OnAuthFailure = (reason: AuthFailure) => void;
+/** Told of every refusal, so that it is counted and audited. */
+export type OnAuthFailure = (
+  reason: AuthFailure,
+  failure: Details & { address: string; method: string; route: string | undefined },
+) => void;
 
 type Details = {
   /** Who it claims to be, where a signature or a record proved at least that. */
@@ -35,8 +38,8 @@ export function authenticationFailed(
   onFailure: OnAuthFailure,
   details: Details = {},
 ): FlowstateError {
-  onFailure(reason);
   const { method, routeOptions, ip } = request;
+  onFailure(reason, { method, route: routeOptions.url, address: ip, ...details });
   request.log.warn({ reason, method, route: routeOptions.url, address: ip, ...details }, 'Authentication failed');
   const [code, message] = answers[reason] ?? ['invalid_token', 'The token is not valid, or no longer'];
   return new FlowstateError(code, message);

@@ -2,13 +2,14 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { Principal, ResolveBody, RunWebhook } from '@flowstate/contracts';
 import type { RunQueues, RunSubscriber } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
-import type { Identity, KeyRing } from '@flowstate/security';
+import type { AuditRecorder, Identity, KeyRing } from '@flowstate/security';
 import type { Search } from '@flowstate/search';
 import type { Sql, StoredRun } from '@flowstate/store';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Redis } from 'ioredis';
 import type { AttemptCounter } from './attempts.ts';
+import type { OnAuthFailure } from './auth-failure.ts';
 import type { GatewayConfig } from './config.ts';
 import type { GatewayMetrics } from './metrics.ts';
 import type { ScheduleService } from './schedules/schedule-service.ts';
@@ -76,6 +77,10 @@ export type Deps = {
   /** Signs and verifies tokens. */
   keys: KeyRing;
   attempts: AttemptCounter;
+  /** Who did what; nobody waits for it but administrators' changes. */
+  audit: AuditRecorder;
+  /** Counts and audits a failed authentication. */
+  onFailure: OnAuthFailure;
   runs: RunService;
   schedules: ScheduleService;
   catalogue: WorkflowCatalogue;

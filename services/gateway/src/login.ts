@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { FlowstateError, storableErrors } from '@flowstate/contracts';
-import type { Identity } from '@flowstate/security';
+import type { Audit, Identity } from '@flowstate/security';
 import { findUserByEmail, type Sql, type User } from '@flowstate/store';
 import { normalizeIP } from '@fastify/rate-limit';
 import type { FastifyRequest } from 'fastify';
@@ -21,9 +21,9 @@ const windowMs = 5 * 60_000;
 /** Attempts per window: guessing from one place, and guessing one account from many. */
 const limits = { accountAtAddress: 10, account: 100 };
 
-type Options = { sql: Sql; identity: Identity; attempts: AttemptCounter; onFailure: OnAuthFailure };
+type Options = { sql: Sql; identity: Identity; attempts: AttemptCounter; audit: Audit; onFailure: OnAuthFailure };
 
-export function createLogin({ sql, identity, attempts, onFailure }: Options): Login {
+export function createLogin({ sql, identity, attempts, audit, onFailure }: Options): Login {
   /** Counted before the password is looked at, so that guesses sent at once count too. Success wipes the slate. */
   async function throttle(request: FastifyRequest, account: string): Promise<() => Promise<unknown>> {
     const keys = [`login:${account}:${normalizeIP(request.ip)}`, `login:${account}`] as const;
@@ -46,9 +46,17 @@ export function createLogin({ sql, identity, attempts, onFailure }: Options): Lo
       const user = storableErrors(email, 'email').length > 0 ? null : await findUserByEmail(sql, email);
       const hash = user === null || user.disabledAt !== null ? null : user.passwordHash;
       if (!(await identity.passwords.verify(hash, password)) || user === null) {
-        throw authenticationFailed(request, 'credentials', onFailure);
+        throw authenticationFailed(request, 'credentials', onFailure, user === null ? {} : { userId: user.id });
       }
       await succeed();
+      const userAgent = request.headers['user-agent']?.slice(0, 256);
+      // The address typed by somebody unknown is recorded nowhere: it may be a password in the wrong field.
+      audit.record({
+        action: 'auth.login',
+        actor: user.id,
+        outcome: 'success',
+        details: { route: request.routeOptions.url, email: user.email, address: request.ip, userAgent },
+      });
       return user;
     },
     async confirm(request, user, password) {

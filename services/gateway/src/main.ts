@@ -2,11 +2,12 @@ import { createRunPublisher, createRunQueues, createRunSubscriber } from '@flows
 import { embedderFrom } from '@flowstate/models';
 import { createLogger, onShutdown, trackUnusedConnections } from '@flowstate/runtime';
 import { createSearch } from '@flowstate/search';
-import { createIdentity, createKeyRing, splitSecrets } from '@flowstate/security';
-import { createLanes, createSql } from '@flowstate/store';
+import { createAudit, createIdentity, createKeyRing, splitSecrets } from '@flowstate/security';
+import { createLanes, createSql, insertAudit } from '@flowstate/store';
 import { Redis } from 'ioredis';
 import { createApp } from './app.ts';
 import { createAttemptCounter } from './attempts.ts';
+import { createAuthFailureAudit } from './auth-failure-audit.ts';
 import { createAuthenticator } from './authenticate.ts';
 import { readConfig } from './config.ts';
 import { createGatewayMetrics } from './metrics.ts';
@@ -35,6 +36,14 @@ const search = createSearch({ sql, cache, embedder, observe: metrics.search });
 const identity = createIdentity({ sql, redis });
 const keys = createKeyRing({ current: config.JWT_SECRET, previous: splitSecrets(config.JWT_PREVIOUS_SECRETS) });
 const attempts = createAttemptCounter(redis);
+// Its commits are not waited for on disk: an entry that matters is settled by its seal, and run starts cost next to nothing.
+const auditSql = createSql(config.DATABASE_URL, { name: 'flowstate-gateway-audit', max: 1, lazyCommit: true });
+const audit = createAudit({
+  write: (rows) => insertAudit(auditSql, rows),
+  onLost: (entries) => metrics.auditLost.inc(entries),
+  onTrouble: (err) => log.error({ err }, 'audit entries are kept until the database takes them'),
+});
+const onFailure = createAuthFailureAudit(audit, (reason) => metrics.authFailures.inc({ reason }));
 const catalogue = createWorkflowCatalogue(ledger);
 const entities = storedEntities(sql);
 const runs = createRunService({
@@ -66,6 +75,8 @@ const app = await createApp(
     identity,
     keys,
     attempts,
+    audit,
+    onFailure,
     metrics,
     draining: draining.signal,
   },
@@ -73,7 +84,7 @@ const app = await createApp(
     identity,
     verifyToken: createTokenVerifier(keys),
     workerApiKey: config.WORKER_API_KEY,
-    onFailure: (reason) => metrics.authFailures.inc({ reason }),
+    onFailure,
     onVerified: (kid) => metrics.tokensVerified.inc({ kid }),
   }),
 );
@@ -85,13 +96,14 @@ onShutdown(log, [
   { name: 'drain', stop: () => draining.abort() },
   { name: 'connections', stop: dropUnused },
   { name: 'http', stop: () => app.close() },
+  { name: 'audit', stop: () => audit.stop() },
   { name: 'embedder', stop: () => embedder.close() },
   { name: 'identity', stop: () => identity.close() },
   { name: 'lanes', stop: () => lanes.stop() },
   { name: 'queues', stop: () => queues.close() },
   { name: 'subscriber', stop: () => subscriber.close() },
   { name: 'redis', stop: () => [redis, cache].forEach((client) => client.disconnect()) },
-  { name: 'postgres', stop: () => Promise.all([sql.end({ timeout: 5 }), ledger.end({ timeout: 5 })]) },
+  { name: 'postgres', stop: () => Promise.all([sql, ledger, auditSql].map((pool) => pool.end({ timeout: 5 }))) },
 ]);
 
 /** Commands fail at once while Redis is away: whoever asks has another way, or says so. */

@@ -35,6 +35,11 @@ export function createGatewayMetrics(build: Build) {
       labelNames: ['reason'],
       registers,
     }),
+    auditLost: new Counter({
+      name: 'audit_lost_total',
+      help: 'Audit entries that could not be kept until the database took them',
+      registers,
+    }),
     tokensVerified: new Counter({
       name: 'auth_tokens_verified_total',
       help: 'Accepted access tokens by signing key',

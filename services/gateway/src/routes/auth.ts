@@ -28,10 +28,10 @@ const maxUserAgent = 256;
 const SessionParams = Type.Object({ id: Type.String({ format: 'uuid' }) });
 const SessionQuery = Type.Object({ ...pageQuery, cursor: Type.Optional(Type.String({ format: 'uuid' })) });
 
-type Options = Pick<Deps, 'sql' | 'identity'> & { login: Login; onFailure: OnAuthFailure };
+type Options = Pick<Deps, 'sql' | 'identity' | 'audit'> & { login: Login; onFailure: OnAuthFailure };
 
 /** Logging in and out, and what a user may do about their own logins. */
-export function authRoutes(app: App, { sql, identity, login, onFailure }: Options): void {
+export function authRoutes(app: App, { sql, identity, audit, login, onFailure }: Options): void {
   const tags = ['auth'];
   const { sessions, passwords, policy } = identity;
 
@@ -75,7 +75,13 @@ export function authRoutes(app: App, { sql, identity, login, onFailure }: Option
     },
     async (request, reply) => {
       const refreshed = await sessions.refresh(request.body.refreshToken);
-      if (typeof refreshed === 'string') throw authenticationFailed(request, refreshed, onFailure);
+      if ('refused' in refreshed) {
+        const { refused, ...session } = refreshed;
+        throw authenticationFailed(request, refused, onFailure, session);
+      }
+      const { id: session, userId: actor } = refreshed.session;
+      const details = { session, address: request.ip };
+      audit.record({ action: 'auth.refresh', actor, outcome: 'success', details });
       return reply.header('cache-control', 'no-store').send(tokensFor(refreshed.session, refreshed.refreshToken));
     },
   );

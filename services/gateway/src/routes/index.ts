@@ -1,10 +1,10 @@
 import { roles, runStarters } from '@flowstate/contracts';
 import type { AccessTable } from '../access.ts';
-import type { AuthFailure } from '../auth-failure.ts';
 import type { App, Deps } from '../deps.ts';
 import { createLogin } from '../login.ts';
 import { adminLoginRoutes } from './admin-login.ts';
 import { adminQueueRoutes } from './admin-queues.ts';
+import { auditRoutes } from './audit.ts';
 import { authRoutes } from './auth.ts';
 import { customerRoutes } from './customers.ts';
 import { documentRoutes } from './documents.ts';
@@ -93,6 +93,11 @@ export const access: AccessTable = {
   'POST /api/integrations': staff,
   'POST /api/import': staff,
 
+  'GET /api/admin/audit': ['admin'],
+  'GET /api/admin/audit/export': ['admin'],
+  'GET /api/admin/audit/verify': ['admin'],
+  'POST /api/admin/audit/erase': ['admin'],
+
   'POST /api/internal/run-tokens': 'worker',
 
   'GET /admin/login': 'open',
@@ -110,7 +115,7 @@ export const access: AccessTable = {
 /** Every route of the gateway, in the table's order. */
 export function registerRoutes(app: App, deps: Deps): void {
   healthRoutes(app, deps);
-  const onFailure = (reason: AuthFailure) => deps.metrics.authFailures.inc({ reason });
+  const { onFailure } = deps;
   const login = createLogin({ ...deps, onFailure });
   authRoutes(app, { ...deps, login, onFailure });
   workflowRoutes(app, deps);
@@ -127,6 +132,7 @@ export function registerRoutes(app: App, deps: Deps): void {
   opportunityRoutes(app, deps);
   integrationRoutes(app, deps);
   importRoute(app, deps);
+  auditRoutes(app, deps);
   runTokenRoutes(app, deps);
   adminLoginRoutes(app, { ...deps, login, onFailure, mayEnter: watchQueues });
   adminQueueRoutes(app, deps);

@@ -1,0 +1,83 @@
+import type { AuditEntry, AuditRecorder } from '@flowstate/security';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { App } from './deps.ts';
+
+/** Requests of which every one is recorded, by the name of what they do. Whoever is refused is recorded on any route. */
+const actions: Readonly<Record<string, string>> = {
+  'POST /api/workflows/:name/runs': 'run.start',
+  'POST /api/runs/:id/cancel': 'run.cancel',
+  'POST /api/runs/:id/retry': 'run.retry',
+  'POST /api/runs/:id/fork': 'run.fork',
+  'POST /api/runs/:id/signals/:name': 'run.signal',
+  'POST /api/runs/:id/resolve': 'run.resolve',
+  'POST /api/auth/logout': 'auth.logout',
+  'POST /admin/logout': 'auth.logout',
+  'POST /api/auth/password': 'auth.password',
+  'DELETE /api/auth/sessions/:id': 'auth.session_end',
+  'POST /api/import': 'data.import',
+  'DELETE /api/documents/:id': 'data.delete',
+  'POST /api/internal/run-tokens': 'run.token',
+};
+/** Where whatever changes something is recorded, known by name or not, and answered only once it is committed. */
+const watched = [
+  { prefix: '/api/admin/', action: 'admin.change' },
+  { prefix: '/admin/queues/', action: 'queues.change' },
+];
+
+/**
+ * Records what principals do, when the answer is known. One place, by route, so that a new way to do something cannot
+ * forget it; logins and failed authentications, which have no principal yet, are recorded where they are decided.
+ */
+export function auditRequests(app: App, audit: AuditRecorder): void {
+  app.addHook('onSend', async (request, reply) => {
+    const entry = entryOf(request, reply);
+    if (entry === null) return;
+    audit.record(entry);
+    // The change has its commit; its entry must not be the one thing a crash forgets.
+    if (isWatched(request) !== undefined && reply.statusCode < 400) await audit.settled();
+  });
+}
+
+function entryOf(request: FastifyRequest, reply: FastifyReply): AuditEntry | null {
+  const { principal, method } = request;
+  const route = request.routeOptions.url;
+  if (route === undefined) return null;
+  const { statusCode: status } = reply;
+  const byWorker = route === '/api/internal/run-tokens' && status !== 401;
+  if (principal === null && !byWorker) return null;
+  const via = principal?.via ?? {};
+  const agent = 'run' in via ? 'agent.call' : undefined;
+  const known = actions[`${method} ${route}`] ?? isWatched(request) ?? agent;
+  if (known === undefined && status !== 403) return null;
+  const subject = subjectOf(request, reply);
+  return {
+    action: known ?? 'access.denied',
+    actor: principal?.id ?? null,
+    ...(subject !== undefined && { subject }),
+    outcome: status < 400 ? 'success' : status === 401 || status === 403 ? 'denied' : 'failed',
+    details: {
+      // A run is started thousands of times a second: what its own row says is not said again.
+      ...(known !== 'run.start' && { method, route }),
+      ...(status >= 400 && { status }),
+      ...('session' in via && { session: via.session }),
+      ...('apiKey' in via && { keyId: via.apiKey }),
+      ...('run' in via && { run: via.run }),
+      requestId: request.id,
+    },
+  };
+}
+
+/** A change where all changes count. */
+function isWatched({ method, routeOptions: { url = '' } }: FastifyRequest): string | undefined {
+  if (method === 'GET' || method === 'HEAD' || method === 'OPTIONS') return undefined;
+  return watched.find(({ prefix }) => url.startsWith(prefix))?.action;
+}
+
+/** The run that was started, else what the path names. */
+function subjectOf(request: FastifyRequest, reply: FastifyReply): string | undefined {
+  const location = reply.getHeader('location');
+  if (typeof location === 'string' && location.startsWith('/api/runs/')) return location.slice('/api/runs/'.length);
+  const { id, jobId, name } = (request.params ?? {}) as { id?: string; jobId?: string; name?: string };
+  const { runId } = (request.body ?? {}) as { runId?: unknown };
+  return id ?? jobId ?? name ?? (typeof runId === 'string' ? runId : undefined);
+}
