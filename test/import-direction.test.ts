@@ -32,7 +32,7 @@ t.test('an import against the arrows of README fails the lint', async (t) => {
     ['packages/store/src/thing.ts', 'bullmq'],
     ['packages/workflow/src/thing.ts', '@flowstate/store'],
     ['packages/workflow/src/thing.ts', 'node:http'],
-    ['packages/cli/src/thing.ts', '@flowstate/store'],
+    ['packages/cli/src/thing.ts', '@flowstate/queue'],
     ['services/gateway/src/thing.ts', '@flowstate/worker'],
     ['services/gateway/src/thing.ts', '../../worker/src/crm.ts'],
     ['services/gateway/src/routes/thing.ts', '../../../../packages/store/src/client.ts'],

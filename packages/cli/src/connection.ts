@@ -35,6 +35,13 @@ export async function withClient(
   }
 }
 
+/** Postgres' address, for commands that go past the gateway: DATABASE_URL, or the one `npm start` wrote. */
+export async function databaseUrl({ env, localEnvFile }: Terminal): Promise<string> {
+  const url = env.DATABASE_URL || (await readLocalEnv(localEnvFile)).DATABASE_URL;
+  if (url) return url;
+  throw new CommandError('--direct needs DATABASE_URL, the address of Postgres.', exitCodes.usage);
+}
+
 async function credentials(
   { email: emailOption, passwordFile }: ConnectionOptions,
   env: NodeJS.ProcessEnv,

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { addAuditCommand } from './audit-command.ts';
 import { addImportCommand } from './import-command.ts';
 import { addRunCommand } from './run-command.ts';
 import { addRunsCommand } from './runs-command.ts';
@@ -29,6 +30,7 @@ export async function runCli(args: string[], terminal: Terminal): Promise<number
   addRunCommand(program, terminal, done);
   addRunsCommand(program, terminal);
   addSchedulesCommand(program, terminal);
+  addAuditCommand(program, terminal, done);
   try {
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
