@@ -1,6 +1,9 @@
 export { loadConfig } from './config.ts';
 export { timedCheck, type Check } from './health.ts';
-export { createLogger, type Logger } from './logger.ts';
+export { createLogSinks, type LogSinks } from './log-sinks/log-sinks.ts';
+export { logSinkSettings } from './log-sinks/settings.ts';
+export { measureLogSinks } from './log-sinks/sink-metrics.ts';
+export { createAuditLog, createLogger, type Logger } from './logger.ts';
 export { createRegistry, type Build } from './metrics.ts';
 export { checkMetricsToken, secretsEqual } from './metrics-token.ts';
 export { settings } from './settings.ts';

@@ -40,6 +40,11 @@ export function toAuditRow({ action, actor, subject, outcome, details = {} }: Au
   };
 }
 
+/** The entry as a log sink gets it: without personal data, which could not be erased there. */
+export function toAuditLine({ id, action, actor, subject, outcome, details }: AuditRow): Record<string, unknown> {
+  return { id, action, actor, subject, outcome, details: details === null ? null : (JSON.parse(details) as unknown) };
+}
+
 /** Bytes a row keeps in memory, roughly. */
 export function sizeOfRow({ action, actor, subject, details, personal }: AuditRow): number {
   const texts = [action, actor, subject, details, ...personal.flatMap(({ person, data }) => [person, data])];

@@ -1,5 +1,6 @@
 export { createApiKey, createApiKeys, isApiKey, wholeApi, type ApiKeyRefusal, type ApiKeys } from './api-keys.ts';
 export type { Audit, AuditEntry } from './audit.ts';
+export { toAuditLine } from './audit-row.ts';
 export { createAudit, type AuditRecorder } from './audit-recorder.ts';
 export { eraseFromAudit } from './audit-erasure.ts';
 export { seedDemoUsers, type DemoUser } from './demo-users.ts';

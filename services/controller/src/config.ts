@@ -1,4 +1,4 @@
-import { loadConfig, settings } from '@flowstate/runtime';
+import { loadConfig, logSinkSettings, settings } from '@flowstate/runtime';
 import Type, { type Static } from 'typebox';
 
 /** Everything the controller reads from its environment. */
@@ -11,6 +11,7 @@ export const ControllerConfig = Type.Object({
   WEBHOOK_SECRET: settings.WEBHOOK_SECRET,
   WEBHOOK_ALLOW_PRIVATE: settings.WEBHOOK_ALLOW_PRIVATE,
   LOG_LEVEL: settings.LOG_LEVEL,
+  ...logSinkSettings,
   FLOWSTATE_VERSION: settings.FLOWSTATE_VERSION,
   FLOWSTATE_COMMIT: settings.FLOWSTATE_COMMIT,
 });

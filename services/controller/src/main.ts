@@ -1,5 +1,13 @@
 import { createRunQueues } from '@flowstate/queue';
-import { checkMetricsToken, createLogger, onShutdown, timedCheck, trackUnusedConnections } from '@flowstate/runtime';
+import {
+  checkMetricsToken,
+  createLogger,
+  createLogSinks,
+  measureLogSinks,
+  onShutdown,
+  timedCheck,
+  trackUnusedConnections,
+} from '@flowstate/runtime';
 import { createLanes, createSql } from '@flowstate/store';
 import Fastify, { LogController } from 'fastify';
 import { readConfig } from './config.ts';
@@ -14,11 +22,13 @@ import { createSweeper } from './sweeper.ts';
 import { createWebhooks } from './webhooks/webhooks.ts';
 
 const config = readConfig(process.env);
-const log = createLogger('controller', config.LOG_LEVEL);
+const sinks = createLogSinks('controller', config);
+const log = createLogger('controller', config.LOG_LEVEL, sinks);
 const sql = createSql(config.DATABASE_URL, { name: 'flowstate-controller', max: 4, ledger: true });
 const lanes = createLanes(sql, (err) => log.warn({ err }, 'lanes could not be read'));
 const queues = createRunQueues(config.REDIS_URL, lanes, (err) => log.warn({ err: err.message }, 'redis'));
 const metrics = createControllerMetrics(config, { queues, sql }, log);
+measureLogSinks(metrics.registry, sinks);
 const sweeper = createSweeper({
   sql,
   queues,
@@ -78,4 +88,5 @@ onShutdown(log, [
   { name: 'lanes', stop: () => lanes.stop() },
   { name: 'queues', stop: () => queues.close() },
   { name: 'postgres', stop: () => sql.end({ timeout: 5 }) },
+  { name: 'log sinks', stop: () => sinks.close() },
 ]);

@@ -1,4 +1,4 @@
-import { loadConfig, settings, webhookKey } from '@flowstate/runtime';
+import { loadConfig, logSinkSettings, settings, webhookKey } from '@flowstate/runtime';
 import Type, { type Static } from 'typebox';
 
 /** Everything the gateway reads from its environment. */
@@ -23,6 +23,7 @@ export const GatewayConfig = Type.Object({
   EMBEDDINGS_API_KEY: settings.EMBEDDINGS_API_KEY,
   EMBEDDINGS_MODEL: settings.EMBEDDINGS_MODEL,
   LOG_LEVEL: settings.LOG_LEVEL,
+  ...logSinkSettings,
   FLOWSTATE_VERSION: settings.FLOWSTATE_VERSION,
   FLOWSTATE_COMMIT: settings.FLOWSTATE_COMMIT,
 });

@@ -1,8 +1,15 @@
 import { createRunPublisher, createRunQueues, createRunSubscriber } from '@flowstate/queue';
 import { embedderFrom } from '@flowstate/models';
-import { createLogger, onShutdown, trackUnusedConnections } from '@flowstate/runtime';
+import {
+  createAuditLog,
+  createLogger,
+  createLogSinks,
+  measureLogSinks,
+  onShutdown,
+  trackUnusedConnections,
+} from '@flowstate/runtime';
 import { createSearch } from '@flowstate/search';
-import { createAudit, createIdentity, createKeyRing, splitSecrets } from '@flowstate/security';
+import { createAudit, createIdentity, createKeyRing, splitSecrets, toAuditLine } from '@flowstate/security';
 import { createLanes, createSql, insertAudit } from '@flowstate/store';
 import { Redis } from 'ioredis';
 import { createApp } from './app.ts';
@@ -19,7 +26,8 @@ import { createWorkflowCatalogue } from './runs/workflow-catalogue.ts';
 import { createTokenVerifier } from './tokens.ts';
 
 const config = readConfig(process.env);
-const log = createLogger('gateway', config.LOG_LEVEL);
+const sinks = createLogSinks('gateway', config);
+const log = createLogger('gateway', config.LOG_LEVEL, sinks);
 const reportRedis = (err: Error) => log.warn({ err: err.message }, 'redis');
 
 const sql = createSql(config.DATABASE_URL, { name: 'flowstate-gateway', max: 12 });
@@ -31,6 +39,7 @@ const lanes = createLanes(ledger, (err) => log.warn({ err }, 'lanes could not be
 const queues = createRunQueues(config.REDIS_URL, lanes, reportRedis);
 const subscriber = createRunSubscriber(config.REDIS_URL, reportRedis);
 const metrics = createGatewayMetrics(config);
+measureLogSinks(metrics.registry, sinks);
 const embedder = embedderFrom(config);
 const search = createSearch({ sql, cache, embedder, observe: metrics.search });
 const identity = createIdentity({ sql, redis });
@@ -38,10 +47,12 @@ const keys = createKeyRing({ current: config.JWT_SECRET, previous: splitSecrets(
 const attempts = createAttemptCounter(redis);
 // Its commits are not waited for on disk: an entry that matters is settled by its seal, and run starts cost next to nothing.
 const auditSql = createSql(config.DATABASE_URL, { name: 'flowstate-gateway-audit', max: 1, lazyCommit: true });
+const auditLog = createAuditLog('gateway', sinks);
 const audit = createAudit({
   write: (rows) => insertAudit(auditSql, rows),
   onLost: (entries) => metrics.auditLost.inc(entries),
   onTrouble: (err) => log.error({ err }, 'audit entries are kept until the database takes them'),
+  ...(auditLog && { onEntry: (row) => auditLog(toAuditLine(row)) }),
 });
 const onFailure = createAuthFailureAudit(audit, (reason) => metrics.authFailures.inc({ reason }));
 const catalogue = createWorkflowCatalogue(ledger);
@@ -104,6 +115,7 @@ onShutdown(log, [
   { name: 'subscriber', stop: () => subscriber.close() },
   { name: 'redis', stop: () => [redis, cache].forEach((client) => client.disconnect()) },
   { name: 'postgres', stop: () => Promise.all([sql, ledger, auditSql].map((pool) => pool.end({ timeout: 5 }))) },
+  { name: 'log sinks', stop: () => sinks.close() },
 ]);
 
 /** Commands fail at once while Redis is away: whoever asks has another way, or says so. */

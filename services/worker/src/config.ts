@@ -1,4 +1,4 @@
-import { loadConfig, settings } from '@flowstate/runtime';
+import { loadConfig, logSinkSettings, settings } from '@flowstate/runtime';
 import Type, { type Static } from 'typebox';
 
 /** Everything a worker reads from its environment. It never holds JWT_SECRET. */
@@ -18,6 +18,7 @@ export const WorkerConfig = Type.Object({
   EMBEDDINGS_API_KEY: settings.EMBEDDINGS_API_KEY,
   EMBEDDINGS_MODEL: settings.EMBEDDINGS_MODEL,
   LOG_LEVEL: settings.LOG_LEVEL,
+  ...logSinkSettings,
   FLOWSTATE_VERSION: settings.FLOWSTATE_VERSION,
   FLOWSTATE_COMMIT: settings.FLOWSTATE_COMMIT,
 });

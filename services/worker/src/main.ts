@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createRunConsumer, createRunPublisher, createRunQueues, type DeliveryResult } from '@flowstate/queue';
-import { createLogger, onShutdown, trackUnusedConnections } from '@flowstate/runtime';
+import { createLogger, createLogSinks, measureLogSinks, onShutdown, trackUnusedConnections } from '@flowstate/runtime';
 import { createLanes, createSql, publishWorkflow } from '@flowstate/store';
 import { laneQueue, queueNames, type Delivery, type RunJob } from '@flowstate/contracts';
 import { Redis } from 'ioredis';
@@ -19,7 +19,8 @@ import { shippedWorkflows } from './workflows/index.ts';
 const drainGraceMs = 5_000;
 
 const config = readConfig(process.env);
-const log = createLogger('worker', config.LOG_LEVEL);
+const sinks = createLogSinks('worker', config);
+const log = createLogger('worker', config.LOG_LEVEL, sinks);
 const reportRedis = (err: Error) => log.warn({ err: err.message }, 'redis');
 
 const shipped = shippedWorkflows(config);
@@ -50,6 +51,7 @@ for (const { name, version, description, queue, input, output } of catalogue.all
 }
 
 const metrics = createWorkerMetrics(config, () => runner.held().length);
+measureLogSinks(metrics.registry, sinks);
 const lanes = createLanes(sql, (err) => log.warn({ err }, 'lanes could not be read'));
 const queues = createRunQueues(config.REDIS_URL, lanes, reportRedis);
 /** Redis away: the controller delivers them later. */
@@ -142,4 +144,5 @@ onShutdown(log, [
   { name: 'queues', stop: () => queues.close() },
   { name: 'redis', stop: () => redis.disconnect() },
   { name: 'postgres', stop: () => Promise.all([sql.end({ timeout: 5 }), claimSql.end({ timeout: 5 })]) },
+  { name: 'log sinks', stop: () => sinks.close() },
 ]);
