@@ -57,12 +57,11 @@ function entryOf(request: FastifyRequest, reply: FastifyReply): AuditEntry | nul
     outcome: status < 400 ? 'success' : status === 401 || status === 403 ? 'denied' : 'failed',
     details: {
       // A run is started thousands of times a second: what its own row says is not said again.
-      ...(known !== 'run.start' && { method, route }),
+      ...(known !== 'run.start' && { method, route, requestId: request.id }),
       ...(status >= 400 && { status }),
       ...('session' in via && { session: via.session }),
       ...('apiKey' in via && { keyId: via.apiKey }),
       ...('run' in via && { run: via.run }),
-      requestId: request.id,
     },
   };
 }
