@@ -81,7 +81,7 @@ t.test('no output shows a secret, a token or a password', async (t) => {
   );
   for (const id of documents.runs)
     t.match((await Array.fromAsync(admin.events(id))).at(-1), { event: 'run.completed' });
-  const run = await manager.post<{ state: string }>(
+  const run = await manager.post<{ id: string; state: string }>(
     '/api/workflows/customer-insights/runs',
     { input: { customerId: 'ACME' } },
     { prefer: 'wait=30', 'idempotency-key': 'secrets-1' },
@@ -135,6 +135,7 @@ t.test('no output shows a secret, a token or a password', async (t) => {
 
   // What is left of all that.
   const exported = await admin.get<string>('/api/admin/audit/export');
+  t.match(exported.body, new RegExp(`"action":"run.start","actor":"[^"]+","subject":"${run.body.id}"`));
   t.match(exported.body, /"action":"agent.call"/, "agents' calls are in the log");
   const services = { gateway: platform.gateway, worker: platform.worker, controller: platform.controller };
   const authorization = `Bearer ${tokens.METRICS_TOKEN}`;

@@ -3,13 +3,18 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { App } from './deps.ts';
 
 /** Requests of which every one is recorded, by the name of what they do. Whoever is refused is recorded on any route. */
-const actions: Readonly<Record<string, string>> = {
+export const auditedRoutes: Readonly<Record<string, string>> = {
   'POST /api/workflows/:name/runs': 'run.start',
   'POST /api/runs/:id/cancel': 'run.cancel',
   'POST /api/runs/:id/retry': 'run.retry',
   'POST /api/runs/:id/fork': 'run.fork',
   'POST /api/runs/:id/signals/:name': 'run.signal',
   'POST /api/runs/:id/resolve': 'run.resolve',
+  'POST /api/runs/:id/webhook/redeliver': 'run.redeliver',
+  'POST /api/schedules': 'schedule.create',
+  'PATCH /api/schedules/:id': 'schedule.change',
+  'DELETE /api/schedules/:id': 'schedule.delete',
+  'POST /api/schedules/:id/trigger': 'schedule.trigger',
   'POST /api/auth/logout': 'auth.logout',
   'POST /admin/logout': 'auth.logout',
   'POST /api/auth/password': 'auth.password',
@@ -47,7 +52,7 @@ function entryOf(request: FastifyRequest, reply: FastifyReply): AuditEntry | nul
   if (principal === null && !byWorker) return null;
   const via = principal?.via ?? {};
   const agent = 'run' in via ? 'agent.call' : undefined;
-  const known = actions[`${method} ${route}`] ?? isWatched(request) ?? agent;
+  const known = auditedRoutes[`${method} ${route}`] ?? isWatched(request) ?? agent;
   if (known === undefined && status !== 403) return null;
   const subject = subjectOf(request, reply);
   return {

@@ -1,5 +1,6 @@
 import { sealAudit } from '@flowstate/store';
 import t from 'tap';
+import { auditedRoutes } from '../src/audit-trail.ts';
 import { createGatewayFixture, password } from './fixtures/gateway-fixture.ts';
 
 type Entry = {
@@ -126,9 +127,13 @@ t.test('who logs in, fails to, is refused or changes something stands in the log
   t.match(verdict.body, { ok: false, findings: [{ kind: 'removed', entry: found[0]?.id }] });
 });
 
-t.test('bad filters are named', async (t) => {
+t.test('bad filters are named, and no audited route is misspelt', async (t) => {
   const { addGateway } = await createGatewayFixture(t);
   const gateway = await addGateway();
+  for (const route of Object.keys(auditedRoutes)) {
+    const [method, url] = route.split(' ') as [string, string];
+    t.ok(gateway.app.hasRoute({ method, url }), route);
+  }
   const admin = await gateway.tokenOf('admin');
   for (const [query, field] of [
     ['outcome=maybe', 'querystring.outcome'],
