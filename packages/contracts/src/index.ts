@@ -6,6 +6,7 @@ export * from './errors.ts';
 export * from './import.ts';
 export * from './input-checks.ts';
 export * from './jobs.ts';
+export * from './limits.ts';
 export * from './public-address.ts';
 export * from './recurrence.ts';
 export * from './roles.ts';

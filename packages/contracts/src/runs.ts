@@ -144,6 +144,13 @@ export const StartRunBody = Type.Object(
         description: 'Told when the run ends, by a signed POST (Standard Webhooks); http or https, no private address',
       }),
     ),
+    concurrencyKey: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 255,
+        description: 'Of runs of this workflow with the same key only so many run at a time as it declares',
+      }),
+    ),
     parentId: Type.Optional(
       Type.String({ format: 'uuid', description: 'Only for a run that starts a child of its own' }),
     ),
@@ -185,6 +192,12 @@ export const WorkflowEntry = Type.Object(
     queue: OneOf(['workflows', 'documents'] as const),
     input: Type.Record(Type.String(), Type.Unknown()),
     output: Type.Record(Type.String(), Type.Unknown()),
+    concurrency: Type.Optional(
+      Type.Object({
+        total: Type.Optional(Type.Integer({ minimum: 1, description: 'Runs in flight at most' })),
+        perKey: Type.Optional(Type.Integer({ minimum: 1, description: 'Of those that share a concurrency key' })),
+      }),
+    ),
   },
   { $id: 'Workflow' },
 );

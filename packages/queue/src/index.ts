@@ -2,6 +2,7 @@ export { createRunConsumer, type DeliveryResult, type RunConsumer } from './run-
 export {
   commonLane,
   createRunQueues,
+  rounds,
   type JobCounts,
   type Lanes,
   type RunQueue,

@@ -32,8 +32,12 @@ export const commonLane: Lanes = { laneOf: () => 'common', bundles: () => [] };
 export type RunQueues = {
   /** The common lanes. */
   queues: Record<QueueName, RunQueue>;
-  /** Adds one job per delivery; rejects at once when Redis is away, within seconds when it hangs (the ledger keeps the run). */
-  deliver(deliveries: readonly Delivery[]): Promise<void>;
+  /**
+   * Adds one job per delivery; rejects at once when Redis is away, within seconds when it hangs (the ledger keeps the
+   * run). Jobs of an earlier round are served first, within a round by priority; without a round they go before all:
+   * runs that have begun go on.
+   */
+  deliver(deliveries: readonly Delivery[], round?: number): Promise<void>;
   /**
    * What became of each delivery's job: `pending` will still reach a worker, `missing` never arrived or was flushed,
    * `spent` is done with as far as the queue is concerned, so that its id cannot be used again.
@@ -41,8 +45,12 @@ export type RunQueues = {
   inspect(deliveries: readonly Delivery[]): Promise<('pending' | 'missing' | 'spent')[]>;
   /** Takes a waiting job out; one that a worker holds stays. */
   withdraw(delivery: Delivery): Promise<void>;
+  /** Jobs that no worker has taken yet. Suspects, which run one at a time in a lane of their own, do not count. */
+  waiting(queue: QueueName): Promise<number>;
   /** Of all lanes together. */
   counts(queue: QueueName): Promise<JobCounts>;
+  /** Makes workers stop taking its jobs, or go on. Redis may forget it: whoever wants it says it again. */
+  setPaused(queue: QueueName, paused: boolean): Promise<void>;
   /** Can jobs be added right now? */
   ready(): boolean;
   close(): Promise<void>;
@@ -69,7 +77,7 @@ export function createRunQueues(redisUrl: string, lanes: Lanes, onError: (error:
   }
 
   /** What one event-loop turn delivers goes to Redis in one round trip. */
-  let batch: { deliveries: Delivery[]; done: Promise<void> } | undefined;
+  let batch: { deliveries: Placed[]; done: Promise<void> } | undefined;
 
   async function addBatch(): Promise<void> {
     const { deliveries } = batch ?? { deliveries: [] };
@@ -85,9 +93,9 @@ export function createRunQueues(redisUrl: string, lanes: Lanes, onError: (error:
 
   return {
     queues,
-    deliver(deliveries) {
+    deliver(deliveries, round) {
       batch ??= { deliveries: [], done: endOfTurn().then(addBatch) };
-      batch.deliveries.push(...deliveries);
+      batch.deliveries.push(...deliveries.map((delivery) => ({ ...delivery, round })));
       return batch.done;
     },
     inspect(deliveries) {
@@ -104,6 +112,19 @@ export function createRunQueues(redisUrl: string, lanes: Lanes, onError: (error:
     async withdraw(delivery) {
       const lane = lanes.laneOf(delivery);
       if (lane !== null) await queueOf(laneQueue(delivery.queue, lane)).remove(idOf(delivery));
+    },
+    async waiting(name) {
+      const lanes = allLanes().filter((lane) => lane !== 'suspects');
+      const counts = await Promise.all(
+        lanes.map((lane) => queueOf(laneQueue(name, lane)).getJobCountByTypes('waiting', 'prioritized')),
+      );
+      return counts.reduce((sum, count) => sum + count, 0);
+    },
+    async setPaused(name, paused) {
+      for (const lane of allLanes()) {
+        const queue = queueOf(laneQueue(name, lane));
+        if ((await queue.isPaused()) !== paused) await (paused ? queue.pause() : queue.resume());
+      }
     },
     async counts(name) {
       const states = ['waiting', 'prioritized', 'active', 'delayed', 'completed', 'failed'] as const;
@@ -124,9 +145,17 @@ export function createRunQueues(redisUrl: string, lanes: Lanes, onError: (error:
 
 const idOf = ({ runId, dispatch }: Delivery) => jobIdOf(runId, dispatch);
 
-function toJob(delivery: Delivery) {
-  const { runId, priority } = delivery;
-  return { name: 'run', data: { runId }, opts: { jobId: idOf(delivery), priority } };
+type Placed = Delivery & { round: number | undefined };
+
+const priorities = 10;
+/** Rounds that BullMQ's range of priorities (2²¹) has room for. */
+export const rounds = Math.floor(2 ** 21 / priorities) - 1;
+
+/** BullMQ serves the lowest number first, and what has none (0) before all others. */
+function toJob(delivery: Placed) {
+  const { runId, priority, round } = delivery;
+  const place = round === undefined ? 0 : 1 + round * priorities + priority;
+  return { name: 'run', data: { runId }, opts: { jobId: idOf(delivery), priority: place } };
 }
 
 function openQueue(connection: Redis, name: string, onError: (error: Error) => void): RunQueue {

@@ -3,6 +3,9 @@ import { v7 as uuidv7 } from 'uuid';
 import {
   acceptRuns,
   claimRuns,
+  dueGroups,
+  dueRuns,
+  handOver,
   listWorkflows,
   publishWorkflow,
   registerWorker,
@@ -46,7 +49,16 @@ export async function ledgerFixture(sql: Sql) {
       await acceptRuns(sql, [run]);
       return run.id;
     },
-    worker: () => registerWorker(sql, { host: 'test', pid: 1, bundle: 'test', carries: [workflow.id] }),
+    worker: () => registerWorker(sql, { host: 'test', pid: 1, bundle: 'test', carries: [workflow.id], concurrency: 1 }),
+    /** Everything that is due, as the feeder takes it. */
+    async takeDue() {
+      const groups = (await dueGroups(sql, 'workflows')).map((group) => ({ ...group, read: 1_000 }));
+      const runs = await dueRuns(sql, 'workflows', groups);
+      return handOver(
+        sql,
+        runs.map(({ id }) => ({ id, capped: false })),
+      );
+    },
     claim: (owner: number, ids: string[]) => claimRuns(sql, owner, [workflow.id], ids),
   };
 }

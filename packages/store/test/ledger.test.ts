@@ -12,7 +12,6 @@ import {
   readRun,
   readSteps,
   retryRun,
-  takeDueRuns,
   writeChunks,
   type Chunk,
   type RunEnd,
@@ -20,7 +19,7 @@ import {
 import { ledgerFixture } from './ledger-fixture.ts';
 
 const { sql } = await createTestDatabase(t);
-const { accept, claim, newRun, worker, principalId } = await ledgerFixture(sql);
+const { accept, claim, newRun, takeDue, worker, principalId } = await ledgerFixture(sql);
 
 const finish = async (owner: number, ends: RunEnd[]) =>
   (
@@ -148,7 +147,7 @@ t.test('a failed run is retried as a new attempt that keeps what was finished', 
   await finish(me, [endOf(id, { state: 'failed', lastSeq: 4, events, output: null, error })]);
   t.equal(await retryRun(sql, id, principalId), true);
   t.equal(await retryRun(sql, id, principalId), false, 'a second retry finds it live');
-  const due = await takeDueRuns(sql, { queue: 'workflows', limit: 1_000 });
+  const due = await takeDue();
   const delivery = due.find(({ runId }) => runId === id);
   t.match(delivery, { queue: 'workflows' });
   t.not(delivery?.dispatch, 0, 'the first job id is used up');

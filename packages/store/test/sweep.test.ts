@@ -7,7 +7,6 @@ import {
   reclaimFromDead,
   reclaimStrays,
   returnToFeeder,
-  takeDueRuns,
   undeliveredRuns,
   undoClaims,
   writeChunks,
@@ -15,7 +14,7 @@ import {
 import { ledgerFixture } from './ledger-fixture.ts';
 
 const { sql, url } = await createTestDatabase(t);
-const { accept, claim, worker } = await ledgerFixture(sql);
+const { accept, claim, takeDue, worker } = await ledgerFixture(sql);
 
 /** Makes a heartbeat look old without waiting for it to grow old. */
 const age = (id: number, seconds: number) =>
@@ -74,7 +73,7 @@ t.test('runs without a job are found in pages; delayed, owned and undelivered on
   );
   const [missing = '', spent = ''] = ready;
   t.equal(await returnToFeeder(sql, { missing: [missing], spent: [spent, owned] }), 2, 'the owned one stays');
-  const fed = await takeDueRuns(sql, { queue: 'workflows', limit: 10 });
+  const fed = await takeDue();
   const dispatchOf = (id: string) => fed.find(({ runId }) => runId === id)?.dispatch;
   t.equal(fed.length, 3, 'the undelivered one too, the delayed one not');
   t.equal(dispatchOf(missing), 0, 'its job id was never used');

@@ -1,4 +1,4 @@
-import type { Effect, QueueName } from '@flowstate/contracts';
+import { FlowstateError, type Effect, type QueueName } from '@flowstate/contracts';
 import type { Static, TSchema } from 'typebox';
 
 /** How often and how patiently something is tried again. */
@@ -149,6 +149,11 @@ export type Workflow<I extends TSchema = TSchema, O extends TSchema = TSchema> =
   runRetry: RetryPolicy;
   /** Milliseconds from its start after which a run fails, waiting included. */
   timeoutMs?: number;
+  /**
+   * How many of its runs are in flight at most, over all workers: `total`, and `perKey` of those that were started with
+   * the same `concurrencyKey`. The others stand in line; a run that waits (sleep, signal, child) holds no place.
+   */
+  concurrency?: { total?: number; perKey?: number };
   run(ctx: WorkflowContext, input: Static<I>): Promise<Static<O>>;
 };
 
@@ -163,6 +168,10 @@ export function defineWorkflow<I extends TSchema, O extends TSchema>(
   declaration: Declaration<I, O>,
   run: (ctx: WorkflowContext, input: Static<I>) => Promise<Static<O>>,
 ): Workflow<I, O> {
+  for (const [cap, runs] of Object.entries(declaration.concurrency ?? {})) {
+    if (runs === undefined || (Number.isInteger(runs) && runs > 0)) continue;
+    throw new FlowstateError('invalid_input', `${declaration.name}: concurrency.${cap} must be a whole number above 0`);
+  }
   return {
     queue: 'workflows',
     retry: { attempts: 3, backoffMs: 200, maxBackoffMs: 10_000 },

@@ -7,6 +7,14 @@ export const ControllerConfig = Type.Object({
   REDIS_URL: settings.REDIS_URL,
   HOST: settings.HOST,
   PORT: Type.Integer({ default: 8090, minimum: 0, maximum: 65535, description: 'Port of health and metrics' }),
+  QUEUE_WINDOW: Type.Optional(
+    Type.Integer({
+      minimum: 16,
+      maximum: 100_000,
+      description:
+        'Jobs of one queue that wait in Redis at most; by default 4 for each place of the live workers, at least 512',
+    }),
+  ),
   METRICS_TOKEN: settings.METRICS_TOKEN,
   WEBHOOK_SECRET: settings.WEBHOOK_SECRET,
   WEBHOOK_ALLOW_PRIVATE: settings.WEBHOOK_ALLOW_PRIVATE,

@@ -10,6 +10,7 @@ import {
 } from '@flowstate/runtime';
 import { createLanes, createSql } from '@flowstate/store';
 import Fastify, { LogController } from 'fastify';
+import { createCensus } from './census.ts';
 import { readConfig } from './config.ts';
 import { createFeeder } from './feeder.ts';
 import { createLeader } from './leader.ts';
@@ -27,7 +28,16 @@ const log = createLogger('controller', config.LOG_LEVEL, sinks);
 const sql = createSql(config.DATABASE_URL, { name: 'flowstate-controller', max: 4, ledger: true });
 const lanes = createLanes(sql, (err) => log.warn({ err }, 'lanes could not be read'));
 const queues = createRunQueues(config.REDIS_URL, lanes, (err) => log.warn({ err: err.message }, 'redis'));
-const metrics = createControllerMetrics(config, { queues, sql }, log);
+const leader = createLeader(config.DATABASE_URL, log);
+const census = createCensus({ sql, lanes, leads: leader.leads });
+const feeder = createFeeder({
+  sql,
+  queues,
+  lanes,
+  windowSize: config.QUEUE_WINDOW,
+  onFed: (queue, runs) => metrics.fed.inc({ queue }, runs),
+});
+const metrics = createControllerMetrics(config, { queues, sql, census, feeder, log });
 measureLogSinks(metrics.registry, sinks);
 const sweeper = createSweeper({
   sql,
@@ -36,14 +46,14 @@ const sweeper = createSweeper({
   onReclaimed: (runs) => metrics.reclaimed.inc(runs),
   onReturned: (runs) => metrics.returned.inc(runs),
 });
-const feed = createFeeder({ sql, queues, onFed: (runs) => metrics.fed.inc(runs) });
 const webhooks = createWebhooks({ config, sql, registry: metrics.registry, log });
 const fireSchedules = createScheduler({ sql, queues, log, onFired: metrics.observeFired });
-const leader = createLeader(config.DATABASE_URL, log);
 const loops = [
   startLoop({ name: 'reclaiming', everyMs: 100, leader, log, work: sweeper.reclaim }),
   startLoop({ name: 'finding undelivered runs', everyMs: 1_000, leader, log, work: sweeper.findUndelivered }),
-  startLoop({ name: 'feeding', everyMs: 100, leader, log, work: feed }),
+  startLoop({ name: 'feeding', everyMs: 100, leader, log, work: feeder.feed }),
+  // Everybody counts: whoever is asked for metrics must know.
+  startLoop({ name: 'counting', everyMs: 500, leader: { leads: () => true }, log, work: census.count }),
   startLoop({ name: 'delivering webhooks', everyMs: 250, leader, log, work: webhooks.deliver }),
   startLoop({ name: 'firing schedules', everyMs: 200, leader, log, work: fireSchedules }),
   startLoop({

@@ -3,12 +3,18 @@ import { createRegistry, type Build, type Logger } from '@flowstate/runtime';
 import type { RunQueues } from '@flowstate/queue';
 import type { Sql } from '@flowstate/store';
 import { Counter, Gauge } from '@prometheus-io/client';
+import type { Census } from './census.ts';
+import type { Feeder } from './feeder.ts';
+import { measureQueues } from './queue-metrics.ts';
 import { scheduleMetrics } from './schedule-metrics.ts';
 
+type Sources = { queues: RunQueues; sql: Sql; census: Census; feeder: Feeder; log: Logger };
+
 /** What the controller measures; queue depth is read from Redis and the schedules' lag from Postgres at each scrape. */
-export function createControllerMetrics(build: Build, { queues, sql }: { queues: RunQueues; sql: Sql }, log: Logger) {
+export function createControllerMetrics(build: Build, { queues, sql, census, feeder, log }: Sources) {
   const registry = createRegistry('controller', build);
   const registers = [registry];
+  measureQueues(registry, { queues, census, feeder, log });
   new Gauge({
     name: 'flowstate_queue_jobs',
     help: 'Jobs in the queue by state; without samples while Redis is away',
@@ -47,6 +53,7 @@ export function createControllerMetrics(build: Build, { queues, sql }: { queues:
     fed: new Counter({
       name: 'flowstate_runs_fed_total',
       help: "Runs handed from the ledger's line to the queue",
+      labelNames: ['queue'],
       registers,
     }),
   };

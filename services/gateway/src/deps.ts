@@ -12,8 +12,9 @@ import type { AttemptCounter } from './attempts.ts';
 import type { OnAuthFailure } from './auth-failure.ts';
 import type { GatewayConfig } from './config.ts';
 import type { GatewayMetrics } from './metrics.ts';
-import type { ScheduleService } from './schedules/schedule-service.ts';
+import type { Admission } from './runs/admission.ts';
 import type { WorkflowCatalogue } from './runs/workflow-catalogue.ts';
+import type { ScheduleService } from './schedules/schedule-service.ts';
 
 /** The gateway's Fastify instance: schemas are TypeBox, so handlers' types follow from them. */
 export type App = FastifyInstance<
@@ -34,6 +35,7 @@ export type StartRun = {
   ttlMs?: number;
   /** Told when the run ends. */
   webhookUrl?: string;
+  concurrencyKey?: string;
   /** The run that starts it as its child. */
   parentId?: string;
   /** From the `Idempotency-Key` header; a replay with the same body answers the same run. */
@@ -84,6 +86,7 @@ export type Deps = {
   runs: RunService;
   schedules: ScheduleService;
   catalogue: WorkflowCatalogue;
+  admission: Admission;
   subscriber: RunSubscriber;
   queues: RunQueues;
   search: Search;

@@ -18,6 +18,7 @@ import { createAuthFailureAudit } from './auth-failure-audit.ts';
 import { createAuthenticator } from './authenticate.ts';
 import { readConfig } from './config.ts';
 import { createGatewayMetrics } from './metrics.ts';
+import { createAdmission } from './runs/admission.ts';
 import { storedEntities } from './runs/stored-entities.ts';
 import { createRunService } from './runs/run-service.ts';
 import { createWebhookUrlCheck } from './runs/webhook-url.ts';
@@ -57,6 +58,7 @@ const audit = createAudit({
 const onFailure = createAuthFailureAudit(audit, (reason) => metrics.authFailures.inc({ reason }));
 const catalogue = createWorkflowCatalogue(ledger);
 const entities = storedEntities(sql);
+const admission = createAdmission({ sql: ledger, queues });
 const runs = createRunService({
   sql: ledger,
   log,
@@ -64,6 +66,7 @@ const runs = createRunService({
   laneOf: lanes.laneOf,
   publish: createRunPublisher(redis),
   catalogue,
+  admission,
   webhookUrl: createWebhookUrlCheck(config),
   entities,
 });
@@ -80,6 +83,7 @@ const app = await createApp(
     runs,
     schedules,
     catalogue,
+    admission,
     subscriber,
     queues,
     search,
@@ -110,6 +114,7 @@ onShutdown(log, [
   { name: 'audit', stop: () => audit.stop() },
   { name: 'embedder', stop: () => embedder.close() },
   { name: 'identity', stop: () => identity.close() },
+  { name: 'admission', stop: () => admission.stop() },
   { name: 'lanes', stop: () => lanes.stop() },
   { name: 'queues', stop: () => queues.close() },
   { name: 'subscriber', stop: () => subscriber.close() },

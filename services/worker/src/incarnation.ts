@@ -32,14 +32,21 @@ type Held = {
   loseAll(): void;
 };
 
-type Options = { databaseUrl: string; sql: Sql; log: Logger; bundle: string; carries: number[] };
+type Options = {
+  databaseUrl: string;
+  sql: Sql;
+  log: Logger;
+  bundle: string;
+  carries: number[];
+  concurrency: number;
+};
 
 /**
  * This process in the ledger: a number never used again, a database session that holds its liveness lock, and a
  * heartbeat row. The lock's connection is its own and direct; when it breaks it is opened and locked again.
  */
-export async function createIncarnation({ databaseUrl, sql, log, bundle, carries }: Options): Promise<Incarnation> {
-  const me = { host: hostname(), pid: process.pid, bundle, carries };
+export async function createIncarnation({ databaseUrl, sql, log, ...what }: Options): Promise<Incarnation> {
+  const me = { host: hostname(), pid: process.pid, ...what };
   let id = await registerWorker(sql, me);
   const session = createSql(databaseUrl, { name: `flowstate-worker-${id}`, max: 1, keepAlive: true });
   await lockIncarnation(session, id);

@@ -44,10 +44,10 @@ const claimSql = createSql(config.DATABASE_URL, {
   lazyCommit: true,
 });
 const carries: number[] = [];
-for (const { name, version, description, queue, input, output } of catalogue.all) {
-  carries.push(
-    await publishWorkflow(sql, { name, version, description, queue, input: { ...input }, output: { ...output } }),
-  );
+for (const { name, version, description, queue, input, output, concurrency } of catalogue.all) {
+  const schemas = { input: { ...input }, output: { ...output } };
+  const caps = concurrency === undefined ? {} : { concurrency };
+  carries.push(await publishWorkflow(sql, { name, version, description, queue, ...schemas, ...caps }));
 }
 
 const metrics = createWorkerMetrics(config, () => runner.held().length);
@@ -60,7 +60,14 @@ const deliver = (deliveries: Delivery[]) =>
 const redis = new Redis(config.REDIS_URL, { enableOfflineQueue: false, maxRetriesPerRequest: 0 });
 redis.on('error', reportRedis);
 
-const incarnation = await createIncarnation({ databaseUrl: config.DATABASE_URL, sql, log, bundle, carries });
+const incarnation = await createIncarnation({
+  databaseUrl: config.DATABASE_URL,
+  sql,
+  log,
+  bundle,
+  carries,
+  concurrency: config.WORKER_CONCURRENCY,
+});
 const backendFor = createBackend({
   gatewayUrl: config.GATEWAY_URL,
   workerApiKey: config.WORKER_API_KEY,

@@ -6,7 +6,13 @@ const batch = 500;
 
 /** `total` runs that ended as the four-step workflow ends, by the ledger's own statements. */
 export async function seedFinishedRuns(sql: Sql, workflow: string, total: number): Promise<void> {
-  const owner = await registerWorker(sql, { host: 'bench', pid: process.pid, bundle: 'bench', carries: [] });
+  const owner = await registerWorker(sql, {
+    host: 'bench',
+    pid: process.pid,
+    bundle: 'bench',
+    carries: [],
+    concurrency: 1,
+  });
   const newRun = await runsOf(sql, workflow, owner);
   const results = await Promise.all(
     stepNames.map(async (name, step) => ({ name, output: await runStep(step, newRun().input) })),

@@ -70,11 +70,22 @@ export async function acceptKeyedRun(db: Db, run: AcceptedRun, key: IdempotencyK
   if (fresh) return { run: { id: fresh.id, createdAt: fresh.created_at }, replayed: false };
 
   // The loser's own statement cannot see the row it waited for: a second snapshot can.
-  const [earlier] = await db<{ run_id: string; body_hash: string; created_at: Date }[]>`
-    SELECT run_id, body_hash, created_at FROM idempotency
-    WHERE principal_id = ${run.principalId} AND route = ${key.route} AND key = ${key.key}`;
-  if (earlier === undefined || earlier.body_hash !== key.bodyHash) return { conflict: true };
-  return { run: { id: earlier.run_id, createdAt: earlier.created_at }, replayed: true };
+  const earlier = await acceptedUnderKey(db, run.principalId, key);
+  if (earlier === null) return { conflict: true };
+  return { run: earlier, replayed: true };
+}
+
+/** The run that was accepted under this key and body in the last 24 hours, or null. */
+export async function acceptedUnderKey(
+  db: Db,
+  principalId: string,
+  { route, key, bodyHash }: IdempotencyKey,
+): Promise<Acceptance | null> {
+  const [earlier] = await db<Acceptance[]>`
+    SELECT run_id AS id, created_at AS "createdAt" FROM idempotency
+    WHERE principal_id = ${principalId} AND route = ${route} AND key = ${key} AND body_hash = ${bodyHash}
+      AND created_at >= now() - ${hours24}::interval`;
+  return earlier ?? null;
 }
 
 /** The row that lives, from `input`. */

@@ -90,9 +90,10 @@ export async function retryRun(db: Db, runId: string, by: string): Promise<boole
   const events = JSON.stringify([...(JSON.parse(last.events) as RunEvent[]), retried]);
   const rows = await db`
     WITH live AS (
-      INSERT INTO run_live (id, queue, priority, workflow_id, principal_id, parent_id, concurrency_key, webhook,
+      INSERT INTO run_live (id, queue, priority, workflow_id, principal_id, parent_id, concurrency_key, capped, webhook,
                             schedule_id, ready_at, due_at, attempt, chunk, seq_base, dispatch)
       SELECT r.id, w.queue, r.priority, r.workflow_id, r.principal_id, r.parent_id, r.concurrency_key,
+             true, -- until the feeder, who knows the caps of now, hands it over
              r.webhook_url IS NOT NULL, r.schedule_id, now(), now(), ${last.attempt + 1}, ${last.chunk + 1}, ${last.last_seq},
              -- Job ids of earlier attempts are used up; dispatch counts within an attempt.
              ${last.attempt * 1_000_000}

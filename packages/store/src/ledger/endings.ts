@@ -1,5 +1,5 @@
 import type { Db } from '../client.ts';
-import { deliveryColumns, wakeUp } from './deliveries.ts';
+import { deliveryColumns, mayDeliver, wakeUp } from './deliveries.ts';
 
 /**
  * What belongs to every end of a run, whoever ends it, in the statement that ends it: the row that stays, the webhook
@@ -24,6 +24,6 @@ export function endings(db: Db) {
     ),
     woken AS (
       UPDATE run_live l SET ${wakeUp(db)} FROM old WHERE l.id = old.id
-      RETURNING ${deliveryColumns(db, 'l')}, old.state = 'waiting' AND NOT l.capped AS deliver
+      RETURNING ${deliveryColumns(db, 'l')}, ${mayDeliver(db)} AS deliver
     )`;
 }

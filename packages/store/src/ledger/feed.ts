@@ -1,15 +1,17 @@
-import type { Delivery, QueueName } from '@flowstate/contracts';
+import type { Delivery } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
 import { deliveryColumns } from './deliveries.ts';
 
-/** Takes up to `limit` due runs of one queue out of the ledger's waiting line; the caller adds their jobs. */
-export async function takeDueRuns(db: Db, { queue, limit }: { queue: QueueName; limit: number }): Promise<Delivery[]> {
-  return db<Delivery[]>`
-    UPDATE run_live l SET due_at = NULL
-    FROM (
-      SELECT id FROM run_live WHERE queue = ${queue} AND due_at <= now() AND state = 'queued'
-      ORDER BY priority, due_at LIMIT ${limit}
-    ) due
-    WHERE l.id = due.id AND l.state = 'queued' AND l.owner IS NULL AND l.due_at <= now()
+/**
+ * Takes runs out of the ledger's line, in the order given; the caller adds their jobs. `capped`: a cap applies to the
+ * run as things are now, so it counts as in flight until it ends, waits or stands in line again.
+ */
+export async function handOver(db: Db, runs: readonly { id: string; capped: boolean }[]): Promise<Delivery[]> {
+  const rows = await db<Delivery[]>`
+    UPDATE run_live l SET due_at = NULL, capped = i.capped = 1
+    FROM unnest(${runs.map((run) => run.id)}::uuid[], ${runs.map((run) => Number(run.capped))}::int[]) AS i(id, capped)
+    WHERE l.id = i.id AND l.state = 'queued' AND l.owner IS NULL AND l.due_at <= now()
     RETURNING ${deliveryColumns(db, 'l')}`;
+  const taken = new Map(rows.map((delivery) => [delivery.runId, delivery]));
+  return runs.flatMap(({ id }) => taken.get(id) ?? []);
 }

@@ -27,8 +27,11 @@ export async function forkRun(db: Db, { runId, fromStep, id, principalId, role }
     .map((event, index): RunEvent => ({ ...event, seq: index + 3 }));
   const [row] = await db<{ id: string }[]>`
     WITH live AS (
-      INSERT INTO run_live (id, queue, priority, workflow_id, principal_id, concurrency_key, ready_at, due_at, chunk)
-      SELECT ${id}, w.queue, r.priority, r.workflow_id, ${principalId}, r.concurrency_key, now(), now(), 1
+      INSERT INTO run_live (id, queue, priority, workflow_id, principal_id, concurrency_key, capped, ready_at, due_at,
+                            chunk)
+      SELECT ${id}, w.queue, r.priority, r.workflow_id, ${principalId}, r.concurrency_key,
+             true, -- until the feeder, who knows the caps of now, hands it over
+             now(), now(), 1
       FROM runs r JOIN workflows w ON w.id = r.workflow_id WHERE r.id = ${runId}
     ),
     journal AS (INSERT INTO run_journal (run_id, chunk, events) VALUES (${id}, 1, ${JSON.stringify(copied)}))

@@ -1,6 +1,6 @@
 import type { Delivery, Inbox, InboxEntry } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
-import { deliveryColumns, wakeUp } from './deliveries.ts';
+import { deliveryColumns, mayDeliver, wakeUp } from './deliveries.ts';
 
 export type Signal = { runId: string; name: string; data: unknown; principalId: string };
 
@@ -13,7 +13,7 @@ export async function sendSignal(db: Db, signal: Signal): Promise<{ delivery: De
       SELECT id, 'signal', ${signal.name}, ${JSON.stringify(signal.data ?? null)}, ${signal.principalId}::uuid FROM old
     )
     UPDATE run_live l SET ${wakeUp(db)} FROM old WHERE l.id = old.id
-    RETURNING ${deliveryColumns(db, 'l')}, old.state = 'waiting' AND NOT l.capped AS deliver`;
+    RETURNING ${deliveryColumns(db, 'l')}, ${mayDeliver(db)} AS deliver`;
   if (row === undefined) return null;
   const { deliver, ...delivery } = row;
   return { delivery: deliver ? delivery : null };

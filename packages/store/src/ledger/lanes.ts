@@ -13,6 +13,8 @@ export type Lanes = {
   /** Ids of workflow versions that some live worker carries. */
   carried(): number[];
   bundles(): string[];
+  /** Runs that all live workers take at a time, of each queue. */
+  concurrency(): number;
   /** Reads anew; else once a second. */
   refresh(): Promise<void>;
   stop(): Promise<void>;
@@ -51,6 +53,7 @@ export function createLanes(sql: Sql, onError: (error: unknown) => void): Lanes 
     laneOf,
     carried: () => [...new Set(bundles.flatMap(({ carries }) => carries))],
     bundles: () => bundles.map(({ bundle }) => bundle),
+    concurrency: () => bundles.reduce((sum, { concurrency }) => sum + concurrency, 0),
     refresh,
     async stop() {
       stopped.abort();

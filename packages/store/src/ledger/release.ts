@@ -38,7 +38,9 @@ export function suspendRun(
   const { inbox, wakeAt } = waiting;
   return letGo(db, waiting, {
     unless: db`inbox <> ${inbox} OR cancel`,
-    set: db`state = 'waiting', wake_at = to_timestamp(${wakeAt}::float8 / 1000)`,
+    // A capped run gives its place up: it leaves the index of those in flight, and is never due by itself.
+    set: db`state = 'waiting', wake_at = to_timestamp(${wakeAt}::float8 / 1000),
+            due_at = CASE WHEN l.capped THEN 'infinity'::timestamptz END`,
   });
 }
 

@@ -10,13 +10,15 @@ export type WorkerProcess = {
   bundle: string;
   /** Ids of the workflow versions it can run. */
   carries: number[];
+  /** Runs in hand at most, of each queue. */
+  concurrency: number;
 };
 
 /** Registers a worker process under a number that is never used again. */
 export async function registerWorker(db: Db, worker: WorkerProcess): Promise<number> {
   const [row] = await db<{ id: number }[]>`
-    INSERT INTO workers (host, pid, bundle, carries)
-    VALUES (${worker.host}, ${worker.pid}, ${worker.bundle}, ${worker.carries}::int[]) RETURNING id`;
+    INSERT INTO workers (host, pid, bundle, carries, concurrency)
+    VALUES (${worker.host}, ${worker.pid}, ${worker.bundle}, ${worker.carries}::int[], ${worker.concurrency}) RETURNING id`;
   if (row === undefined) throw new Error('INSERT … RETURNING gave no row');
   return row.id;
 }
@@ -65,10 +67,16 @@ export async function endWorker(db: Db, incarnation: number): Promise<void> {
 }
 
 /** A set of live workers that carry the same workflow versions. */
-export type Bundle = { bundle: string; carries: number[] };
+export type Bundle = {
+  bundle: string;
+  carries: number[];
+  /** Runs they take at a time, of each queue, all together. */
+  concurrency: number;
+};
 
 /** Which workflow versions can be run right now, and by whom; the newest bundle first. */
 export async function liveBundles(db: Db): Promise<Bundle[]> {
   return db<Bundle[]>`
-    SELECT bundle, carries FROM workers WHERE ended_at IS NULL GROUP BY bundle, carries ORDER BY max(id) DESC`;
+    SELECT bundle, carries, sum(concurrency)::int AS concurrency FROM workers WHERE ended_at IS NULL
+    GROUP BY bundle, carries ORDER BY max(id) DESC`;
 }

@@ -2,7 +2,9 @@ import { roles, runStarters } from '@flowstate/contracts';
 import type { AccessTable } from '../access.ts';
 import type { App, Deps } from '../deps.ts';
 import { createLogin } from '../login.ts';
+import { adminLimitRoutes } from './admin-limits.ts';
 import { adminLoginRoutes } from './admin-login.ts';
+import { adminQueueStateRoutes } from './admin-queue-state.ts';
 import { adminQueueRoutes } from './admin-queues.ts';
 import { auditRoutes } from './audit.ts';
 import { authRoutes } from './auth.ts';
@@ -97,6 +99,12 @@ export const access: AccessTable = {
   'GET /api/admin/audit/export': ['admin'],
   'GET /api/admin/audit/verify': ['admin'],
   'POST /api/admin/audit/erase': ['admin'],
+  'GET /api/admin/limits': ['admin'],
+  'PUT /api/admin/limits': ['admin'],
+  'DELETE /api/admin/limits': ['admin'],
+  'GET /api/admin/queues': ['admin'],
+  'POST /api/admin/queues/:queue/pause': ['admin'],
+  'POST /api/admin/queues/:queue/resume': ['admin'],
 
   'POST /api/internal/run-tokens': 'worker',
 
@@ -133,6 +141,8 @@ export function registerRoutes(app: App, deps: Deps): void {
   integrationRoutes(app, deps);
   importRoute(app, deps);
   auditRoutes(app, deps);
+  adminLimitRoutes(app, deps);
+  adminQueueStateRoutes(app, deps);
   runTokenRoutes(app, deps);
   adminLoginRoutes(app, { ...deps, login, onFailure, mayEnter: watchQueues });
   adminQueueRoutes(app, deps);

@@ -25,6 +25,6 @@ export function workflowRoutes(app: App, { catalogue }: Pick<Deps, 'catalogue'>)
   );
 }
 
-function toEntry({ name, version, description, queue, input, output }: WorkflowEntry): WorkflowEntry {
-  return { name, version, description, queue, input, output };
+function toEntry({ name, version, description, queue, input, output, concurrency }: WorkflowEntry): WorkflowEntry {
+  return { name, version, description, queue, input, output, ...(concurrency && { concurrency }) };
 }

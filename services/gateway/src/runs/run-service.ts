@@ -13,6 +13,7 @@ import {
   abandonRun,
   acceptKeyedRun,
   acceptRuns,
+  acceptedUnderKey,
   awaitsApproval,
   cancelTree,
   createBatcher,
@@ -25,11 +26,13 @@ import {
   type Acceptance,
   type AcceptedRun,
   type EndedRun,
+  type IdempotencyKey,
   type Sql,
   type StoredRun,
 } from '@flowstate/store';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunService, StartRun } from '../deps.ts';
+import type { Admission } from './admission.ts';
 import { checkEntityReferences, type EntityLookup } from './entity-references.ts';
 import { createRunWebhooks } from './run-webhooks.ts';
 import type { WebhookUrlCheck } from './webhook-url.ts';
@@ -42,6 +45,7 @@ type Options = {
   laneOf: LaneOf;
   publish: (runId: string, news: string) => void;
   catalogue: WorkflowCatalogue;
+  admission: Admission;
   entities: EntityLookup;
   webhookUrl: WebhookUrlCheck;
 };
@@ -49,16 +53,8 @@ type Options = {
 const maxInputBytes = 1024 * 1024;
 
 /** Accepts, cancels and retries runs: commit in the ledger first, then tell the queue. */
-export function createRunService({
-  sql,
-  log,
-  queues,
-  laneOf,
-  publish,
-  catalogue,
-  entities,
-  webhookUrl,
-}: Options): RunService {
+export function createRunService(options: Options): RunService {
+  const { sql, log, queues, laneOf, publish, catalogue, admission, entities, webhookUrl } = options;
   const accepts = createBatcher<AcceptedRun, Acceptance>({
     flush: (runs) => acceptRuns(sql, runs),
     lanes: 4,
@@ -66,10 +62,10 @@ export function createRunService({
   });
 
   /** After commit. What Redis does not take now the controller delivers. */
-  async function deliver(deliveries: Delivery[]): Promise<void> {
+  async function deliver(deliveries: Delivery[], round?: number): Promise<void> {
     if (deliveries.length === 0) return;
     try {
-      await queues.deliver(deliveries);
+      await queues.deliver(deliveries, round);
     } catch (error) {
       const runIds = deliveries.map(({ runId }) => runId);
       log.warn({ err: (error as Error).message, runIds }, 'committed, but not delivered yet');
@@ -84,6 +80,14 @@ export function createRunService({
     const json = JSON.stringify(input);
     if (json.length > maxInputBytes)
       throw new FlowstateError('payload_too_large', `input is over ${maxInputBytes} bytes`);
+    const parentId = parentOf(request);
+    const concurrencyKey = request.concurrencyKey ?? null;
+    const capped = admission.capped({ principal, workflow, concurrencyKey });
+    const key = keyOf(request);
+    // A run that was accepted may start its children: refusing them would only keep it from ending.
+    const refusal = parentId === null ? admission.refusal(principal) : null;
+    if (refusal === null) admission.counted(principal);
+    else if (key === null || !(await acceptedUnderKey(sql, principal.id, key))) throw refusal;
     const accepted: AcceptedRun = {
       id: uuidv7(),
       workflowId: workflow.id,
@@ -97,15 +101,21 @@ export function createRunService({
       trace: request.traceparent ?? null,
       delayMs: request.delayMs ?? 0,
       owner: request.owner ?? null,
-      parentId: parentOf(request),
+      parentId,
+      concurrencyKey,
+      capped,
       ttlMs: request.ttlMs ?? null,
     };
     // Straight to the queue when that can take it now; else it stands in the ledger's line, which the controller feeds.
     accepted.direct =
-      accepted.delayMs === 0 && queues.ready() && laneOf({ workflowId: workflow.id, suspect: false }) !== null;
-    if (request.idempotency) {
-      const { route, key, body } = request.idempotency;
-      const answer = await acceptKeyedRun(sql, accepted, { route, key, bodyHash: fingerprint(body) });
+      accepted.delayMs === 0 &&
+      accepted.owner === null &&
+      !capped &&
+      queues.ready() &&
+      laneOf({ workflowId: workflow.id, suspect: false }) !== null &&
+      admission.mayGoDirect(workflow.queue, principal.id);
+    if (key !== null) {
+      const answer = await acceptKeyedRun(sql, accepted, key);
       if ('conflict' in answer) {
         throw new FlowstateError('conflict', 'This Idempotency-Key was used with another body', {
           errors: [{ field: 'idempotency-key', message: 'was used with another body' }],
@@ -120,9 +130,11 @@ export function createRunService({
     return { run: asRun(accepted, workflow, input, acceptance), replayed: false };
   }
 
-  async function afterAccept({ id: runId, queue, priority, workflowId, direct, owner }: AcceptedRun): Promise<void> {
-    if (direct !== true || owner !== null) return;
-    await deliver([{ runId, queue: queue as QueueName, priority, dispatch: 0, workflowId, suspect: false }]);
+  async function afterAccept(run: AcceptedRun): Promise<void> {
+    if (run.direct !== true) return;
+    const { id: runId, priority, workflowId } = run;
+    const queue = run.queue as QueueName;
+    await deliver([{ runId, queue, priority, dispatch: 0, workflowId, suspect: false }], admission.round(queue));
   }
 
   async function mustRead(id: string): Promise<StoredRun> {
@@ -225,6 +237,12 @@ function parentOf({ parentId, principal }: StartRun): string | null {
   throw new FlowstateError('forbidden', 'Only a run itself starts its children', {
     errors: [{ field: 'parentId', message: 'must be the run that asks' }],
   });
+}
+
+function keyOf({ idempotency }: StartRun): IdempotencyKey | null {
+  if (idempotency === undefined) return null;
+  const { route, key, body } = idempotency;
+  return { route, key, bodyHash: fingerprint(body) };
 }
 
 /** Hash of the body in canonical form: keys sorted, so that two spellings of one object are one. */

@@ -24,12 +24,12 @@ export function createWorkflowCatalogue(sql: Sql): WorkflowCatalogue {
 
   async function read(): Promise<void> {
     const rows = await listWorkflows(sql);
-    // A published definition never changes under its id: compiled checks are kept.
+    // A published schema never changes under its id: compiled checks are kept.
     known = new Map(
-      rows.map((row) => [
-        row.id,
-        known.get(row.id) ?? { ...row, checkInput: createCheck(row.input as TSchema, { root: 'input' }) },
-      ]),
+      rows.map((row) => {
+        const checkInput = known.get(row.id)?.checkInput ?? createCheck(row.input as TSchema, { root: 'input' });
+        return [row.id, { ...row, checkInput }];
+      }),
     );
     newest = new Map();
     for (const row of rows) if (!newest.has(row.name)) newest.set(row.name, known.get(row.id) as KnownWorkflow);

@@ -1,0 +1,49 @@
+import type { QueueName } from '@flowstate/contracts';
+import type { Sql, Db } from '../client.ts';
+
+/** Live runs of one principal and workflow version in one queue. */
+export type LiveCount = {
+  queue: QueueName;
+  principalId: string;
+  workflowId: number;
+  live: number;
+  /** Standing in the ledger's line, due now or before a worker that starts now is up. */
+  due: number;
+  /** Seconds since the oldest that nobody has begun became ready; null: none waits. */
+  oldestSeconds: number | null;
+};
+
+/** About how long a new worker takes until it serves. */
+const startUp = '30 seconds';
+
+/** Counts everything that has not ended: one pass over the live rows, tens of milliseconds for 100k. */
+export async function countLiveRuns(sql: Sql): Promise<LiveCount[]> {
+  return sql.begin(async (tx) => {
+    // All rows are read: the one statement here for which a sequential scan is right.
+    await tx`SET LOCAL enable_seqscan = on`;
+    return tx<LiveCount[]>`
+      SELECT queue, principal_id AS "principalId", workflow_id AS "workflowId", count(*)::int AS live,
+        (count(*) FILTER (WHERE state = 'queued' AND due_at <= now() + ${startUp}::interval))::int AS due,
+        extract(epoch FROM now() - min(ready_at)
+          FILTER (WHERE state = 'queued' AND owner IS NULL AND ready_at <= now()))::float8 AS "oldestSeconds"
+      FROM run_live GROUP BY queue, principal_id, workflow_id`;
+  });
+}
+
+/** Principals with many runs that have not ended, and when that was counted. */
+export type Census = {
+  countedAt: Date;
+  /** Counted in the last minute. */
+  fresh: boolean;
+  crowded: Record<string, number>;
+};
+
+export async function publishCensus(db: Db, crowded: Census['crowded']): Promise<void> {
+  await db`UPDATE backlog_census SET counted_at = now(), crowded = ${JSON.stringify(crowded)}::text::jsonb`;
+}
+
+export async function readCensus(db: Db): Promise<Census> {
+  const [row] = await db<Census[]>`
+    SELECT counted_at AS "countedAt", counted_at > now() - interval '1 minute' AS fresh, crowded FROM backlog_census`;
+  return row ?? { countedAt: new Date(0), fresh: false, crowded: {} };
+}

@@ -1,0 +1,108 @@
+import { limitsOf, queueNames, type QueueName, type Role } from '@flowstate/contracts';
+import {
+  countLiveRuns,
+  listLimits,
+  publishCensus,
+  readQueueStates,
+  rolesOf,
+  workflowCaps,
+  type Lanes,
+  type LiveCount,
+  type Sql,
+} from '@flowstate/store';
+import { readCaps } from './caps.ts';
+
+/** What stands in the ledger, as last counted. */
+export type Counted = {
+  queues: Record<QueueName, QueueCount>;
+  /** Due runs of versions that no live worker carries. */
+  stranded: { workflow: string; version: string; runs: number }[];
+};
+
+export type QueueCount = {
+  paused: boolean;
+  /** In line, due now or within a worker's start-up time. */
+  backlog: number;
+  /** Of these, what caps and the versions of the workers allow to run. */
+  deliverable: number;
+  /** Seconds the oldest run that nobody has begun is ready. */
+  oldestSeconds: number;
+};
+
+export type Census = {
+  /** Counts when it is time: seldom when counting takes long. */
+  count(): Promise<void>;
+  /** Null before the first count. */
+  latest(): Counted | null;
+};
+
+type Options = { sql: Sql; lanes: Pick<Lanes, 'carried' | 'concurrency'>; leads: () => boolean };
+
+const everyMs = 1_000;
+/** Share of one core that counting may take. */
+const effort = 1 / 50;
+/** Gateways are told of principals who have this share of what they may have. */
+const crowdedFrom = 1 / 2;
+
+/** Counts live runs: for the metrics, and for gateways, which refuse runs of whoever has too many. */
+export function createCensus({ sql, lanes, leads }: Options): Census {
+  let latest: Counted | null = null;
+  let nextAt = -Infinity;
+
+  async function count(): Promise<void> {
+    if (performance.now() < nextAt) return;
+    const begun = performance.now();
+    const counts = await countLiveRuns(sql);
+    nextAt = performance.now() + Math.max(everyMs, (performance.now() - begun) / effort);
+    if (leads()) await publishCensus(sql, await crowded(sql, counts));
+    latest = { queues: await queueCounts(counts), stranded: await stranded(counts) };
+  }
+
+  const isCarried = ({ workflowId }: LiveCount) => lanes.concurrency() === 0 || lanes.carried().includes(workflowId);
+
+  async function queueCounts(counts: readonly LiveCount[]): Promise<Counted['queues']> {
+    const paused = new Map((await readQueueStates(sql)).map((state) => [state.queue, state.paused]));
+    const caps = await readCaps(sql, [...new Set(counts.map(({ principalId }) => principalId))]);
+    const queues = Object.fromEntries(
+      queueNames.map((queue) => [
+        queue,
+        { paused: paused.get(queue) ?? false, backlog: 0, deliverable: 0, oldestSeconds: 0 },
+      ]),
+    ) as Counted['queues'];
+    for (const line of counts) {
+      const queue = queues[line.queue];
+      queue.backlog += line.due;
+      if (isCarried(line)) queue.deliverable += caps.reserve(line, line.due);
+      queue.oldestSeconds = Math.max(queue.oldestSeconds, line.oldestSeconds ?? 0);
+    }
+    return queues;
+  }
+
+  async function stranded(counts: readonly LiveCount[]): Promise<Counted['stranded']> {
+    const left = counts.filter((line) => line.due > 0 && !isCarried(line));
+    if (left.length === 0) return [];
+    const workflows = new Map((await workflowCaps(sql)).map((workflow) => [workflow.id, workflow]));
+    return [...Map.groupBy(left, ({ workflowId }) => workflowId)].map(([id, lines]) => ({
+      workflow: workflows.get(id)?.name ?? '',
+      version: workflows.get(id)?.version ?? '',
+      runs: lines.reduce((sum, { due }) => sum + due, 0),
+    }));
+  }
+
+  return { count, latest: () => latest };
+}
+
+/** Principals near or over their limit, with how many live runs they have. */
+async function crowded(sql: Sql, counts: readonly LiveCount[]): Promise<Record<string, number>> {
+  const live = Map.groupBy(counts, ({ principalId }) => principalId);
+  const limits = await listLimits(sql);
+  const roles = limits.some(({ scope }) => scope === 'role')
+    ? await rolesOf(sql, [...live.keys()])
+    : new Map<string, Role>();
+  return Object.fromEntries(
+    [...live].flatMap(([id, lines]) => {
+      const runs = lines.reduce((sum, line) => sum + line.live, 0);
+      return runs >= limitsOf(limits, { id, role: roles.get(id) }).maxBacklog * crowdedFrom ? [[id, runs]] : [];
+    }),
+  );
+}

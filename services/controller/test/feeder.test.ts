@@ -1,0 +1,220 @@
+import { rounds } from '@flowstate/queue';
+import { insertUser, readQueueStates, setQueuePaused } from '@flowstate/store';
+import t from 'tap';
+import { createCensus } from '../src/census.ts';
+import { queueLoad } from '../src/queue-metrics.ts';
+import { createFeederFixture } from './fixtures/feeder-fixture.ts';
+
+t.test('a light client with the last priority starts within the bound, whatever a heavy one has queued', async (t) => {
+  const window = 64;
+  const { accept, work, feedUntil, principal } = await createFeederFixture(t, { windowSize: window });
+  const heavy = principal();
+  await accept(heavy, 3_000, { priority: 0 });
+  const started: string[] = [];
+  const light: string[] = [];
+  let before = 0;
+  await work(async (runId) => {
+    started.push(runId);
+    if (started.length !== 200) return;
+    // In the middle of it: all places are taken, the window is full, and it will be filled again and again.
+    light.push(...(await accept(principal(), 3, { priority: 9 })));
+    before = started.length;
+  });
+  await feedUntil(() => light.length > 0 && light.every((id) => started.includes(id)));
+  for (const [n, id] of light.entries()) {
+    const waitedFor = started.indexOf(id) - before;
+    const bound = 3 * window + 2 * (n + 1);
+    t.ok(waitedFor <= bound, `its run ${n + 1} waited for ${waitedFor} others, at most ${bound}`);
+  }
+  t.ok(started.length < 1_500, `the heavy client was not through by then: ${started.length}`);
+});
+
+t.test('Redis holds the window and no more with 20,000 queued, also when it is emptied meanwhile', async (t) => {
+  const window = 128;
+  const { accept, work, feedUntil, principal, queues, redis, sweeper } = await createFeederFixture(t, {
+    windowSize: window,
+  });
+  const [a, b] = [principal(), principal()];
+  await accept(a, 15_000);
+  await accept(b, 5_000);
+  let passes = 0;
+  t.ok((await feedUntil(() => passes++ === 20)) <= window, 'without a worker');
+  t.ok((await queues.waiting('workflows')) > 0, 'but something is there for the first that comes');
+
+  const started: string[] = [];
+  await work((runId) => void started.push(runId));
+  let most = await feedUntil(() => started.length >= 500);
+  await redis.flush();
+  const flushedAt = started.length;
+  await sweeper.findUndelivered();
+  most = Math.max(most, await feedUntil(() => started.length >= flushedAt + 1_000));
+  t.ok(most <= window, `at most ${most} jobs in Redis`);
+  t.equal(new Set(started).size, started.length, 'no run began twice');
+});
+
+t.test('everything handed over is found again after FLUSHALL and ends', async (t) => {
+  const { sql, accept, work, feedUntil, principal, redis, sweeper } = await createFeederFixture(t, { windowSize: 32 });
+  const ids = await accept(principal(), 200);
+  await sql`UPDATE run_live SET ready_at = ready_at - interval '5 seconds'`; // as if it had been a while
+  const started = new Set<string>();
+  await work((runId) => void started.add(runId));
+  await feedUntil(() => started.size >= 50);
+  await redis.flush();
+  await sweeper.findUndelivered();
+  await feedUntil(() => started.size === ids.length);
+  t.same([...started].toSorted(), ids.toSorted());
+});
+
+t.test('caps hold: of a principal, of a workflow, of a key; a limit set at run time counts at once', async (t) => {
+  const fixture = await createFeederFixture(t);
+  const { sql, accept, addWorker, claim, finish, feeder, inFlight, limit, principal, publish, redis } = fixture;
+  const capped = await publish({ name: 'capped', concurrency: { total: 3 } });
+  const keyed = await publish({ name: 'keyed', concurrency: { perKey: 1 } });
+  const me = await addWorker();
+  const clear = () => Promise.all([sql`TRUNCATE run_live`, redis.flush()]);
+  /** Ends what is in flight and feeds: what comes in its place? */
+  const next = async () => {
+    const ids = await inFlight();
+    await claim(me, ids);
+    for (const id of ids) await finish(me, id);
+    await redis.flush(); // no worker took their jobs
+    await feeder.feed();
+    return inFlight();
+  };
+
+  await t.test('of a principal', async (t) => {
+    const [one, two] = [principal(), principal()];
+    await limit({ scope: 'principal', subject: one, maxConcurrent: 2 });
+    const own = await accept(one, 5);
+    const others = await accept(two, 5);
+    await feeder.feed();
+    t.same((await inFlight()).toSorted(), [...own.slice(0, 2), ...others].toSorted(), 'the other is not held back');
+    await feeder.feed();
+    t.equal((await inFlight()).length, 7, 'and stays so');
+    t.same(await next(), own.slice(2, 4));
+    await clear();
+  });
+
+  await t.test('of a role, and of everybody, with the narrower before the wider', async (t) => {
+    const user = await insertUser(sql, { email: 'a@example.org', name: 'A', role: 'agent', passwordHash: null });
+    const agent = user?.id as string;
+    await limit({ maxConcurrent: 1 });
+    await limit({ scope: 'role', subject: 'agent', maxConcurrent: 2 });
+    await accept(agent, 5);
+    await accept(principal(), 5);
+    await feeder.feed();
+    t.equal((await inFlight()).length, 3);
+    await sql`DELETE FROM limits`;
+    await clear();
+  });
+
+  await t.test('of a workflow, over all principals, and behind it others go on', async (t) => {
+    const one = principal();
+    const first = await accept(one, 2, { workflowId: capped, priority: 0 });
+    const rest = await accept(principal(), 4, { workflowId: capped, priority: 0 });
+    const other = await accept(one, 1, { priority: 9 });
+    await feeder.feed();
+    const fed = await inFlight();
+    t.equal(fed.length, 4);
+    t.equal(fed.filter((id) => first.includes(id) || rest.includes(id)).length, 3);
+    t.ok(fed.includes(other[0] ?? ''));
+    await limit({ scope: 'workflow', subject: 'capped', maxConcurrent: 5 });
+    await feeder.feed();
+    t.equal((await inFlight()).length, 6, 'an operator goes before the declaration');
+    await clear();
+  });
+
+  await t.test('of a key: others overtake those that wait for theirs', async (t) => {
+    const one = principal();
+    const same = await accept(one, 20, { workflowId: keyed, concurrencyKey: 'same' });
+    const different = await accept(one, 1, { workflowId: keyed, concurrencyKey: 'different' });
+    const none = await accept(one, 2, { workflowId: keyed });
+    await feeder.feed();
+    t.same(await inFlight(), [same[0], ...different, ...none].toSorted());
+    t.same(await next(), [same[1]]);
+    const [state] = await readQueueStates(sql);
+    t.equal(state?.open, true, 'runs that wait for their own places keep nobody else in line');
+    await clear();
+  });
+});
+
+t.test('weights share the window out', async (t) => {
+  const { accept, addWorker, feeder, inFlight, limit, principal } = await createFeederFixture(t);
+  await addWorker(20); // the first pass aims at two jobs for each place
+  const [three, one] = [principal(), principal()];
+  await limit({ scope: 'principal', subject: three, weight: 3 });
+  const heavy = new Set(await accept(three, 500));
+  await accept(one, 500);
+  await feeder.feed();
+  const fed = await inFlight();
+  t.equal(fed.length, 40);
+  t.equal(fed.filter((id) => heavy.has(id)).length, 30);
+});
+
+t.test('a version nobody carries waits and is counted; it keeps nobody else in line', async (t) => {
+  const { sql, ledger, lanes, accept, addWorker, feeder, inFlight, principal, publish, queues } =
+    await createFeederFixture(t);
+  await addWorker();
+  const gone = await publish({ name: 'gone', version: '7' });
+  const one = principal();
+  await accept(one, 30, { workflowId: gone, priority: 0 });
+  const here = await accept(one, 1, { priority: 9 });
+  await feeder.feed();
+  t.same(await inFlight(), here);
+  t.match(await readQueueStates(sql), [{ queue: 'workflows', open: true }]);
+  const census = createCensus({ sql: ledger, lanes, leads: () => true });
+  await census.count();
+  t.same(census.latest()?.stranded, [{ workflow: 'gone', version: '7', runs: 30 }]);
+  t.equal(census.latest()?.queues.workflows.backlog, 30);
+  t.equal(await queueLoad(queues, census, 'workflows'), 1, 'another worker would not help the others');
+});
+
+t.test('load is what workers could do: caps and a pause lower it', async (t) => {
+  const { sql, ledger, lanes, accept, addWorker, limit, principal, queues } = await createFeederFixture(t);
+  await addWorker();
+  const [one, two] = [principal(), principal()];
+  await accept(one, 10);
+  await accept(two, 10);
+  await accept(two, 10, { delayMs: 3_600_000 });
+  await limit({ scope: 'principal', subject: one, maxConcurrent: 4 });
+  const load = async () => {
+    const census = createCensus({ sql: ledger, lanes, leads: () => true });
+    await census.count();
+    return queueLoad(queues, census, 'workflows');
+  };
+  t.equal(await load(), 14);
+  await setQueuePaused(sql, 'workflows', true);
+  t.equal(await load(), 0);
+});
+
+t.test('a paused queue begins nothing, not even what is in Redis, and FLUSHALL does not resume it', async (t) => {
+  const { sql, accept, work, feeder, feedUntil, principal, queues, redis, sweeper } = await createFeederFixture(t);
+  await accept(principal(), 100);
+  await feeder.feed();
+  await setQueuePaused(sql, 'workflows', true);
+  await feeder.feed();
+  const started: string[] = [];
+  await work((runId) => void started.push(runId));
+  await redis.flush();
+  await feeder.feed();
+  t.equal(await queues.queues.workflows.isPaused(), true);
+  t.same(started, []);
+  t.match(await readQueueStates(sql), [{ queue: 'workflows', paused: true, open: false }]);
+
+  await setQueuePaused(sql, 'workflows', false);
+  await sql`UPDATE run_live SET ready_at = ready_at - interval '5 seconds'`;
+  await sweeper.findUndelivered();
+  await feedUntil(() => started.length === 100);
+  t.equal(await queues.queues.workflows.isPaused(), false);
+});
+
+t.test('after the last round counting begins anew, once nothing of the old ones waits', async (t) => {
+  const { sql, accept, work, feedUntil, principal } = await createFeederFixture(t, { windowSize: 32 });
+  await sql`UPDATE queue_states SET round = ${rounds - 2} WHERE queue = 'workflows'`;
+  await accept(principal(), 200);
+  const started: string[] = [];
+  await work((runId) => void started.push(runId));
+  await feedUntil(() => started.length === 200);
+  const [state] = await readQueueStates(sql);
+  t.ok((state?.round ?? Infinity) < 1_000, `round ${state?.round}`);
+});

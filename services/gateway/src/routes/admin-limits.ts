@@ -1,0 +1,84 @@
+import { FlowstateError, invalidInput, Limit, LimitBody, LimitKey, roles } from '@flowstate/contracts';
+import { deleteLimit, listLimits, putLimit, readUser } from '@flowstate/store';
+import Type from 'typebox';
+import type { App, Deps } from '../deps.ts';
+
+const tags = ['admin'];
+
+/** How much each principal and workflow may have at a time; gateways and the controller follow within a second. */
+export function adminLimitRoutes(
+  app: App,
+  { sql, catalogue, admission }: Pick<Deps, 'sql' | 'catalogue' | 'admission'>,
+): void {
+  app.get(
+    '/api/admin/limits',
+    {
+      schema: {
+        tags,
+        summary: 'Limits that were set',
+        response: { 200: Type.Object({ items: Type.Array(Limit), nextCursor: Type.Null() }) },
+      },
+    },
+    async () => ({ items: await listLimits(sql), nextCursor: null }),
+  );
+  app.put(
+    '/api/admin/limits',
+    { schema: { tags, summary: 'Set a limit', body: LimitBody, response: { 200: Limit } } },
+    async (request) => {
+      const limit = toLimit(request.body);
+      await checkSubject(limit);
+      await putLimit(sql, limit);
+      await admission.refresh();
+      return limit;
+    },
+  );
+  app.delete(
+    '/api/admin/limits',
+    {
+      schema: {
+        tags,
+        summary: 'Take a limit back',
+        querystring: Type.Object({
+          scope: LimitKey.properties.scope,
+          subject: Type.Optional(LimitKey.properties.subject),
+        }),
+        response: { 204: Type.Null() },
+      },
+    },
+    async (request, reply) => {
+      const { scope, subject = '' } = request.query;
+      if (!(await deleteLimit(sql, { scope, subject })))
+        throw new FlowstateError('not_found', 'There is no such limit');
+      await admission.refresh();
+      return reply.code(204).send(null);
+    },
+  );
+
+  /** A limit for nobody would be a limit nobody notices. */
+  async function checkSubject({ scope, subject }: LimitKey): Promise<void> {
+    const refuse = (message: string) => invalidInput([{ field: 'subject', message }]);
+    if (scope === 'default' && subject !== '') throw refuse('must be empty for the default');
+    if (scope === 'role' && !roles.some((role) => role === subject)) throw refuse(`must be one of ${roles.join(', ')}`);
+    if (scope === 'workflow' && !(await catalogue.list()).some(({ name }) => name === subject)) {
+      throw refuse('is not a published workflow');
+    }
+    if (scope === 'principal' && (!isUuid(subject) || (await readUser(sql, subject)) === null)) {
+      throw refuse('is not the id of a user');
+    }
+  }
+}
+
+function toLimit({ scope, subject = '', maxConcurrent = null, maxBacklog = null, weight = null }: LimitBody): Limit {
+  if (maxConcurrent === null && maxBacklog === null && weight === null) {
+    throw invalidInput([{ field: 'maxConcurrent', message: 'or maxBacklog or weight must be given' }]);
+  }
+  const foreign = Object.entries({ maxBacklog, weight }).flatMap(([field, value]) =>
+    scope === 'workflow' && value !== null ? [{ field, message: 'is not for a workflow' }] : [],
+  );
+  if (foreign.length > 0) throw invalidInput(foreign);
+  return { scope, subject, maxConcurrent, maxBacklog, weight };
+}
+
+function isUuid(text: string): boolean {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
+}

@@ -1,0 +1,49 @@
+import { OneOf, QueueStatus, queueNames, type QueueName } from '@flowstate/contracts';
+import { readQueueStates, setQueuePaused } from '@flowstate/store';
+import Type from 'typebox';
+import type { App, Deps } from '../deps.ts';
+
+const tags = ['admin'];
+const Params = Type.Object({ queue: OneOf(queueNames) });
+
+/** Pausing a queue: runs are still accepted, none begins; what has begun goes on. Postgres remembers it. */
+export function adminQueueStateRoutes(
+  app: App,
+  { sql, queues, admission, log }: Pick<Deps, 'sql' | 'queues' | 'admission' | 'log'>,
+): void {
+  const read = async (): Promise<QueueStatus[]> =>
+    (await readQueueStates(sql)).map(({ queue, paused, open, size }) => ({ queue, paused, open, window: size }));
+
+  app.get(
+    '/api/admin/queues',
+    {
+      schema: {
+        tags,
+        summary: 'How the queues stand',
+        response: { 200: Type.Object({ items: Type.Array(QueueStatus), nextCursor: Type.Null() }) },
+      },
+    },
+    async () => ({ items: await read(), nextCursor: null }),
+  );
+  for (const [action, paused, summary] of [
+    ['pause', true, 'Begin no more runs of a queue'],
+    ['resume', false, 'Begin runs of a queue again'],
+  ] as const) {
+    app.post(
+      `/api/admin/queues/:queue/${action}`,
+      { schema: { tags, summary, params: Params, response: { 200: QueueStatus } } },
+      async (request) => {
+        const { queue } = request.params;
+        await set(queue, paused);
+        return (await read()).find((status) => status.queue === queue) as QueueStatus;
+      },
+    );
+  }
+
+  async function set(queue: QueueName, paused: boolean): Promise<void> {
+    await setQueuePaused(sql, queue, paused);
+    await admission.refresh();
+    // What waits in Redis already: the controller sees to it too, and goes on doing so.
+    await queues.setPaused(queue, paused).catch((err: unknown) => log.warn({ err, queue }, 'left to the controller'));
+  }
+}

@@ -1,0 +1,114 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import {
+  FlowstateError,
+  invalidInput,
+  limitsOf,
+  queueNames,
+  type Limit,
+  type Principal,
+  type QueueName,
+} from '@flowstate/contracts';
+import type { RunQueues } from '@flowstate/queue';
+import { listLimits, readCensus, readQueueStates, type Sql } from '@flowstate/store';
+import { createBacklogCount } from './backlog-count.ts';
+import { createDirectBudget } from './direct-budget.ts';
+import type { KnownWorkflow } from './workflow-catalogue.ts';
+
+export type Admission = {
+  /** Why the principal may not have another run now; null when it may. */
+  refusal(principal: Principal): FlowstateError | null;
+  /** The principal is about to have one run more. */
+  counted(principal: Principal): void;
+  /** Does a cap apply to the run, so that it must stand in line? Refuses a key the workflow knows nothing of. */
+  capped(run: { principal: Principal; workflow: KnownWorkflow; concurrencyKey: string | null }): boolean;
+  /** May the run go straight to the queue? Counts it when it may. */
+  mayGoDirect(queue: QueueName, principalId: string): boolean;
+  /** The round that jobs handed over now belong to. */
+  round(queue: QueueName): number;
+  /** Looks at limits, lines and windows now. Resolves whether or not the stores answered. */
+  refresh(): Promise<void>;
+  stop(): Promise<void>;
+};
+
+type Options = {
+  sql: Sql;
+  queues: Pick<RunQueues, 'waiting' | 'ready'>;
+  /** Milliseconds between two looks; under load there are more. */
+  everyMs?: number;
+};
+
+/** Seconds after which somebody with too many runs may try again. */
+const retryAfter = 5;
+
+/** Who may start how many runs, and which of them need not stand in line: by a look at the stores now and then. */
+export function createAdmission({ sql, queues, everyMs = 250 }: Options): Admission {
+  const stopped = new AbortController();
+  const backlog = createBacklogCount();
+  const budgets = new Map(queueNames.map((queue) => [queue, createDirectBudget()]));
+  const budget = (queue: QueueName) => budgets.get(queue) as ReturnType<typeof createDirectBudget>;
+  let limits: Limit[] = [];
+  let looking: Promise<void> | undefined;
+
+  async function lookAtQueues(): Promise<void> {
+    for (const queue of queueNames) budget(queue).begin();
+    const states = await readQueueStates(sql).catch(() => []);
+    for (const queue of queueNames) {
+      const state = states.find((each) => each.queue === queue);
+      const waiting = state && queues.ready() ? await queues.waiting(queue).catch(() => null) : null;
+      budget(queue).looked(state === undefined || waiting === null ? null : { state, waiting });
+    }
+  }
+
+  function refresh(): Promise<void> {
+    looking ??= (async () => {
+      // Without Postgres nothing is accepted anyway: what was known stays.
+      const known = Promise.all([listLimits(sql), readCensus(sql)]).then(([set, census]) => {
+        limits = set;
+        backlog.looked(census);
+      });
+      await Promise.allSettled([lookAtQueues(), known]);
+    })().finally(() => {
+      looking = undefined;
+    });
+    return looking;
+  }
+
+  async function poll(): Promise<void> {
+    while (!stopped.signal.aborted) {
+      await refresh();
+      await wait(everyMs, undefined, { signal: stopped.signal }).catch(() => {});
+    }
+  }
+  const polling = poll();
+
+  return {
+    refusal(principal) {
+      const { maxBacklog } = limitsOf(limits, principal);
+      if (backlog.of(principal.id) < maxBacklog) return null;
+      const message = `${maxBacklog} of your runs have not ended yet, which is your limit (maxBacklog)`;
+      return new FlowstateError('rate_limited', message, { retryAfter });
+    },
+    counted: ({ id }) => backlog.add(id),
+    capped({ principal, workflow: { name, concurrency }, concurrencyKey }) {
+      if (concurrencyKey !== null && concurrency?.perKey === undefined) {
+        throw invalidInput([{ field: 'concurrencyKey', message: `is not for ${name}, which declares no cap per key` }]);
+      }
+      return (
+        concurrencyKey !== null ||
+        concurrency?.total !== undefined ||
+        limitsOf(limits, principal).maxConcurrent !== null ||
+        limits.some((limit) => limit.scope === 'workflow' && limit.subject === name && limit.maxConcurrent !== null)
+      );
+    },
+    mayGoDirect(queue, principalId) {
+      if (budget(queue).stale()) void refresh();
+      return budget(queue).take(principalId);
+    },
+    round: (queue) => budget(queue).round(),
+    refresh,
+    async stop() {
+      stopped.abort();
+      await polling;
+    },
+  };
+}
