@@ -35,7 +35,7 @@ export function adminQueueStateRoutes(
       async (request) => {
         const { queue } = request.params;
         await set(queue, paused);
-        return (await read()).find((status) => status.queue === queue) as QueueStatus;
+        return (await read()).find((status) => status.queue === queue);
       },
     );
   }

@@ -47,7 +47,7 @@ export function createAdmission({ sql, queues, everyMs = 250 }: Options): Admiss
   const budgets = new Map(queueNames.map((queue) => [queue, createDirectBudget()]));
   const budget = (queue: QueueName) => budgets.get(queue) as ReturnType<typeof createDirectBudget>;
   let limits: Limit[] = [];
-  let looking: Promise<void> | undefined;
+  let looking: Promise<unknown> | undefined;
 
   async function lookAtQueues(): Promise<void> {
     for (const queue of queueNames) budget(queue).begin();
@@ -59,18 +59,17 @@ export function createAdmission({ sql, queues, everyMs = 250 }: Options): Admiss
     }
   }
 
-  function refresh(): Promise<void> {
-    looking ??= (async () => {
-      // Without Postgres nothing is accepted anyway: what was known stays.
-      const known = Promise.all([listLimits(sql), readCensus(sql)]).then(([set, census]) => {
-        limits = set;
-        backlog.looked(census);
-      });
-      await Promise.allSettled([lookAtQueues(), known]);
-    })().finally(() => {
-      looking = undefined;
-    });
-    return looking;
+  async function lookAtLimits(): Promise<void> {
+    const [set, census] = await Promise.all([listLimits(sql), readCensus(sql)]);
+    limits = set;
+    backlog.looked(census);
+  }
+
+  async function refresh(): Promise<void> {
+    // Without Postgres nothing is accepted anyway: what was known stays.
+    looking ??= Promise.allSettled([lookAtQueues(), lookAtLimits()]);
+    await looking;
+    looking = undefined;
   }
 
   async function poll(): Promise<void> {
