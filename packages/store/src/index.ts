@@ -48,6 +48,7 @@ export * from './ledger/queue-states.ts';
 export * from './ledger/read.ts';
 export * from './ledger/read-steps.ts';
 export * from './ledger/release.ts';
+export { stillLive } from './ledger/still-live.ts';
 export * from './ledger/sweep.ts';
 export * from './ledger/wake.ts';
 export * from './ledger/workers.ts';

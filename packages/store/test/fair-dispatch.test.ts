@@ -96,8 +96,8 @@ t.test('a run that waits holds no place, and stands in line when it is woken', a
   const [byTimer, bySignal] = ids as [string, string];
   t.equal((await claim(me, ids)).length, 2);
   t.equal(await places(), 2);
-  await suspendRun(sql, me, { runId: byTimer, inbox: 0, wakeAt: Date.now() - 1 });
-  await suspendRun(sql, me, { runId: bySignal, inbox: 0, wakeAt: null });
+  await suspendRun(sql, me, { runId: byTimer, chunk: 1, events: '[]', inbox: 0, wakeAt: Date.now() - 1 });
+  await suspendRun(sql, me, { runId: bySignal, chunk: 1, events: '[]', inbox: 0, wakeAt: null });
   t.equal(await places(), 0);
   t.same(await takeDue(), [], 'nor is it due');
   t.same(await sendSignal(sql, { runId: bySignal, name: 'go', data: null, principalId: randomUUID() }), {
@@ -112,7 +112,7 @@ t.test('a woken run goes straight to its worker unless others stand in line', as
     const me = await worker();
     const runId = await accept({ direct: true });
     await claim(me, [runId]);
-    await suspendRun(sql, me, { runId, inbox: 0, wakeAt: null });
+    await suspendRun(sql, me, { runId, chunk: 1, events: '[]', inbox: 0, wakeAt: null });
     return sendSignal(sql, { runId, name: 'go', data: null, principalId: randomUUID() });
   };
   const window = { queue, size: 10, round: 0 };
@@ -148,7 +148,7 @@ t.test('live runs are counted by queue and principal', async (t) => {
   await addRows(principalId, 3);
   await addRows(principalId, 2, { delay: '1 hour' });
   await accept({ principalId, queue: 'documents', direct: true });
-  const counts = await countLiveRuns(ledgerPool(t));
+  const { counts } = await countLiveRuns(ledgerPool(t));
   t.match(
     counts.toSorted((x, y) => x.live - y.live),
     [

@@ -52,9 +52,9 @@ export function createCensus({ sql, lanes, leads }: Options): Census {
   async function count(): Promise<void> {
     if (performance.now() < nextAt) return;
     const begun = performance.now();
-    const counts = await countLiveRuns(sql);
+    const { countedAt, counts } = await countLiveRuns(sql);
     nextAt = performance.now() + Math.max(everyMs, (performance.now() - begun) / effort);
-    if (leads()) await publishCensus(sql, await crowded(sql, counts));
+    if (leads()) await publishCensus(sql, { countedAt, crowded: await crowded(sql, counts) });
     latest = { queues: await queueCounts(counts), stranded: await stranded(counts) };
   }
 

@@ -111,7 +111,12 @@ t.test('a run to which a cap applies stands in line', async (t) => {
 });
 
 t.test('who has too many runs that have not ended is told so, and nobody else is', async (t) => {
-  await publishCensus(sql, {});
+  const census = async (runs: number) => {
+    const [clock] = await sql<{ now: Date }[]>`SELECT now()`;
+    await publishCensus(sql, { countedAt: clock?.now ?? new Date(0), crowded: { [users.agent.id]: runs } });
+    await gateway.admission.refresh();
+  };
+  await census(0);
   await admin('PUT', '/api/admin/limits', { scope: 'role', subject: 'agent', maxBacklog: 5 });
   const key = { 'idempotency-key': 'once' };
   const first = await start({ role: 'agent', headers: key });
@@ -131,12 +136,14 @@ t.test('who has too many runs that have not ended is told so, and nobody else is
     'a replay is none',
   );
 
-  await publishCensus(sql, { [users.agent.id]: 4 });
-  await gateway.admission.refresh(); // what was accepted before the look before this one is in the count
-  await gateway.admission.refresh();
-  await publishCensus(sql, { [users.agent.id]: 4 });
-  await gateway.admission.refresh();
-  t.equal((await start({ role: 'agent' })).status, 202, 'one has ended meanwhile');
+  const token = tokens.get('agent') as string;
+  t.equal((await gateway.call('POST', `/api/runs/${String(first.body.id)}/cancel`, { token })).status, 202);
+  t.equal((await start({ role: 'agent' })).status, 202, 'what has ended since does not count');
+  t.equal((await start({ role: 'agent' })).status, 429);
+  await census(5);
+  t.equal((await start({ role: 'agent' })).status, 429, 'what the count holds is not counted twice, nor forgotten');
+  await census(4);
+  t.equal((await start({ role: 'agent' })).status, 202);
   t.equal((await start({ role: 'agent' })).status, 429);
   await admin('DELETE', '/api/admin/limits?scope=role&subject=agent');
   t.equal((await start({ role: 'agent' })).status, 202);

@@ -4,12 +4,12 @@ import {
   claimRuns,
   createSql,
   finishRuns,
+  handOver,
   listWorkflows,
   readEvents,
   readRun,
   registerWorker,
   sendSignal,
-  takeDueRuns,
   wakeDueRuns,
 } from '@flowstate/store';
 import { createTestDatabase } from '@flowstate/test';
@@ -46,7 +46,7 @@ t.test('a long sleep frees the worker; when its time has come another one goes o
 
   await sql`UPDATE run_live SET wake_at = now() WHERE id = ${id}`;
   t.equal(await wakeDueRuns(sql, 10), 1);
-  t.match(await takeDueRuns(sql, { queue: 'workflows', limit: 10 }), [{ runId: id, dispatch: 1 }]);
+  t.match(await handOver(sql, [{ id, capped: false }]), [{ runId: id, dispatch: 1 }]);
   const later = () => Date.now() + 3_600_001;
   t.same(await (await beginRun(sql, workflow, id, { now: later })).done, { state: 'completed', output: 'awake' });
   t.same(calls, ['before', 'after']);

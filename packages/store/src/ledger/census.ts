@@ -17,16 +17,18 @@ export type LiveCount = {
 const startUp = '30 seconds';
 
 /** Counts everything that has not ended: one pass over the live rows, tens of milliseconds for 100k. */
-export async function countLiveRuns(sql: Sql): Promise<LiveCount[]> {
+export async function countLiveRuns(sql: Sql): Promise<{ countedAt: Date; counts: LiveCount[] }> {
   return sql.begin(async (tx) => {
     // All rows are read: the one statement here for which a sequential scan is right.
     await tx`SET LOCAL enable_seqscan = on`;
-    return tx<LiveCount[]>`
+    const [clock] = await tx<{ now: Date }[]>`SELECT now()`;
+    const counts = await tx<LiveCount[]>`
       SELECT queue, principal_id AS "principalId", workflow_id AS "workflowId", count(*)::int AS live,
         (count(*) FILTER (WHERE state = 'queued' AND due_at <= now() + ${startUp}::interval))::int AS due,
         extract(epoch FROM now() - min(ready_at)
           FILTER (WHERE state = 'queued' AND owner IS NULL AND ready_at <= now()))::float8 AS "oldestSeconds"
       FROM run_live GROUP BY queue, principal_id, workflow_id`;
+    return { countedAt: clock?.now ?? new Date(0), counts };
   });
 }
 
@@ -38,8 +40,9 @@ export type Census = {
   crowded: Record<string, number>;
 };
 
-export async function publishCensus(db: Db, crowded: Census['crowded']): Promise<void> {
-  await db`UPDATE backlog_census SET counted_at = now(), crowded = ${JSON.stringify(crowded)}::text::jsonb`;
+export async function publishCensus(db: Db, { countedAt, crowded }: Omit<Census, 'fresh'>): Promise<void> {
+  await db`
+    UPDATE backlog_census SET counted_at = ${countedAt}, crowded = ${JSON.stringify(crowded)}::text::jsonb`;
 }
 
 export async function readCensus(db: Db): Promise<Census> {

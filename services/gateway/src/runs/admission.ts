@@ -15,10 +15,10 @@ import { createDirectBudget } from './direct-budget.ts';
 import type { KnownWorkflow } from './workflow-catalogue.ts';
 
 export type Admission = {
-  /** Why the principal may not have another run now; null when it may. */
-  refusal(principal: Principal): FlowstateError | null;
-  /** The principal is about to have one run more. */
-  counted(principal: Principal): void;
+  /** Why the principal may not have this run now; null when it may, and the run is counted then. */
+  refusal(principal: Principal, runId: string): Promise<FlowstateError | null>;
+  /** A counted run was committed at this time of Postgres'; null: it never will be. */
+  settled(principal: Principal, runId: string, createdAt: Date | null): void;
   /** Does a cap apply to the run, so that it must stand in line? Refuses a key the workflow knows nothing of. */
   capped(run: { principal: Principal; workflow: KnownWorkflow; concurrencyKey: string | null }): boolean;
   /** May the run go straight to the queue? Counts it when it may. */
@@ -43,7 +43,7 @@ const retryAfter = 5;
 /** Who may start how many runs, and which of them need not stand in line: by a look at the stores now and then. */
 export function createAdmission({ sql, queues, everyMs = 250 }: Options): Admission {
   const stopped = new AbortController();
-  const backlog = createBacklogCount();
+  const backlog = createBacklogCount(sql);
   const budgets = new Map(queueNames.map((queue) => [queue, createDirectBudget()]));
   const budget = (queue: QueueName) => budgets.get(queue) as ReturnType<typeof createDirectBudget>;
   let limits: Limit[] = [];
@@ -81,13 +81,13 @@ export function createAdmission({ sql, queues, everyMs = 250 }: Options): Admiss
   const polling = poll();
 
   return {
-    refusal(principal) {
+    async refusal(principal, runId) {
       const { maxBacklog } = limitsOf(limits, principal);
-      if (backlog.of(principal.id) < maxBacklog) return null;
+      if (await backlog.add(principal.id, runId, maxBacklog)) return null;
       const message = `${maxBacklog} of your runs have not ended yet, which is your limit (maxBacklog)`;
       return new FlowstateError('rate_limited', message, { retryAfter });
     },
-    counted: ({ id }) => backlog.add(id),
+    settled: ({ id }, runId, createdAt) => backlog.settled(id, runId, createdAt),
     capped({ principal, workflow: { name, concurrency }, concurrencyKey }) {
       if (concurrencyKey !== null && concurrency?.perKey === undefined) {
         throw invalidInput([{ field: 'concurrencyKey', message: `is not for ${name}, which declares no cap per key` }]);

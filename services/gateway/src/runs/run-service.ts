@@ -83,11 +83,6 @@ export function createRunService(options: Options): RunService {
     const parentId = parentOf(request);
     const concurrencyKey = request.concurrencyKey ?? null;
     const capped = admission.capped({ principal, workflow, concurrencyKey });
-    const key = keyOf(request);
-    // A run that was accepted may start its children: refusing them would only keep it from ending.
-    const refusal = parentId === null ? admission.refusal(principal) : null;
-    if (refusal === null) admission.counted(principal);
-    else if (key === null || !(await acceptedUnderKey(sql, principal.id, key))) throw refusal;
     const accepted: AcceptedRun = {
       id: uuidv7(),
       workflowId: workflow.id,
@@ -106,6 +101,8 @@ export function createRunService(options: Options): RunService {
       capped,
       ttlMs: request.ttlMs ?? null,
     };
+    const key = keyOf(request);
+    await admit(accepted, principal, key);
     // Straight to the queue when that can take it now; else it stands in the ledger's line, which the controller feeds.
     accepted.direct =
       accepted.delayMs === 0 &&
@@ -114,20 +111,34 @@ export function createRunService(options: Options): RunService {
       queues.ready() &&
       laneOf({ workflowId: workflow.id, suspect: false }) !== null &&
       admission.mayGoDirect(workflow.queue, principal.id);
-    if (key !== null) {
-      const answer = await acceptKeyedRun(sql, accepted, key);
-      if ('conflict' in answer) {
-        throw new FlowstateError('conflict', 'This Idempotency-Key was used with another body', {
-          errors: [{ field: 'idempotency-key', message: 'was used with another body' }],
-        });
-      }
-      if (answer.replayed) return { run: await mustRead(answer.run.id), replayed: true };
+    let createdAt: Date | null = null;
+    try {
+      const { run, replayed } = await commit(accepted, key);
+      if (replayed) return { run: await mustRead(run.id), replayed };
+      ({ createdAt } = run);
       await afterAccept(accepted);
-      return { run: asRun(accepted, workflow, input, answer.run), replayed: false };
+      return { run: asRun(accepted, workflow, input, run), replayed };
+    } finally {
+      admission.settled(principal, accepted.id, createdAt);
     }
-    const acceptance = await accepts.add(accepted);
-    await afterAccept(accepted);
-    return { run: asRun(accepted, workflow, input, acceptance), replayed: false };
+  }
+
+  /** Refuses the run of a principal with too many, but never a replay, which is none. */
+  async function admit(run: AcceptedRun, principal: Principal, key: IdempotencyKey | null): Promise<void> {
+    // A run that was accepted may start its children: refusing them would only keep it from ending.
+    if (run.parentId !== null) return;
+    const refusal = await admission.refusal(principal, run.id);
+    if (refusal === null || (key !== null && (await acceptedUnderKey(sql, principal.id, key)))) return;
+    throw refusal;
+  }
+
+  async function commit(run: AcceptedRun, key: IdempotencyKey | null): Promise<{ run: Acceptance; replayed: boolean }> {
+    if (key === null) return { run: await accepts.add(run), replayed: false };
+    const answer = await acceptKeyedRun(sql, run, key);
+    if (!('conflict' in answer)) return answer;
+    throw new FlowstateError('conflict', 'This Idempotency-Key was used with another body', {
+      errors: [{ field: 'idempotency-key', message: 'was used with another body' }],
+    });
   }
 
   async function afterAccept(run: AcceptedRun): Promise<void> {
