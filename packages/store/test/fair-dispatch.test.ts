@@ -96,8 +96,8 @@ t.test('a run that waits holds no place, and stands in line when it is woken', a
   const [byTimer, bySignal] = ids as [string, string];
   t.equal((await claim(me, ids)).length, 2);
   t.equal(await places(), 2);
-  await suspendRun(sql, me, { runId: byTimer, chunk: 1, events: '[]', inbox: 0, wakeAt: Date.now() - 1 });
-  await suspendRun(sql, me, { runId: bySignal, chunk: 1, events: '[]', inbox: 0, wakeAt: null });
+  await suspendRun(sql, { owner: me, runId: byTimer, chunk: 1, events: '[]', inbox: 0, wakeAt: Date.now() - 1 });
+  await suspendRun(sql, { owner: me, runId: bySignal, chunk: 1, events: '[]', inbox: 0, wakeAt: null });
   t.equal(await places(), 0);
   t.same(await takeDue(), [], 'nor is it due');
   t.same(await sendSignal(sql, { runId: bySignal, name: 'go', data: null, principalId: randomUUID() }), {
@@ -112,7 +112,7 @@ t.test('a woken run goes straight to its worker unless others stand in line', as
     const me = await worker();
     const runId = await accept({ direct: true });
     await claim(me, [runId]);
-    await suspendRun(sql, me, { runId, chunk: 1, events: '[]', inbox: 0, wakeAt: null });
+    await suspendRun(sql, { owner: me, runId, chunk: 1, events: '[]', inbox: 0, wakeAt: null });
     return sendSignal(sql, { runId, name: 'go', data: null, principalId: randomUUID() });
   };
   const window = { queue, size: 10, round: 0 };
@@ -135,7 +135,7 @@ t.test('a fork stands in line whatever the caps were', async (t) => {
   const runId = await accept({ direct: true });
   await claim(me, [runId]);
   const step = { seq: 3, type: 'step.completed', at: new Date().toISOString(), data: { name: 'one' } };
-  await writeChunks(sql, me, [{ runId, chunk: 1, events: JSON.stringify([step]) }]);
+  await writeChunks(sql, [{ runId, owner: me, chunk: 1, events: JSON.stringify([step]) }]);
   const forked = newRun();
   await forkRun(sql, { ...forked, runId, fromStep: 'one' });
   t.same(await claim(me, [forked.id]), [], 'not for a stray job');

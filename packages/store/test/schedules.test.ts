@@ -7,6 +7,7 @@ import {
   createSql,
   dueSchedules,
   fireSchedules,
+  handOver,
   insertSchedule,
   insertUser,
   listRuns,
@@ -17,7 +18,6 @@ import {
   readSchedule,
   registerWorker,
   scheduleLag,
-  takeDueRuns,
   triggerSchedule,
   type ScheduleSettings,
   type Sql,
@@ -94,7 +94,7 @@ t.test('a firing is a run of the owner, delivered by the feeder', async (t) => {
     tags: ['night'],
     input: { n: 7 },
   });
-  const deliveries = await takeDueRuns(sql, { queue: 'workflows', limit: 10 });
+  const deliveries = await handOver(sql, [{ id: run?.id ?? '', capped: false }]);
   t.match(deliveries, [{ runId: run?.id, dispatch: 0 }]);
   const schedule = await readSchedule(sql, id);
   t.match(schedule, { state: 'active', lastRunId: run?.id, lastError: null });
@@ -264,7 +264,7 @@ t.test('a run that is not over', async (t) => {
   t.match(cancelling.second, { fired: 1, ended: [{ state: 'cancelled' }] });
   t.same(cancelling.states, ['queued', 'cancelled']);
   const [previous] = await runsOf(cancelling.id);
-  const me = await registerWorker(sql, { host: 'test', pid: 1, bundle: 'test', carries: [workflowId] });
+  const me = await registerWorker(sql, { host: 'test', pid: 1, bundle: 'test', carries: [workflowId], concurrency: 1 });
   t.equal((await claimRuns(sql, me, [workflowId], [previous?.id ?? ''])).length, 1);
   const triggered = await triggerSchedule(sql, cancelling.id, checks);
   t.same(triggered.ended, [], 'a worker has it: it is asked to stop');

@@ -185,7 +185,7 @@ t.test('a run waits for its child without a worker and takes its output', async 
   t.same(started, [`${parent}:child.start`]);
 
   const carries = (await listWorkflows(sql)).map(({ id }) => id);
-  const me = await registerWorker(sql, { host: 'test', pid: 1, bundle: 'test', carries });
+  const me = await registerWorker(sql, { host: 'test', pid: 1, bundle: 'test', carries, concurrency: 1 });
   const [claimed] = await claimRuns(sql, me, carries, [childId]);
   t.equal(claimed?.parentId, parent);
   const end = {
