@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { Id, Nullable, OneOf, Timestamp } from './schema.ts';
+import { Id, Nullable, OneOf, Timestamp, type Problem } from './schema.ts';
 
 export const runStates = ['queued', 'running', 'waiting', 'parked', 'completed', 'failed', 'cancelled'] as const;
 export type RunState = (typeof runStates)[number];
@@ -38,6 +38,26 @@ export const RunError = Type.Object({
 });
 export type RunError = Static<typeof RunError>;
 
+/** Why a run is cancelled whose time to live was over. */
+export const expiredError: RunError = {
+  code: 'expired',
+  message: 'The time to live of the run was over before it had finished',
+};
+
+/** Largest result of a step, largest output of a run, as JSON. */
+export const maxResultBytes = 8 * 1024 * 1024;
+/** Largest input of a run, as JSON. */
+export const maxInputBytes = 1024 * 1024;
+/** Results over this are stored once beside the journal, and referred to. */
+export const maxInlineBytes = 256 * 1024;
+
+/** Stands for a large result where the result itself would be too much: `GET /api/runs/:id/payloads/:ref` has it. */
+export const PayloadRef = Type.Object(
+  { ref: Type.String({ description: 'SHA-256 of the JSON, base64url' }), bytes: Type.Integer() },
+  { $id: 'PayloadRef' },
+);
+export type PayloadRef = Static<typeof PayloadRef>;
+
 export const Run = Type.Object(
   {
     id: Id,
@@ -45,7 +65,7 @@ export const Run = Type.Object(
     version: Type.String(),
     state: OneOf(runStates),
     input: Type.Unknown(),
-    output: Type.Unknown(),
+    output: Type.Unknown({ description: 'In lists, one over 256 KiB is `{ref, bytes}`' }),
     error: Nullable(RunError),
     priority: Type.Integer(),
     tags: Type.Array(Type.String()),
@@ -66,7 +86,7 @@ export const Step = Type.Object(
     state: OneOf(['running', 'completed', 'failed'] as const),
     effect: OneOf(effects),
     attempt: Type.Integer(),
-    output: Type.Unknown(),
+    output: Type.Unknown({ description: '`{ref, bytes}` where the outputs before it sum up to 32 MiB' }),
     error: Nullable(RunError),
     startedAt: Timestamp,
     finishedAt: Nullable(Timestamp),
@@ -182,6 +202,20 @@ export const ResolveBody = Type.Unsafe<
   ),
 );
 export type ResolveBody = Static<typeof ResolveBody>;
+
+/** One line of the NDJSON answer of `POST /api/runs/cancel` and `…/retry`: totals so far, failures since the last line. */
+export const BulkProgress = Type.Object(
+  {
+    matched: Type.Integer({ description: 'Runs that match and could be changed' }),
+    changed: Type.Integer({ description: 'Of these; children that go with a cancelled parent are not counted' }),
+    failed: Type.Array(Type.Object({ id: Id, code: Type.String(), message: Type.String() })),
+    done: Type.Boolean({ description: 'This is the last line' }),
+  },
+  { $id: 'BulkProgress' },
+);
+export type BulkProgress = Static<typeof BulkProgress>;
+/** An `error` line says that it ended early. */
+export type BulkLine = BulkProgress | { error: Problem };
 
 /** A workflow as workers publish it: what the gateway needs to validate and describe it. */
 export const WorkflowEntry = Type.Object(

@@ -19,6 +19,8 @@ type Environment = {
   backend: Backend;
   now: () => number;
   publish: (progress: RunProgress) => void;
+  /** A large value that is on record. */
+  load: (ref: string) => Promise<unknown>;
   /** The code no longer asks for what is on record. */
   onStall: (error: Error) => void;
   /** Runs a step that has no result yet, unless the run is to stop here. */
@@ -33,7 +35,7 @@ export type ReplayableContext = WorkflowContext & {
 /** What the workflow's function sees: what has ended answers from the journal, in recorded order; the rest runs. */
 export function createContext(env: Environment): ReplayableContext {
   const { replay, journal, waits, publish, runId, signal, backend } = env;
-  const order = createReplayOrder(replay.settled, env.onStall);
+  const order = createReplayOrder({ settled: replay.settled, load: env.load, onFailure: env.onStall });
   const asked = new Set<string>();
 
   /** The recorded ending of `name`, or `live` once everything recorded has been given back. */

@@ -1,7 +1,9 @@
 import {
   createCheck,
+  expiredError,
   type Effect,
   type Inbox,
+  type PayloadRef,
   type RunError,
   type RunEvent,
   type RunProgress,
@@ -11,6 +13,7 @@ import { createContext } from './context.ts';
 import type { Backend, Workflow } from './definition.ts';
 import { RunInterrupt, type InterruptReason } from './interrupt.ts';
 import { createJournal } from './journal.ts';
+import { isLarge, resultJson, type Recorded } from './large-results.ts';
 import type { LedgerPort, RunEnding } from './ledger-port.ts';
 import { replayOf } from './replay.ts';
 import { createSuspender } from './suspender.ts';
@@ -52,7 +55,7 @@ export type RunOptions = {
 export type Outcome =
   | { state: 'completed'; output: unknown }
   | { state: 'failed'; error: RunError }
-  | { state: 'cancelled' }
+  | { state: 'cancelled'; error?: RunError }
   /** Not ended here: another owner has it, it is to be given back, it sleeps, it will be tried again, or it is over. */
   | { state: 'lost' | 'draining' | 'waiting' | 'postponed' | 'over' }
   | { state: 'parked'; reason: string };
@@ -121,6 +124,12 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
     });
   }
 
+  async function storeLarge(json: string): Promise<PayloadRef> {
+    const ref = await ledger.storePayload({ runId: run.id, owner: run.owner, json });
+    if (ref === null) throw interrupt('lost');
+    return ref;
+  }
+
   const context = createContext({
     runId: run.id,
     replay,
@@ -130,6 +139,7 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
     backend: backend(abort.signal),
     now: ledger.now,
     publish: publishProgress,
+    load: async (ref) => JSON.parse(await ledger.loadPayload(run.id, ref)) as unknown,
     onStall: fail,
     async execute(name, fn, options) {
       abort.signal.throwIfAborted();
@@ -149,6 +159,7 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
           defaultRetry: workflow.retry,
           now: ledger.now,
           until: waits.until,
+          storeLarge,
           async underWay(work) {
             underWay += 1;
             try {
@@ -177,6 +188,7 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
     if (run.resumed) journal.record('run.resumed', { stepsDone: replay.settled.size });
     let outcome: Outcome;
     let failure: unknown;
+    let recorded: Recorded | undefined;
     try {
       const input = createCheck(workflow.input, { root: 'input' })(JSON.parse(run.input));
       abort.signal.throwIfAborted();
@@ -184,6 +196,8 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
       abort.signal.throwIfAborted(); // the function may have swallowed its interrupt
       context.checkReplayed();
       outcome = { state: 'completed', output: createCheck(workflow.output, { root: 'output' })(output) };
+      const json = resultJson('The output', outcome.output);
+      recorded = { json, outputRef: isLarge(json) ? await Promise.race([storeLarge(json), interrupted]) : undefined };
     } catch (error) {
       failure = abort.signal.aborted ? abort.signal.reason : error;
       outcome =
@@ -193,7 +207,9 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
     waits.stop();
     timeout.clear();
     try {
-      return outcome.state === 'failed' && mayRetry(failure) ? await postpone(outcome.error) : await settle(outcome);
+      return outcome.state === 'failed' && mayRetry(failure)
+        ? await postpone(outcome.error)
+        : await settle(outcome, recorded);
     } catch (error) {
       if (error instanceof RunInterrupt && error.reason === 'lost') return { state: 'lost' };
       throw error;
@@ -221,7 +237,7 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
     return answer === 'news' ? settle({ state: 'cancelled' }) : { state: answer === 'released' ? 'postponed' : 'lost' };
   }
 
-  async function settle(outcome: Outcome): Promise<Outcome> {
+  async function settle(outcome: Outcome, output?: Recorded): Promise<Outcome> {
     if (outcome.state === 'lost' || outcome.state === 'waiting') return outcome;
     if (outcome.state === 'draining') {
       await journal.flushed();
@@ -239,16 +255,18 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
       state: outcome.state as TerminalState,
       lastSeq: rest.lastSeq + 1,
       events: rest.text,
-      output: outcome.state === 'completed' ? JSON.stringify(outcome.output) : null,
+      output: output === undefined || output.outputRef ? null : output.json,
+      outputRef: output?.outputRef?.ref ?? null,
       error: outcome.state === 'failed' ? JSON.stringify(outcome.error) : null,
       isChild: run.parentId !== null,
     };
     let answer = await ledger.finish(ending);
     if (answer === 'cancel-requested') {
       outcome = { state: 'cancelled' };
-      Object.assign(ending, { state: 'cancelled', output: null, error: null });
+      Object.assign(ending, { state: 'cancelled', output: null, outputRef: null, error: null });
       answer = await ledger.finish(ending);
     }
+    if (answer === 'expired') outcome = { state: 'cancelled', error: expiredError };
     if (answer === 'lost') return { state: 'lost' };
     const end = terminalEvent(ending, outcome);
     const before = rest.text.slice(1, -1);
@@ -275,7 +293,8 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
 const over = new RunInterrupt('over');
 
 function terminalEvent(ending: RunEnding, outcome: Outcome): RunEvent {
-  const error = outcome.state === 'failed' ? { ...outcome.error, stack: undefined } : undefined;
+  const failure = outcome.state === 'failed' || outcome.state === 'cancelled' ? outcome.error : undefined;
+  const error = failure && { ...failure, stack: undefined };
   return {
     seq: ending.lastSeq,
     type: `run.${ending.state}`,

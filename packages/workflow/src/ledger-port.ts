@@ -1,4 +1,4 @@
-import type { Inbox, TerminalState } from '@flowstate/contracts';
+import type { Inbox, PayloadRef, TerminalState } from '@flowstate/contracts';
 import type { ChunkSource } from './journal.ts';
 
 export type RunEnding = {
@@ -9,6 +9,8 @@ export type RunEnding = {
   lastSeq: number;
   events: string;
   output: string | null;
+  /** Hash of an output that is stored as a payload; `output` is null then. */
+  outputRef: string | null;
   error: string | null;
   /** Another run waits for this end. */
   isChild: boolean;
@@ -22,7 +24,12 @@ export type ReleaseAnswer = 'released' | 'news' | 'lost';
 /** The engine's only way to the outside. Writes wait out an outage of the ledger instead of failing. */
 export type LedgerPort = {
   writeChunk(source: ChunkSource): Promise<boolean>;
-  finish(ending: RunEnding): Promise<'finished' | 'cancel-requested' | 'lost'>;
+  /** `expired`: it ended as cancelled, because its time to live was over. */
+  finish(ending: RunEnding): Promise<'finished' | 'expired' | 'cancel-requested' | 'lost'>;
+  /** Keeps a large result (JSON text) for events to refer to; null when the run belongs to another. */
+  storePayload(result: { runId: string; owner: number; json: string }): Promise<PayloadRef | null>;
+  /** JSON text of what `storePayload` kept. */
+  loadPayload(runId: string, ref: string): Promise<string>;
   /** Lets go of a run that waits; `news` when its inbox has more than `inbox` entries by now, or it was cancelled. */
   suspend(waiting: Release & { inbox: number; wakeAt: number | null }): Promise<ReleaseAnswer>;
   /** Lets go of a failed run until its next try is due; `news` when it was cancelled. */

@@ -1,5 +1,5 @@
 import { NonDeterminismError } from './interrupt.ts';
-import type { Settlement } from './replay.ts';
+import type { RecordedSettlement, Settlement } from './replay.ts';
 
 /** Code that has not asked for what it once did after this long never will. */
 const stallMs = 250;
@@ -17,46 +17,57 @@ export type ReplayOrder = {
   drained(): Promise<void> | undefined;
 };
 
+type Options = {
+  settled: ReadonlyMap<string, RecordedSettlement>;
+  /** Loads a large value, at its turn: a replay keeps no more of them in memory than its code does. */
+  load: (ref: string) => Promise<unknown>;
+  /** The replay cannot go on: what is on record is not asked for, or could not be loaded. */
+  onFailure: (error: Error) => void;
+};
+
 /**
  * Branches that run side by side see each other's results in the order in which these came about, so a replay must
  * settle them in that order, and one at a time: each continuation runs to its next await before the next is settled.
  */
-export function createReplayOrder(
-  settled: ReadonlyMap<string, Settlement>,
-  onStall: (error: Error) => void,
-): ReplayOrder {
+export function createReplayOrder({ settled, load, onFailure }: Options): ReplayOrder {
   const order = [...settled].toSorted(([, a], [, b]) => a.seq - b.seq).map(([name]) => name);
   const left = new Set(order);
   const asked = new Map<string, (settlement: Settlement) => void>();
   const { promise: done, resolve: finish } = Promise.withResolvers<void>();
   let head = 0;
-  let turn: NodeJS.Immediate | undefined;
+  /** Something is being given back, or soon will be. */
+  let turn = false;
   let stall: NodeJS.Timeout | undefined;
   let waitsForDrain = false;
 
   function schedule(): void {
-    turn ??= setImmediate(() => {
-      turn = undefined;
-      give();
+    if (turn) return;
+    turn = true;
+    setImmediate(() => {
+      give().catch(onFailure);
     });
   }
 
-  function give(): void {
+  async function give(): Promise<void> {
     // In order where the code asks in order; code that awaits something of its own in between may skip ahead.
     while (head < order.length && !left.has(order[head] as string)) head += 1;
     const name = order.slice(head, head + lookahead).find((candidate) => left.has(candidate) && asked.has(candidate));
     if (name === undefined) {
+      turn = false;
       if (waitsForDrain && left.size > 0) stall ??= setTimeout(reportStall, stallMs);
       return;
     }
     left.delete(name);
-    asked.get(name)?.(settled.get(name) as Settlement);
+    const recorded = settled.get(name) as RecordedSettlement;
+    const settlement = 'ref' in recorded ? { seq: recorded.seq, value: await load(recorded.ref) } : recorded;
+    turn = false;
+    asked.get(name)?.(settlement);
     if (left.size === 0) setImmediate(finish); // after the last continuation
     else schedule();
   }
 
   function reportStall(): void {
-    onStall(new NonDeterminismError(`Recorded steps were not asked for on replay: ${[...left].join(', ')}`));
+    onFailure(new NonDeterminismError(`Recorded steps were not asked for on replay: ${[...left].join(', ')}`));
   }
 
   return {
@@ -70,7 +81,7 @@ export function createReplayOrder(
       return promise;
     },
     drained() {
-      if (left.size === 0 && turn === undefined) return undefined;
+      if (left.size === 0 && !turn) return undefined;
       waitsForDrain = true;
       schedule();
       return done;

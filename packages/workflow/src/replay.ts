@@ -1,12 +1,14 @@
-import type { Effect, EventType, FailedTry, RunEvent } from '@flowstate/contracts';
+import type { Effect, EventType, FailedTry, PayloadRef, RunEvent } from '@flowstate/contracts';
 
-/** How a step or a wait ended, as recorded: on replay it ends the same way, in the same order. */
+/** How a step or a wait ended: on replay it ends the same way, in the same order. */
 export type Settlement = { seq: number } & ({ value: unknown } | { error: FailedTry; tries: FailedTry[] });
+/** As recorded: a large value is somewhere else. */
+export type RecordedSettlement = Settlement | ({ seq: number } & PayloadRef);
 
 /** What earlier owners and attempts of a run recorded, by name. */
 export type Replay = {
   /** Steps and waits that have ended. */
-  settled: Map<string, Settlement>;
+  settled: Map<string, RecordedSettlement>;
   /** Steps whose effect was intended but whose result never came, and its kind. */
   intents: Map<string, Effect>;
   /** Failed tries per step since the run was last retried; `retryAt` of the last one, in milliseconds of Postgres time. */
@@ -47,7 +49,8 @@ type StepFailed = { attempt: number; error: { code: string; message: string }; f
 /** What each recorded event means to a new owner; what became of the run as a whole changes nothing it did. */
 const folds: Partial<Record<EventType, (replay: Replay, event: RunEvent) => void>> = {
   'step.completed'({ settled, intents }, { seq, data }) {
-    settled.set(nameOf(data), { seq, value: data.output });
+    const stored = data.outputRef as PayloadRef | undefined;
+    settled.set(nameOf(data), stored === undefined ? { seq, value: data.output } : { seq, ...stored });
     intents.delete(nameOf(data));
   },
   'step.intended'({ intents }, { data }) {

@@ -1,11 +1,9 @@
-import { FlowstateError, type Effect, type FailedTry, type RunProgress } from '@flowstate/contracts';
+import { FlowstateError, type Effect, type FailedTry, type PayloadRef, type RunProgress } from '@flowstate/contracts';
 import type { RetryPolicy, StepContext, StepOptions } from './definition.ts';
 import { RunInterrupt, StepError } from './interrupt.ts';
 import type { Journal } from './journal.ts';
+import { isLarge, resultJson } from './large-results.ts';
 import type { Replay } from './replay.ts';
-
-/** Largest recorded result of a step, as JSON. */
-export const maxResultBytes = 1024 * 1024;
 
 export type StepEnvironment = {
   runId: string;
@@ -17,6 +15,8 @@ export type StepEnvironment = {
   defaultRetry: RetryPolicy;
   publish: (progress: RunProgress) => void;
   onStep: (step: { name: string; effect: Effect; seconds: number; ok: boolean }) => void;
+  /** Stores a large result (JSON text) for events to refer to. */
+  storeLarge: (json: string) => Promise<PayloadRef>;
   /** Counts a try as under way until it settles. */
   underWay: <T>(work: () => Promise<T>) => Promise<T>;
   /** Postgres time in milliseconds. */
@@ -93,13 +93,17 @@ async function tryOnce<T>(env: StepEnvironment, { name, fn, options }: Step<T>, 
   publish({ type: 'step.started', at: startedAt, data: { name, attempt } });
   let ok = false;
   try {
-    const output = toJson(name, await withTimeout(env, name, fn, attempt, timeoutMs));
+    const value = await withTimeout(env, name, fn, attempt, timeoutMs);
+    const json = resultJson(`Result of step ${name}`, value);
+    const outputRef = isLarge(json) ? await env.storeLarge(json) : undefined;
     ok = true;
-    journal.record('step.completed', { name, effect, attempt, startedAt }, output);
+    const data = { name, effect, attempt, startedAt };
+    if (outputRef === undefined) journal.record('step.completed', data, json);
+    else journal.record('step.completed', { ...data, outputRef });
     if (effect !== 'pure') await journal.flushed();
     env.onDoubt(undefined);
     // What the ledger will give back on replay is what the workflow gets now: the JSON form.
-    return JSON.parse(output) as T;
+    return JSON.parse(json) as T;
   } finally {
     onStep({ name, effect, ok, seconds: (performance.now() - begun) / 1000 });
   }
@@ -129,17 +133,6 @@ async function withTimeout<T>(
   } finally {
     clearTimeout(timer);
   }
-}
-
-function toJson(name: string, value: unknown): string {
-  const json = (JSON.stringify(value) as string | undefined) ?? 'null';
-  if (json.length > maxResultBytes) {
-    throw new FlowstateError(
-      'payload_too_large',
-      `Result of step ${name} is ${json.length} bytes, over ${maxResultBytes}`,
-    );
-  }
-  return json;
 }
 
 function isTimeout(error: unknown): boolean {

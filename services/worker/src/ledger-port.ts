@@ -8,8 +8,11 @@ import {
   handBackRun,
   isDatabaseOutage,
   parkRun,
+  payloadRef,
   postponeRun,
   readInbox,
+  readPayload,
+  storePayload,
   suspendRun,
   undoClaims,
   writeChunks,
@@ -135,6 +138,16 @@ export function createWorkerLedger({
     suspend: (waiting) => throughOutages(() => suspendRun(sql, waiting)),
     postpone: (failed) => throughOutages(() => postponeRun(sql, failed)),
     park: (parked) => throughOutages(() => parkRun(sql, parked)),
+    async storePayload({ json, ...run }) {
+      const ref = payloadRef(json);
+      const kept = await throughOutages(() => storePayload(sql, { ...run, ...ref, json }));
+      return kept ? ref : null;
+    },
+    async loadPayload(runId, ref) {
+      const json = await throughOutages(() => readPayload(sql, runId, ref));
+      if (json === null) throw new Error(`A recorded result of run ${runId} is gone: ${ref}`);
+      return json;
+    },
     readInbox: (runId) => throughOutages(() => readInbox(sql, runId)),
     now,
   };

@@ -4,14 +4,15 @@ import { deliveryColumns, mayDeliver, wakeUp } from './deliveries.ts';
 /**
  * What belongs to every end of a run, whoever ends it, in the statement that ends it: the row that stays, the webhook
  * that must be told, and the news for the run that waits for it. Follows a CTE
- * `ended (id, attempt, state, started_at, seq_base, last_seq, chunk, events, output, error, webhook, parent_id)`;
+ * `ended (id, attempt, state, started_at, seq_base, last_seq, chunk, events, output, output_ref, error, webhook,
+ * parent_id)`;
  * `woken` are deliveries of parents that waited.
  */
 export function endings(db: Db) {
   return db`
     ends AS (
-      INSERT INTO run_ends (id, attempt, state, started_at, seq_base, last_seq, chunk, events, output, error)
-      SELECT id, attempt, state, started_at, seq_base, last_seq, chunk, events, output, error FROM ended
+      INSERT INTO run_ends (id, attempt, state, started_at, seq_base, last_seq, chunk, events, output, output_ref, error)
+      SELECT id, attempt, state, started_at, seq_base, last_seq, chunk, events, output, output_ref, error FROM ended
     ),
     hooks AS (INSERT INTO webhook_deliveries (run_id, attempt) SELECT id, attempt FROM ended WHERE webhook),
     told AS (

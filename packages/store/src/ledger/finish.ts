@@ -1,8 +1,11 @@
-import type { Delivery, TerminalState } from '@flowstate/contracts';
+import { expiredError, type Delivery, type TerminalState } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
 import { endings } from './endings.ts';
 
-/** A run's end; `events` are what was finished since its last chunk, `output` and `error` are JSON text. */
+/**
+ * A run's end; `events` are what was finished since its last chunk, `output` and `error` are JSON text. A large output
+ * is stored already: `outputRef` names it then.
+ */
 export type RunEnd = {
   runId: string;
   /** Incarnation that claimed the run. */
@@ -12,10 +15,12 @@ export type RunEnd = {
   lastSeq: number;
   events: string;
   output: string | null;
+  outputRef?: string | null;
   error: string | null;
 };
 
-export type FinishAnswer = 'finished' | 'cancel-requested' | 'lost';
+/** `expired`: it ended as cancelled, because its time to live was over. */
+export type FinishAnswer = 'finished' | 'expired' | 'cancel-requested' | 'lost';
 
 /**
  * Ends many runs in one statement, each only for its owner and only if nothing was written since. A cancel that was
@@ -24,34 +29,39 @@ export type FinishAnswer = 'finished' | 'cancel-requested' | 'lost';
  */
 export async function finishRuns(db: Db, ends: RunEnd[]): Promise<{ answers: FinishAnswer[]; woken: Delivery[] }> {
   const sorted = ends.toSorted((a, b) => (a.runId < b.runId ? -1 : 1));
-  const rows = await db<({ ended: string } | { ended: null; woken: Delivery })[]>`
+  const rows = await db<({ ended: string; expired: boolean } | { ended: null; woken: Delivery })[]>`
     WITH input AS (
       SELECT * FROM unnest(
         ${sorted.map((e) => e.runId)}::uuid[], ${sorted.map((e) => e.chunk)}::int[], ${sorted.map((e) => e.state)}::text[],
         ${sorted.map((e) => e.lastSeq)}::int[], ${sorted.map((e) => e.events)}::text[],
-        ${sorted.map((e) => e.output)}::text[], ${sorted.map((e) => e.error)}::text[], ${sorted.map((e) => e.owner)}::int[]
-      ) AS t(id, chunk, state, last_seq, events, output, error, owner)
+        ${sorted.map((e) => e.output)}::text[], ${sorted.map((e) => e.outputRef ?? null)}::text[],
+        ${sorted.map((e) => e.error)}::text[], ${sorted.map((e) => e.owner)}::int[]
+      ) AS t(id, chunk, state, last_seq, events, output, output_ref, error, owner)
     ),
     ended AS (
       DELETE FROM run_live l USING input i
       WHERE l.id = i.id AND l.owner = i.owner AND l.chunk = i.chunk AND (NOT l.cancel OR i.state = 'cancelled')
       RETURNING l.id, l.attempt, l.started_at, l.seq_base, l.webhook, l.parent_id,
-                i.chunk, i.state, i.last_seq, i.events, i.output, i.error
+                i.chunk, i.state, i.last_seq, i.events, i.output, i.output_ref,
+                i.state = 'cancelled' AND coalesce(l.expires_at <= now(), false) AS expired,
+                CASE WHEN i.state = 'cancelled' AND l.expires_at <= now() THEN ${JSON.stringify(expiredError)} ELSE i.error END AS error
     ),
     ${endings(db)}
-    SELECT id AS ended, NULL AS woken FROM ended
-    UNION ALL SELECT NULL, to_json(woken) FROM woken WHERE deliver`;
-  const ids = new Set(rows.flatMap((row) => row.ended ?? []));
+    SELECT id AS ended, expired, NULL AS woken FROM ended
+    UNION ALL SELECT NULL, false, to_json(woken) FROM woken WHERE deliver`;
+  const ids = new Map(
+    rows.flatMap((row) => (row.ended === null ? [] : [[row.ended, row.expired ? 'expired' : 'finished'] as const])),
+  );
   const woken = rows.flatMap((row) => (row.ended === null ? row.woken : []));
   const rest = ends.filter((e) => !ids.has(e.runId)).map((e) => e.runId);
-  if (rest.length === 0) return { answers: ends.map(() => 'finished'), woken };
+  if (rest.length === 0) return { answers: ends.map((e) => ids.get(e.runId) ?? 'lost'), woken };
 
   const answers = await whyNot(db, ends, ids);
   return { answers, woken };
 }
 
 /** Either cancelled before us, or lost, or finished by an earlier try of ours whose answer never came. */
-async function whyNot(db: Db, ends: RunEnd[], finished: ReadonlySet<string>): Promise<FinishAnswer[]> {
+async function whyNot(db: Db, ends: RunEnd[], finished: ReadonlyMap<string, FinishAnswer>): Promise<FinishAnswer[]> {
   const rest = ends.filter((e) => !finished.has(e.runId));
   const rows = await db<{ id: string; answer: FinishAnswer }[]>`
     SELECT i.id, CASE
@@ -66,5 +76,5 @@ async function whyNot(db: Db, ends: RunEnd[], finished: ReadonlySet<string>): Pr
     -- Another owner's end would have gone through other chunks or come to another event.
     LEFT JOIN run_ends e ON e.id = i.id AND e.state = i.state AND e.chunk = i.chunk AND e.last_seq = i.last_seq`;
   const answers = new Map(rows.map(({ id, answer }) => [id, answer]));
-  return ends.map(({ runId }) => (finished.has(runId) ? 'finished' : (answers.get(runId) ?? 'lost')));
+  return ends.map(({ runId }) => finished.get(runId) ?? answers.get(runId) ?? 'lost');
 }

@@ -1,4 +1,4 @@
-import type { RunEvent } from '@flowstate/contracts';
+import type { PayloadRef, RunEvent } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
 import { readEvents } from './read.ts';
 
@@ -25,6 +25,7 @@ export async function forkRun(db: Db, { runId, fromStep, id, principalId, role }
     .slice(0, begun)
     .filter(({ type }) => keptTypes.has(type))
     .map((event, index): RunEvent => ({ ...event, seq: index + 3 }));
+  const refs = copied.flatMap(({ data }) => (data.outputRef as PayloadRef | undefined)?.ref ?? []);
   const [row] = await db<{ id: string }[]>`
     WITH live AS (
       INSERT INTO run_live (id, queue, priority, workflow_id, principal_id, concurrency_key, capped, ready_at, due_at,
@@ -34,7 +35,13 @@ export async function forkRun(db: Db, { runId, fromStep, id, principalId, role }
              now(), now(), 1
       FROM runs r JOIN workflows w ON w.id = r.workflow_id WHERE r.id = ${runId}
     ),
-    journal AS (INSERT INTO run_journal (run_id, chunk, events) VALUES (${id}, 1, ${JSON.stringify(copied)}))
+    journal AS (
+      INSERT INTO run_journal (run_id, chunk, events) SELECT ${id}, 1, ${JSON.stringify(copied)} FROM runs WHERE id = ${runId}
+    ),
+    payloads AS (
+      INSERT INTO run_payloads (run_id, hash, bytes, data)
+      SELECT ${id}, hash, bytes, data FROM run_payloads WHERE run_id = ${runId} AND hash = ANY(${refs}::text[])
+    )
     INSERT INTO runs (id, workflow_id, principal_id, role, priority, tags, input, trace, concurrency_key)
     SELECT ${id}, workflow_id, ${principalId}, ${role}, priority, tags, input, NULL, concurrency_key
     FROM runs WHERE id = ${runId} RETURNING id`;

@@ -13,6 +13,8 @@ type Row = {
   state: RunState;
   input: string;
   output: string | null;
+  output_ref: string | null;
+  output_bytes: number | null;
   error: string | null;
   priority: number;
   tags: string[];
@@ -39,7 +41,7 @@ export type RunFilter = {
 };
 
 export async function readRun(db: Db, id: string): Promise<StoredRun | null> {
-  const [row] = await db<Row[]>`${runColumns(db)} WHERE r.id = ${id}`;
+  const [row] = await db<Row[]>`${runColumns(db, { large: true })} WHERE r.id = ${id}`;
   if (row === undefined) return null;
   const run = toRun(row);
   return run.state === 'parked' ? { ...run, error: await whyParked(db, id) } : run;
@@ -53,17 +55,17 @@ async function whyParked(db: Db, id: string): Promise<RunError | null> {
   return { code: 'parked', message: reason, ...(step !== '' && { step }) };
 }
 
-/** The run as it was when that attempt ended; null when it has not. */
+/** The run as it was when that attempt ended, a large output by reference; null when it has not. */
 export async function readEndedRun(db: Db, id: string, attempt: number): Promise<StoredRun | null> {
-  const [row] = await db<Row[]>`${runColumns(db, attempt)} WHERE r.id = ${id} AND e.id IS NOT NULL`;
+  const [row] = await db<Row[]>`${runColumns(db, { large: false, attempt })} WHERE r.id = ${id} AND e.id IS NOT NULL`;
   return row ? toRun(row) : null;
 }
 
-/** Newest first. */
+/** Newest first; a large output is shown by reference. */
 export async function listRuns(db: Db, filter: RunFilter): Promise<StoredRun[]> {
   const { workflow, state, tag, principalId, scheduleId, createdAfter, createdBefore, before, limit } = filter;
   const rows = await db<Row[]>`
-    ${runColumns(db)}
+    ${runColumns(db, { large: false })}
     WHERE true
       ${workflow === undefined ? db`` : db`AND w.name = ${workflow}`}
       ${state === undefined ? db`` : db`AND coalesce(l.state, e.state) = ${state}`}
@@ -77,11 +79,15 @@ export async function listRuns(db: Db, filter: RunFilter): Promise<StoredRun[]> 
   return rows.map(toRun);
 }
 
-/** The run as it is now: its live row, else its last end. With `attempt`: the run as that attempt ended. */
-function runColumns(db: Db, attempt?: number) {
+/**
+ * The run as it is now: its live row, else its last end. With `attempt`: the run as that attempt ended. With its output
+ * however `large`, or by reference.
+ */
+function runColumns(db: Db, { large, attempt }: { large: boolean; attempt?: number }) {
   return db`
     SELECT r.id, w.name AS workflow, w.version, w.queue, r.principal_id, coalesce(l.state, e.state) AS state, r.input,
-           e.output, e.error, r.priority, r.tags, coalesce(l.attempt, e.attempt) AS attempt,
+           ${large ? db`coalesce(e.output, p.data)` : db`e.output`} AS output, e.output_ref, p.bytes AS output_bytes,
+           e.error, r.priority, r.tags, coalesce(l.attempt, e.attempt) AS attempt,
            coalesce(l.dispatch, 0) AS dispatch, r.created_at, coalesce(l.started_at, e.started_at) AS started_at,
            e.finished_at, r.trace, r.schedule_id
     FROM runs r
@@ -91,7 +97,8 @@ function runColumns(db: Db, attempt?: number) {
       SELECT * FROM run_ends e
       WHERE e.id = r.id AND l.id IS NULL ${attempt === undefined ? db`` : db`AND attempt = ${attempt}`}
       ORDER BY attempt DESC LIMIT 1
-    ) e ON true`;
+    ) e ON true
+    LEFT JOIN run_payloads p ON p.run_id = r.id AND p.hash = e.output_ref`;
 }
 
 function toRun(row: Row): StoredRun {
@@ -103,7 +110,7 @@ function toRun(row: Row): StoredRun {
     principalId: row.principal_id,
     state: row.state,
     input: JSON.parse(row.input),
-    output: row.output === null ? null : JSON.parse(row.output),
+    output: outputOf(row),
     error: row.error === null ? null : (JSON.parse(row.error) as RunError),
     priority: row.priority,
     tags: row.tags,
@@ -115,6 +122,11 @@ function toRun(row: Row): StoredRun {
     traceId: row.trace?.split('-')[1] ?? null,
     scheduleId: row.schedule_id,
   };
+}
+
+function outputOf({ output, output_ref: ref, output_bytes: bytes }: Row): unknown {
+  if (output !== null) return JSON.parse(output);
+  return ref === null || bytes === null ? null : { ref, bytes };
 }
 
 type EventRows = {

@@ -1,5 +1,16 @@
-import { Id, invalidInput, OneOf, Page, pageQuery, Run, runStates, Step, Timestamp } from '@flowstate/contracts';
-import { listRuns, readSteps } from '@flowstate/store';
+import {
+  FlowstateError,
+  Id,
+  invalidInput,
+  OneOf,
+  Page,
+  pageQuery,
+  Run,
+  runStates,
+  Step,
+  Timestamp,
+} from '@flowstate/contracts';
+import { listRuns, readPayload, readSteps } from '@flowstate/store';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
 import type { App, Deps } from '../deps.ts';
@@ -64,6 +75,27 @@ export function runRoutes(app: App, { runs, sql }: Pick<Deps, 'runs' | 'sql'>): 
     async (request) => {
       const run = await runs.read(request.params.id, principalOf(request));
       return { items: await readSteps(sql, run.id), nextCursor: null };
+    },
+  );
+
+  app.get(
+    '/api/runs/:id/payloads/:ref',
+    {
+      schema: {
+        tags,
+        summary: 'A large result that lists and events show as `{ref, bytes}`',
+        params: Type.Object({ ...RunParams.properties, ref: Type.String({ maxLength: 64 }) }),
+        response: { 200: { content: { 'application/json': { schema: Type.Unknown() } } } },
+      },
+    },
+    async (request, reply) => {
+      const run = await runs.read(request.params.id, principalOf(request));
+      const json = await readPayload(sql, run.id, request.params.ref);
+      if (json === null) throw new FlowstateError('not_found', `The run has no payload ${request.params.ref}`);
+      return reply
+        .type('application/json; charset=utf-8')
+        .serializer((text: string) => text)
+        .send(json);
     },
   );
 }
