@@ -1,3 +1,4 @@
+export { announceEnds } from './announce-ends.ts';
 export { createRunConsumer, type DeliveryResult, type RunConsumer } from './run-consumer.ts';
 export {
   commonLane,

@@ -3,7 +3,7 @@ import t from 'tap';
 import {
   acceptKeyedRun,
   acceptRuns,
-  cancelRun,
+  cancelRuns,
   finishRuns,
   handBackRun,
   listRuns,
@@ -11,7 +11,7 @@ import {
   readEvents,
   readRun,
   readSteps,
-  retryRun,
+  retryRuns,
   writeChunks,
   type Chunk,
   type RunEnd,
@@ -145,8 +145,8 @@ t.test('a failed run is retried as a new attempt that keeps what was finished', 
   const events = JSON.stringify([stepEvent(3, 'one')]);
   const error = JSON.stringify({ code: 'step_error', message: 'no', stack: 'secret places' });
   await finish(me, [endOf(id, { state: 'failed', lastSeq: 4, events, output: null, error })]);
-  t.equal(await retryRun(sql, id, principalId), true);
-  t.equal(await retryRun(sql, id, principalId), false, 'a second retry finds it live');
+  t.same(await retryRuns(sql, [id], principalId), [id]);
+  t.same(await retryRuns(sql, [id], principalId), [], 'a second retry finds it live');
   const due = await takeDue();
   const delivery = due.find(({ runId }) => runId === id);
   t.match(delivery, { queue: 'workflows' });
@@ -174,7 +174,7 @@ t.test('a failed run is retried as a new attempt that keeps what was finished', 
 
 t.test('a cancel committed before the end wins, a finished run stays finished', async (t) => {
   const queued = await accept();
-  t.match(await cancelRun(sql, queued), { outcome: 'cancelled', seq: 2 });
+  t.match(await cancelRuns(sql, [queued]), { ended: [{ state: 'cancelled', seq: 2 }], requested: [] });
   t.same(
     (await readEvents(sql, queued)).map((e) => e.type),
     ['run.accepted', 'run.cancelled'],
@@ -184,11 +184,11 @@ t.test('a cancel committed before the end wins, a finished run stays finished', 
   const running = await accept();
   const me = await worker();
   await claim(me, [running]);
-  t.same(await cancelRun(sql, running), { outcome: 'requested' });
+  t.same(await cancelRuns(sql, [running]), { ended: [], woken: [], requested: [running] });
   t.same(await finish(me, [endOf(running)]), ['cancel-requested']);
   t.same(await finish(me, [endOf(running, { state: 'cancelled', output: null })]), ['finished']);
   t.equal((await readRun(sql, running))?.state, 'cancelled');
-  t.same(await cancelRun(sql, running), { outcome: 'not-live' });
+  t.same(await cancelRuns(sql, [running]), { ended: [], woken: [], requested: [] });
 });
 
 t.test('an idempotency key makes one run of two requests at once, and refuses another body', async (t) => {

@@ -1,11 +1,12 @@
 import { createInputChecks } from '@flowstate/contracts';
-import type { RunQueues } from '@flowstate/queue';
+import { announceEnds, type RunQueues } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
 import { dueSchedules, fireSchedules, type Fired, type Sql } from '@flowstate/store';
 
 type Options = {
   sql: Sql;
   queues: Pick<RunQueues, 'withdraw' | 'deliver'>;
+  publish: (runId: string, news: string) => void;
   log: Logger;
   onFired: (fired: Fired) => void;
 };
@@ -14,7 +15,7 @@ type Options = {
 const batch = 50;
 
 /** Fires due schedules; the feeder hands their runs to the queue. Answers true while there may be more. */
-export function createScheduler({ sql, queues, log, onFired }: Options) {
+export function createScheduler({ sql, queues, publish, log, onFired }: Options) {
   const checks = createInputChecks();
 
   return async function fire(): Promise<boolean> {
@@ -23,11 +24,9 @@ export function createScheduler({ sql, queues, log, onFired }: Options) {
     const fired = await fireSchedules(sql, due, checks);
     onFired(fired);
     for (const { id, reason } of fired.suspended) log.warn({ scheduleId: id, reason }, 'schedule suspended');
-    for (const { delivery, woken } of fired.ended) {
-      // Redis away: the job finds nothing, and the sweeper delivers whom the end woke.
-      await queues.withdraw(delivery).catch(() => {});
-      if (woken.length > 0) await queues.deliver(woken).catch(() => {});
-    }
+    await announceEnds({ queues, publish }, fired.ended);
+    // Redis away: the sweeper delivers whom the ends woke.
+    if (fired.woken.length > 0) await queues.deliver(fired.woken).catch(() => {});
     // Less than a batch may be one long gap, made up for piece by piece.
     return fired.fired > 0 || due.length === batch;
   };

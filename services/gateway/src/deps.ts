@@ -4,7 +4,7 @@ import type { RunQueues, RunSubscriber } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
 import type { AuditRecorder, Identity, KeyRing } from '@flowstate/security';
 import type { Search } from '@flowstate/search';
-import type { Sql, StoredRun } from '@flowstate/store';
+import type { BulkAction, Sql, StoredRun } from '@flowstate/store';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Redis } from 'ioredis';
@@ -63,6 +63,8 @@ export type RunService = {
   webhook(id: string, principal: Principal): Promise<RunWebhook>;
   /** Tells the run's end again, under the same id. */
   redeliver(id: string, principal: Principal): Promise<RunWebhook>;
+  /** Cancels or retries many at once, which the caller has made sure the principal may; returns the ids it changed. */
+  change(action: BulkAction, ids: string[], principal: Principal): Promise<string[]>;
 };
 
 /** What `main.ts` opens and hands to the routes; each route file picks what it needs. */

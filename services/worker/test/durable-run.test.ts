@@ -1,5 +1,5 @@
 import { FlowstateError } from '@flowstate/contracts';
-import { cancelRun, handBackRun, readEvents, readRun, readSteps, retryRun } from '@flowstate/store';
+import { cancelRuns, handBackRun, readEvents, readRun, readSteps, retryRuns } from '@flowstate/store';
 import { createTestDatabase } from '@flowstate/test';
 import { defineWorkflow, type Workflow } from '@flowstate/workflow';
 import t from 'tap';
@@ -124,7 +124,7 @@ t.test('a retried run goes on from its failed step', async (t) => {
   const id = await accept(workflow);
   t.match(await (await begin(workflow, id)).done, { state: 'failed' });
   broken = false;
-  await retryRun(sql, id, 'tester');
+  await retryRuns(sql, [id], 'tester');
   t.same(await (await begin(workflow, id)).done, { state: 'completed', output: 'mended' });
   t.same(calls, ['good', 'bad', 'bad']);
   t.match(await readRun(sql, id), { attempt: 2, state: 'completed' });
@@ -199,7 +199,7 @@ t.test('cancel reaches the running step by its signal', async (t) => {
   const id = await accept(workflow);
   const execution = await begin(workflow, id);
   await running.promise;
-  t.same(await cancelRun(sql, id), { outcome: 'requested' });
+  t.match(await cancelRuns(sql, [id]), { ended: [], requested: [id] });
   execution.cancel();
   t.same(await execution.done, { state: 'cancelled' });
   t.ok(aborted);
@@ -255,7 +255,7 @@ t.test('code that is not deterministic is caught and named', async (t) => {
   await (
     await begin(shifting, id)
   ).done;
-  await retryRun(sql, id, 'tester');
+  await retryRuns(sql, [id], 'tester');
   changed = true;
   t.match(await (await begin(shifting, id)).done, {
     state: 'failed',
@@ -269,7 +269,7 @@ t.test('bad input, bad output and a result over its limit fail with a clear erro
     state: 'failed',
     error: { code: 'invalid_input', message: /output\.n must be number/ },
   });
-  const huge = define(async (ctx) => ctx.step('huge', () => 'x'.repeat(2 * 1024 * 1024)));
+  const huge = define(async (ctx) => ctx.step('huge', () => 'x'.repeat(9 * 1024 * 1024)));
   t.match(await (await begin(huge, await accept(huge))).done, {
     state: 'failed',
     error: { code: 'payload_too_large', step: 'huge' },
@@ -315,7 +315,7 @@ t.test(
     const id = await accept(workflow);
     const execution = await begin(workflow, id);
     await running.promise;
-    await cancelRun(sql, id);
+    await cancelRuns(sql, [id]);
     execution.cancel();
     t.match(await execution.done, { state: 'parked', reason: /Cancelled while step pay may have taken effect/ });
     t.match(await readRun(sql, id), { state: 'parked', error: { step: 'pay' } });
@@ -339,7 +339,7 @@ t.test('watchers hear the end that is in the ledger: a cancel that came first', 
   const execution = await beginRun(sql, workflow, id, {
     publish: (news) => heard.push(...[news].flat().map(({ type }) => type)),
   });
-  await cancelRun(sql, id);
+  await cancelRuns(sql, [id]);
   gate.resolve();
   t.same(await execution.done, { state: 'cancelled' });
   t.equal(heard.at(-1), 'run.cancelled');

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import {
-  cancelRun,
+  cancelRuns,
   claimRuns,
   createSql,
   finishRuns,
@@ -151,7 +151,7 @@ t.test('a cancel reaches a waiting run at once, and one that is about to wait', 
   await (
     await beginRun(sql, workflow, id)
   ).done;
-  t.match(await cancelRun(sql, id), { outcome: 'cancelled' });
+  t.match(await cancelRuns(sql, [id]), { ended: [{ state: 'cancelled' }] });
 
   const gate = Promise.withResolvers<void>();
   const later = define(async (ctx) => {
@@ -160,7 +160,7 @@ t.test('a cancel reaches a waiting run at once, and one that is about to wait', 
   });
   const other = await acceptRun(sql, later);
   const { done } = await beginRun(sql, later, other);
-  t.same(await cancelRun(sql, other), { outcome: 'requested' });
+  t.match(await cancelRuns(sql, [other]), { requested: [other] });
   gate.resolve();
   t.same(await done, { state: 'cancelled' });
 });

@@ -2,19 +2,18 @@ import type { InputChecks } from '@flowstate/contracts';
 import { v7 as uuidv7 } from 'uuid';
 import type { Db, Sql } from '../client.ts';
 import { acceptRuns, type AcceptedRun } from '../ledger/accept.ts';
-import { cancelTree, type EndedRun } from '../ledger/control.ts';
+import { cancelRuns } from '../ledger/cancel.ts';
+import type { Ended } from '../ledger/end-unowned.ts';
 import { readFiringSchedules, toFireable, type Fireable, type FiringSchedule } from './firing-schedule.ts';
 import { planFirings, type Plan } from './plan-firings.ts';
 
-/** What one transaction did; each number counts due times. */
-export type Fired = {
+/** What one transaction did; each number counts due times, the runs ended are those `cancel-previous` made way. */
+export type Fired = Ended & {
   fired: number;
   missed: number;
   /** Left out because the run before was not over. */
   skipped: number;
   suspended: { id: string; reason: string }[];
-  /** Runs that `cancel-previous` ended: their jobs are to be withdrawn. */
-  ended: EndedRun[];
 };
 
 type Outcome = Pick<FiringSchedule, 'id'> & {
@@ -49,12 +48,11 @@ export async function fireSchedules(sql: Sql, ids: string[], checks: InputChecks
     );
     if (runs.length > 0) await acceptRuns(tx, runs);
     await settle(tx, outcomes, fresh);
-    const ended: EndedRun[] = [];
-    // In one order, like every statement that locks runs.
     const replaced = outcomes.filter(({ firings }) => firings.some(({ run }) => run !== null && fresh.has(run.id)));
-    for (const runId of replaced.flatMap(({ cancel }) => cancel).toSorted()) {
-      ended.push(...(await cancelTree(tx, runId)).ended);
-    }
+    const { ended, woken } = await cancelRuns(
+      tx,
+      replaced.flatMap(({ cancel }) => cancel),
+    );
     const due = outcomes.flatMap(({ firings }) => firings);
     return {
       fired: runs.length,
@@ -62,6 +60,7 @@ export async function fireSchedules(sql: Sql, ids: string[], checks: InputChecks
       skipped: due.filter(({ run }) => run === null).length,
       suspended: outcomes.flatMap(({ id, lastError }) => (lastError === null ? [] : [{ id, reason: lastError }])),
       ended,
+      woken,
     };
   });
 }

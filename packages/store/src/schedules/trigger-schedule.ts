@@ -1,7 +1,7 @@
-import { FlowstateError, type InputChecks } from '@flowstate/contracts';
+import { FlowstateError, type EndedRun, type InputChecks } from '@flowstate/contracts';
 import type { Sql } from '../client.ts';
 import { acceptRuns } from '../ledger/accept.ts';
-import { cancelTree, type EndedRun } from '../ledger/control.ts';
+import { cancelRuns } from '../ledger/cancel.ts';
 import { runOf } from './fire-schedules.ts';
 import { readFiringSchedules, toFireable } from './firing-schedule.ts';
 
@@ -28,10 +28,7 @@ export async function triggerSchedule(
     const run = runOf(schedule, fireable);
     await acceptRuns(tx, [run]);
     await tx`UPDATE schedules SET last_fired_at = ${now}, last_run_id = ${run.id} WHERE id = ${id}`;
-    const ended: EndedRun[] = [];
-    if (overlap === 'cancel-previous') {
-      for (const runId of liveRuns) ended.push(...(await cancelTree(tx, runId)).ended);
-    }
+    const { ended } = await cancelRuns(tx, overlap === 'cancel-previous' ? liveRuns : []);
     return { runId: run.id, ended };
   });
 }

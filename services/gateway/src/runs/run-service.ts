@@ -2,12 +2,13 @@ import { createHash } from 'node:crypto';
 import {
   FlowstateError,
   invalidInput,
+  maxInputBytes,
   type Delivery,
   type Principal,
   type QueueName,
   type RunState,
 } from '@flowstate/contracts';
-import type { RunNews, RunQueues } from '@flowstate/queue';
+import { announceEnds, type RunNews, type RunQueues } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
 import {
   abandonRun,
@@ -15,17 +16,17 @@ import {
   acceptRuns,
   acceptedUnderKey,
   awaitsApproval,
-  cancelTree,
+  cancelRuns,
   createBatcher,
   forkRun,
   readRun,
   resolveRun,
-  retryRun,
+  retryRuns,
   sendSignal,
   type LaneOf,
   type Acceptance,
   type AcceptedRun,
-  type EndedRun,
+  type Ended,
   type IdempotencyKey,
   type Sql,
   type StoredRun,
@@ -49,8 +50,6 @@ type Options = {
   entities: EntityLookup;
   webhookUrl: WebhookUrlCheck;
 };
-
-const maxInputBytes = 1024 * 1024;
 
 /** Accepts, cancels and retries runs: commit in the ledger first, then tell the queue. */
 export function createRunService(options: Options): RunService {
@@ -78,7 +77,7 @@ export function createRunService(options: Options): RunService {
     const input = workflow.checkInput(request.input);
     await checkEntityReferences(workflow.input, input, principal.role, entities);
     const json = JSON.stringify(input);
-    if (json.length > maxInputBytes)
+    if (Buffer.byteLength(json) > maxInputBytes)
       throw new FlowstateError('payload_too_large', `input is over ${maxInputBytes} bytes`);
     const parentId = parentOf(request);
     const concurrencyKey = request.concurrencyKey ?? null;
@@ -163,18 +162,22 @@ export function createRunService(options: Options): RunService {
     return run;
   }
 
-  async function announceEnd({ seq, state, delivery, woken }: EndedRun, { id: by }: Principal) {
-    const news: RunNews = [{ seq, type: `run.${state}`, at: new Date().toISOString(), data: { by } }];
-    publish(delivery.runId, JSON.stringify(news));
-    await queues.withdraw(delivery).catch(() => {}); // a late delivery finds nothing
+  /** Cancels runs and whatever they started; returns the ids of those that were not over. */
+  async function cancel(ids: string[], principal: Principal): Promise<string[]> {
+    const cancelled = await cancelRuns(sql, ids);
+    await announce(cancelled, principal);
+    return [...cancelled.ended.map(({ delivery }) => delivery.runId), ...cancelled.requested];
+  }
+
+  async function announce({ ended, woken }: Ended, { id: by }: Principal): Promise<void> {
+    await announceEnds({ queues, publish }, ended, by);
     await deliver(woken);
   }
 
   async function abandon(runId: string, principal: Principal): Promise<'resolved' | null> {
-    const ended = await abandonRun(sql, runId, principal.id);
-    if (ended === null) return null;
-    await announceEnd(ended, principal);
-    return 'resolved';
+    const abandoned = await abandonRun(sql, runId, principal.id);
+    await announce(abandoned, principal);
+    return abandoned.ended.length === 1 ? 'resolved' : null;
   }
 
   return {
@@ -183,9 +186,8 @@ export function createRunService(options: Options): RunService {
     ...createRunWebhooks(sql, visible),
     async cancel(id, principal) {
       const run = await visible(id, principal);
-      const { live, ended } = await cancelTree(sql, run.id);
-      for (const end of ended) await announceEnd(end, principal);
-      if (!live) throw new FlowstateError('conflict', `The run is already ${run.state}`);
+      const changed = await cancel([run.id], principal);
+      if (!changed.includes(run.id)) throw new FlowstateError('conflict', `The run is already ${run.state}`);
       return mustRead(run.id);
     },
     async signal(id, { name, data }, principal) {
@@ -229,10 +231,12 @@ export function createRunService(options: Options): RunService {
     },
     async retry(id, principal) {
       const run = await visible(id, principal);
-      if (!(await retryRun(sql, run.id, principal.id)))
+      if ((await retryRuns(sql, [run.id], principal.id)).length === 0)
         throw new FlowstateError('conflict', `Only a failed run can be retried, this one is ${run.state}`);
       return mustRead(run.id);
     },
+    change: (action, ids, principal) =>
+      action === 'cancel' ? cancel(ids, principal) : retryRuns(sql, ids, principal.id),
   };
 }
 

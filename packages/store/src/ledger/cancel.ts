@@ -1,0 +1,76 @@
+import { expiredError, type RunError } from '@flowstate/contracts';
+import type { Db, Sql } from '../client.ts';
+import { endUnowned, type Ended } from './end-unowned.ts';
+
+/** Nobody ran the `ended`: they are cancelled now. The owners of the `requested` were told and will end them. */
+export type Cancelled = Ended & { requested: string[] };
+
+type Why = { error: RunError | null; where: ReturnType<Sql> };
+
+/** A run handed back by its owner between two looks is looked at again. */
+const looks = 3;
+
+/** Cancels runs, and whatever they started as their children. Runs that are over are left out of the answer. */
+export function cancelRuns(db: Db, ids: string[]): Promise<Cancelled> {
+  return cancelTrees(db, ids, { error: null, where: db`true` });
+}
+
+/** Cancels up to `limit` live runs whose time to live is over, and their children. */
+export async function cancelExpiredRuns(db: Db, limit: number): Promise<Cancelled> {
+  const rows = await db<{ id: string }[]>`
+    SELECT id FROM run_live WHERE expires_at <= now() AND (NOT cancel OR owner IS NULL)
+    ORDER BY expires_at LIMIT ${limit}`;
+  const ids = rows.map(({ id }) => id);
+  return cancelTrees(db, ids, { error: expiredError, where: db`expires_at <= now()` });
+}
+
+/** Level by level: parents first, so that none starts another child meanwhile. */
+async function cancelTrees(db: Db, ids: string[], why: Why): Promise<Cancelled> {
+  const all: Cancelled = { ended: [], woken: [], requested: [] };
+  for (let level = ids, because = why; level.length > 0; because = { error: null, where: db`true` }) {
+    const changed: string[] = [];
+    for (const group of await groupsOf(db, level)) {
+      const { ended, woken, requested } = await cancelGroup(db, group, because);
+      all.ended.push(...ended);
+      all.woken.push(...woken);
+      all.requested.push(...requested);
+      changed.push(...ended.map(({ delivery }) => delivery.runId), ...requested);
+    }
+    level = await liveChildren(db, changed);
+  }
+  return all;
+}
+
+/** Runs without a parent together; the others, whose end locks their parent's row, one by one. */
+async function groupsOf(db: Db, ids: string[]): Promise<string[][]> {
+  const rows = await db<{ id: string; root: boolean }[]>`
+    SELECT id, parent_id IS NULL AS root FROM run_live WHERE id = ANY(${ids}::uuid[]) ORDER BY id`;
+  const roots = rows.filter(({ root }) => root).map(({ id }) => id);
+  return [...(roots.length > 0 ? [roots] : []), ...rows.filter(({ root }) => !root).map(({ id }) => [id])];
+}
+
+async function cancelGroup(db: Db, group: string[], { error, where }: Why): Promise<Cancelled> {
+  const all: Cancelled = { ended: [], woken: [], requested: [] };
+  let left = group;
+  for (let look = 0; look < looks && left.length > 0; look++) {
+    const { ended, woken } = await endUnowned(db, left, { state: 'cancelled', error, where });
+    const asked = await db<{ id: string }[]>`
+      WITH owned AS (
+        SELECT id FROM run_live WHERE id = ANY(${left}::uuid[]) AND owner IS NOT NULL AND ${where} ORDER BY id FOR UPDATE
+      )
+      UPDATE run_live l SET cancel = true FROM owned WHERE l.id = owned.id RETURNING l.id`;
+    all.ended.push(...ended);
+    all.woken.push(...woken);
+    all.requested.push(...asked.map(({ id }) => id));
+    const done = new Set([...ended.map(({ delivery }) => delivery.runId), ...asked.map(({ id }) => id)]);
+    left = left.filter((id) => !done.has(id));
+  }
+  return all;
+}
+
+/** Live runs that any of these started as its child. */
+async function liveChildren(db: Db, ids: string[]): Promise<string[]> {
+  const rows = await db<{ id: string }[]>`
+    SELECT r.id FROM runs r JOIN run_live l ON l.id = r.id WHERE r.parent_id = ANY(${ids}::uuid[]) ORDER BY r.id`;
+  return rows.map(({ id }) => id);
+}
