@@ -18,6 +18,17 @@ export const ControllerConfig = Type.Object({
   METRICS_TOKEN: settings.METRICS_TOKEN,
   WEBHOOK_SECRET: settings.WEBHOOK_SECRET,
   WEBHOOK_ALLOW_PRIVATE: settings.WEBHOOK_ALLOW_PRIVATE,
+  RETENTION_DAYS: Type.Number({
+    default: 30,
+    minimum: 0,
+    maximum: 36_500,
+    description: 'Days for which finished runs and all that belongs to them are kept; `0` keeps them',
+  }),
+  RETENTION_MAX_RUNS: Type.Integer({
+    default: 0,
+    minimum: 0,
+    description: 'Finished runs kept at most, those accepted last; `0` sets no limit',
+  }),
   LOG_LEVEL: settings.LOG_LEVEL,
   ...logSinkSettings,
   FLOWSTATE_VERSION: settings.FLOWSTATE_VERSION,

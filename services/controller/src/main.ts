@@ -1,4 +1,4 @@
-import { createRunQueues } from '@flowstate/queue';
+import { createRunPublisher, createRunQueues } from '@flowstate/queue';
 import {
   checkMetricsToken,
   createLogger,
@@ -10,13 +10,17 @@ import {
 } from '@flowstate/runtime';
 import { createLanes, createSql } from '@flowstate/store';
 import Fastify, { LogController } from 'fastify';
+import { Redis } from 'ioredis';
 import { createCensus } from './census.ts';
 import { readConfig } from './config.ts';
+import { createExpirer } from './expirer.ts';
 import { createFeeder } from './feeder.ts';
 import { createLeader } from './leader.ts';
 import { startLoop } from './loop.ts';
 import { createControllerMetrics } from './metrics.ts';
 import { createPartitionKeeper } from './partitions.ts';
+import { retentionMetrics } from './retention-metrics.ts';
+import { createRetention } from './retention.ts';
 import { createScheduler } from './scheduler.ts';
 import { createSealer } from './sealer.ts';
 import { createSweeper } from './sweeper.ts';
@@ -28,6 +32,11 @@ const log = createLogger('controller', config.LOG_LEVEL, sinks);
 const sql = createSql(config.DATABASE_URL, { name: 'flowstate-controller', max: 4, ledger: true });
 const lanes = createLanes(sql, (err) => log.warn({ err }, 'lanes could not be read'));
 const queues = createRunQueues(config.REDIS_URL, lanes, (err) => log.warn({ err: err.message }, 'redis'));
+const redis = new Redis(config.REDIS_URL, { enableOfflineQueue: false, maxRetriesPerRequest: 0 });
+redis.on('error', (err) => log.warn({ err: err.message }, 'redis'));
+// Retention reads whole weeks: it plans freely, and takes no connection from the rest.
+const retentionSql = createSql(config.DATABASE_URL, { name: 'flowstate-retention', max: 1 });
+const publish = createRunPublisher(redis);
 const leader = createLeader(config.DATABASE_URL, log);
 const census = createCensus({ sql, lanes, leads: leader.leads });
 const feeder = createFeeder({
@@ -46,14 +55,24 @@ const sweeper = createSweeper({
   onReclaimed: (runs) => metrics.reclaimed.inc(runs),
   onReturned: (runs) => metrics.returned.inc(runs),
 });
+const expire = createExpirer({ sql, queues, publish, log });
+const retain = createRetention({
+  sql: retentionSql,
+  log,
+  days: config.RETENTION_DAYS,
+  maxRuns: config.RETENTION_MAX_RUNS,
+  onDeleted: retentionMetrics(metrics.registry, sql, log),
+});
 const webhooks = createWebhooks({ config, sql, registry: metrics.registry, log });
-const fireSchedules = createScheduler({ sql, queues, log, onFired: metrics.observeFired });
+const fireSchedules = createScheduler({ sql, queues, publish, log, onFired: metrics.observeFired });
 const loops = [
   startLoop({ name: 'reclaiming', everyMs: 100, leader, log, work: sweeper.reclaim }),
   startLoop({ name: 'finding undelivered runs', everyMs: 1_000, leader, log, work: sweeper.findUndelivered }),
   startLoop({ name: 'feeding', everyMs: 100, leader, log, work: feeder.feed }),
   // Everybody counts: whoever is asked for metrics must know.
   startLoop({ name: 'counting', everyMs: 500, leader: { leads: () => true }, log, work: census.count }),
+  startLoop({ name: 'ending expired runs', everyMs: 250, leader, log, work: expire }),
+  startLoop({ name: 'retention', everyMs: 1_000, leader, log, work: retain }),
   startLoop({ name: 'delivering webhooks', everyMs: 250, leader, log, work: webhooks.deliver }),
   startLoop({ name: 'firing schedules', everyMs: 200, leader, log, work: fireSchedules }),
   startLoop({
@@ -97,6 +116,7 @@ onShutdown(log, [
   { name: 'http', stop: () => app.close() },
   { name: 'lanes', stop: () => lanes.stop() },
   { name: 'queues', stop: () => queues.close() },
-  { name: 'postgres', stop: () => sql.end({ timeout: 5 }) },
+  { name: 'redis', stop: () => redis.disconnect() },
+  { name: 'postgres', stop: () => Promise.all([sql.end({ timeout: 5 }), retentionSql.end({ timeout: 5 })]) },
   { name: 'log sinks', stop: () => sinks.close() },
 ]);
