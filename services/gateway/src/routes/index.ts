@@ -8,6 +8,7 @@ import { adminQueueStateRoutes } from './admin-queue-state.ts';
 import { adminQueueRoutes } from './admin-queues.ts';
 import { auditRoutes } from './audit.ts';
 import { authRoutes } from './auth.ts';
+import { bulkRunRoutes } from './bulk-runs.ts';
 import { customerRoutes } from './customers.ts';
 import { documentRoutes } from './documents.ts';
 import { healthRoutes } from './health.ts';
@@ -59,6 +60,9 @@ export const access: AccessTable = {
   'GET /api/runs/:id/steps': readRuns,
   'GET /api/runs/:id/events': readRuns,
   'GET /api/runs/:id/webhook': readRuns,
+  'GET /api/runs/:id/payloads/:ref': readRuns,
+  'POST /api/runs/cancel': operate,
+  'POST /api/runs/retry': operate,
   'POST /api/runs/:id/cancel': operate,
   'POST /api/runs/:id/retry': operate,
   'POST /api/runs/:id/fork': operate,
@@ -129,6 +133,7 @@ export function registerRoutes(app: App, deps: Deps): void {
   workflowRoutes(app, deps);
   startRunRoute(app, deps);
   runRoutes(app, deps);
+  bulkRunRoutes(app, deps);
   runControlRoutes(app, deps);
   runEventRoute(app, deps);
   runWebhookRoutes(app, deps);
