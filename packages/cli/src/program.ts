@@ -28,7 +28,7 @@ export async function runCli(args: string[], terminal: Terminal): Promise<number
     .showHelpAfterError('(--help says more)');
   await addImportCommand(program, terminal, done);
   addRunCommand(program, terminal, done);
-  addRunsCommand(program, terminal);
+  addRunsCommand(program, terminal, done);
   addSchedulesCommand(program, terminal);
   addAuditCommand(program, terminal, done);
   try {

@@ -1,5 +1,6 @@
 import { runStates, type Run, type Step } from '@flowstate/contracts';
 import { Option, type Command } from 'commander';
+import { addBulkCommands } from './bulk-command.ts';
 import { withClient as withConnection, type ConnectionOptions } from './connection.ts';
 import type { GatewayClient } from './gateway-client.ts';
 import { formatTable } from './table.ts';
@@ -14,7 +15,7 @@ type ListOptions = ConnectionOptions & {
 };
 
 /** `flowstate runs list|show|steps|cancel|retry`. */
-export function addRunsCommand(program: Command, terminal: Terminal): void {
+export function addRunsCommand(program: Command, terminal: Terminal, done: (exitCode: number) => void): void {
   const runs = program.command('runs').description('look at runs and steer them');
   const { stdout } = terminal;
 
@@ -66,21 +67,7 @@ export function addRunsCommand(program: Command, terminal: Terminal): void {
       });
     });
 
-  for (const [action, description] of [
-    ['cancel', 'cancel a run'],
-    ['retry', 'retry a failed run from its failed step'],
-  ] as const) {
-    runs
-      .command(action)
-      .description(description)
-      .argument('<id>')
-      .action(async (id: string, _options: unknown, command: Command) => {
-        await withClient(command, async (client) => {
-          const run = await client.request<Run>('POST', `${runPath(id)}/${action}`);
-          stdout.write(`${run.id} ${run.state}\n`);
-        });
-      });
-  }
+  addBulkCommands(runs, terminal, done);
 }
 
 function runPath(id: string): string {

@@ -3,7 +3,7 @@ export type Terminal = {
   env: NodeJS.ProcessEnv;
   /** Written by `npm start` in this clone; may be missing. */
   localEnvFile: string;
-  stdin: AsyncIterable<Uint8Array>;
+  stdin: NodeJS.ReadableStream & AsyncIterable<Uint8Array> & { isTTY?: boolean };
   stdout: NodeJS.WritableStream;
   stderr: NodeJS.WritableStream & { isTTY?: boolean };
   /** Aborted by Ctrl-C. */

@@ -22,17 +22,17 @@ const login = {
 
 type Ended = { code: number; out: string; err: string };
 
-/** Runs a command line in this process, on streams of its own. */
+/** Runs a command line in this process, on streams of its own; with `isTTY` somebody sits at them. */
 async function flowstate(
   args: string[],
-  { env = login, stdin = '', localEnvFile = join(folder, 'none') } = {},
+  { env = login, stdin = '', localEnvFile = join(folder, 'none'), isTTY = false } = {},
 ): Promise<Ended> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   const { signal } = new AbortController();
   const code = await runCli(args, {
     env,
     localEnvFile,
-    stdin: Readable.from([Buffer.from(stdin)]),
+    stdin: Object.assign(Readable.from([Buffer.from(stdin)]), { isTTY }),
     stdout,
     stderr,
     signal,
@@ -186,6 +186,52 @@ await t.test('a schedule from its creation to its end', async (t) => {
   t.match(await create('--every-ms', 'often'), { code: 1, out: '', err: /everyMs must be integer/ });
   t.match(await create('--cron', '0 0 30 2 *'), { code: 1, out: '', err: /400.*cron never fires/ });
   t.match(await create('--overlap', 'maybe'), { code: 2, out: '', err: /Allowed choices are allow, skip/ });
+});
+
+await t.test('runs are cancelled and retried by filter, once somebody said yes', async (t) => {
+  const input = { customerId: 'Norrwick' };
+  const later = async () => {
+    const { body } = await manager.post<{ id: string }>('/api/workflows/customer-insights/runs', {
+      input,
+      delayMs: 3_600_000,
+      tags: ['bulk'],
+    });
+    return body.id;
+  };
+  const ids = [await later(), await later(), await later()];
+  const states = async () =>
+    (await Promise.all(ids.map((id) => manager.get<{ state: string }>(`/api/runs/${id}`)))).map(
+      ({ body }) => body.state,
+    );
+  const cancel = ['runs', 'cancel', '--tag', 'bulk'];
+
+  t.match(await flowstate([...cancel, '--dry-run']), {
+    code: 0,
+    out: 'dry run: 3 would be cancelled, 0 would be refused\n',
+  });
+  t.match(await flowstate(cancel), { code: 2, out: '', err: /Cancel 3 runs\? .*--yes/ });
+  t.match(await flowstate(cancel, { isTTY: true, stdin: 'n\n' }), { code: 1, out: '', err: /Nothing was changed/ });
+  t.match(await flowstate(cancel, { isTTY: true, stdin: '' }), { code: 1, err: /Nothing was changed/ }, 'Ctrl-D');
+  t.same(await states(), ['queued', 'queued', 'queued']);
+  const [first = '', second = ''] = ids;
+  t.match(await flowstate(['runs', 'cancel', first, second, '--yes']), {
+    code: 0,
+    out: '2 matched, 2 cancelled, 0 failed\n',
+  });
+  t.match(await flowstate(cancel, { isTTY: true, stdin: 'y\n' }), {
+    code: 0,
+    out: '1 matched, 1 cancelled, 0 failed\n',
+    err: /Cancel 1 runs\? \[y\/N\]/,
+  });
+  t.same(await states(), ['cancelled', 'cancelled', 'cancelled']);
+  t.match(await flowstate(['runs', 'retry', first, second, '--yes']), {
+    code: 1,
+    out: '0 matched, 0 retried, 2 failed\n',
+    err: new RegExp(`${first} conflict: Only a failed run can be retried, this one is cancelled`),
+  });
+  t.match(await flowstate(['runs', 'cancel', '--yes']), { code: 2, err: /name runs by their id, or by --workflow/ });
+  const wrong = ['runs', 'cancel', '--created-after', 'yesterday', '--yes'];
+  t.match(await flowstate(wrong), { code: 1, err: /400.*createdAfter/ });
 });
 
 await t.test('rejected rows go to a file, a mapping comes from one', async (t) => {
