@@ -38,12 +38,15 @@ t.test('runs that nobody owns end at once, with the reason; others keep their ti
   t.match(await cancelExpiredRuns(sql, 10), { ended: [], requested: [], woken: [] });
 });
 
-t.test('waiting and parked runs end too', async (t) => {
-  const ids = [await accept({ ttlMs: 60_000 }), await accept({ ttlMs: 60_000 })];
-  await sql`UPDATE run_live SET state = 'waiting' WHERE id = ${ids[0] ?? ''}`;
-  await sql`UPDATE run_live SET state = 'parked' WHERE id = ${ids[1] ?? ''}`;
-  await expire(...ids);
-  t.equal((await cancelExpiredRuns(sql, 10)).ended.length, 2);
+t.test('a waiting run ends too; a parked one stays for whoever must settle it', async (t) => {
+  const [waiting, parked] = [await accept({ ttlMs: 60_000 }), await accept({ ttlMs: 60_000 })];
+  await sql`UPDATE run_live SET state = 'waiting' WHERE id = ${waiting}`;
+  await sql`UPDATE run_live SET state = 'parked' WHERE id = ${parked}`;
+  await expire(waiting, parked);
+  t.match((await cancelExpiredRuns(sql, 10)).ended, [{ delivery: { runId: waiting } }]);
+  t.match(await readRun(sql, parked), { state: 'parked' });
+  await sql`UPDATE run_live SET state = 'queued' WHERE id = ${parked}`;
+  t.match((await cancelExpiredRuns(sql, 10)).ended, [{ delivery: { runId: parked } }], 'settled, and late');
 });
 
 t.test('the owner of a running one is told once, and its end carries the reason', async (t) => {

@@ -173,11 +173,12 @@ t.test('a run that is retried while it is deleted stays', async (t) => {
   await sql.begin(async (tx) => {
     t.same(await retryRuns(tx, [id], 'somebody'), [id]);
     const [me] = await tx<{ pid: number }[]>`SELECT pg_backend_pid() AS pid`;
-    deleting = deleteFinishedRuns(sql, [id], rule);
+    const deletion = deleteFinishedRuns(sql, [id], rule);
+    deleting = deletion;
     // It must be waiting for the retry by now; only then is that committed.
-    for (let blocked = 0; blocked === 0;) {
-      blocked = (await sql`SELECT 1 FROM pg_stat_activity WHERE ${me?.pid ?? 0} = ANY(pg_blocking_pids(pid))`).length;
-    }
+    const waits = async () =>
+      (await sql`SELECT 1 FROM pg_stat_activity WHERE ${me?.pid ?? 0} = ANY(pg_blocking_pids(pid))`).length > 0;
+    while (!(await Promise.race([waits(), deletion.then(() => true)])));
   });
   t.match(await deleting, { runs: 0, run_ends: 0, run_journal: 0 });
   t.match(await readRun(sql, id), { state: 'queued', attempt: 2 });

@@ -15,13 +15,16 @@ export function cancelRuns(db: Db, ids: string[]): Promise<Cancelled> {
   return cancelTrees(db, ids, { error: null, where: db`true` });
 }
 
-/** Cancels up to `limit` live runs whose time to live is over, and their children. */
+/**
+ * Cancels up to `limit` live runs whose time to live is over, and their children. A parked run is left to the person
+ * it waits for: its effect in doubt must not be settled by a clock.
+ */
 export async function cancelExpiredRuns(db: Db, limit: number): Promise<Cancelled> {
   const rows = await db<{ id: string }[]>`
-    SELECT id FROM run_live WHERE expires_at <= now() AND (NOT cancel OR owner IS NULL)
+    SELECT id FROM run_live WHERE expires_at <= now() AND (NOT cancel OR owner IS NULL) AND state <> 'parked'
     ORDER BY expires_at LIMIT ${limit}`;
   const ids = rows.map(({ id }) => id);
-  return cancelTrees(db, ids, { error: expiredError, where: db`expires_at <= now()` });
+  return cancelTrees(db, ids, { error: expiredError, where: db`expires_at <= now() AND state <> 'parked'` });
 }
 
 /** Level by level: parents first, so that none starts another child meanwhile. */
