@@ -1,6 +1,14 @@
 import { createTestDatabase } from '@flowstate/test';
 import t from 'tap';
-import { cancelExpiredRuns, cancelRuns, finishRuns, readEvents, readRun, type RunEnd } from '../src/index.ts';
+import {
+  cancelExpiredRuns,
+  cancelRuns,
+  finishRuns,
+  readEvents,
+  readRun,
+  writeChunks,
+  type RunEnd,
+} from '../src/index.ts';
 import { ledgerFixture } from './ledger-fixture.ts';
 
 const { sql } = await createTestDatabase(t);
@@ -9,8 +17,9 @@ const { accept, claim, worker } = await ledgerFixture(sql);
 /** Lets the run's time pass without waiting for it. */
 const expire = (...ids: string[]) =>
   sql`UPDATE run_live SET expires_at = now() - interval '1 second' WHERE id = ANY(${ids}::uuid[])`;
-const endOf = (runId: string): RunEnd => ({
+const endOf = (runId: string, owner: number): RunEnd => ({
   runId,
+  owner,
   chunk: 0,
   state: 'cancelled',
   lastSeq: 3,
@@ -56,16 +65,16 @@ t.test('the owner of a running one is told once, and its end carries the reason'
   await expire(id);
   t.same((await cancelExpiredRuns(sql, 10)).requested, [id]);
   t.same((await cancelExpiredRuns(sql, 10)).requested, [], 'not again and again');
-  t.same((await finishRuns(sql, me, [{ ...endOf(id), state: 'completed', output: '1' }])).answers, [
+  t.same((await finishRuns(sql, [{ ...endOf(id, me), state: 'completed', output: '1' }])).answers, [
     'cancel-requested',
   ]);
-  t.same((await finishRuns(sql, me, [endOf(id)])).answers, ['expired']);
+  t.same((await finishRuns(sql, [endOf(id, me)])).answers, ['expired']);
   t.match(await readRun(sql, id), { state: 'cancelled', output: null, error: { code: 'expired' } });
 
   const asked = await accept({ ttlMs: 60_000 });
   await claim(me, [asked]);
   await cancelRuns(sql, [asked]);
-  t.same((await finishRuns(sql, me, [endOf(asked)])).answers, ['finished'], 'somebody else wanted this one cancelled');
+  t.same((await finishRuns(sql, [endOf(asked, me)])).answers, ['finished'], 'somebody else wanted this one cancelled');
   t.match(await readRun(sql, asked), { state: 'cancelled', error: null });
 });
 
@@ -74,7 +83,7 @@ t.test('what finished in time stays as it ended, however late that is written', 
   const me = await worker();
   await claim(me, [id]);
   await expire(id);
-  t.same((await finishRuns(sql, me, [{ ...endOf(id), state: 'completed', output: '1' }])).answers, ['finished']);
+  t.same((await finishRuns(sql, [{ ...endOf(id, me), state: 'completed', output: '1' }])).answers, ['finished']);
   t.match(await readRun(sql, id), { state: 'completed', error: null });
 });
 
@@ -108,4 +117,28 @@ t.test('its children and theirs are cancelled with it; a parent that waits is wo
   const { woken } = await cancelExpiredRuns(sql, 10);
   t.match(woken, [{ runId: waits, dispatch: 1 }]);
   t.match(await readRun(sql, waits), { state: 'queued' });
+});
+
+t.test('an unsafe effect in doubt is settled by a person, not by a clock: its next owner parks the run', async (t) => {
+  const event = (seq: number, type: string, name: string) => ({
+    seq,
+    type,
+    at: new Date().toISOString(),
+    data: { name, effect: 'unsafe' },
+  });
+  const left = async (events: unknown[]) => {
+    const id = await accept({ ttlMs: 60_000 });
+    const me = await worker();
+    await claim(me, [id]);
+    await writeChunks(sql, [{ runId: id, owner: me, chunk: 1, events: JSON.stringify(events) }]);
+    await sql`UPDATE run_live SET owner = NULL, state = 'queued' WHERE id = ${id}`;
+    await expire(id);
+    return id;
+  };
+  const known = await left([event(3, 'step.intended', 'pay'), event(4, 'step.completed', 'pay')]);
+  const doubtful = await left([event(3, 'step.intended', 'pay'), event(4, 'step.completed', 'other')]);
+  t.match(await cancelExpiredRuns(sql, 10), { ended: [{ delivery: { runId: known } }], requested: [doubtful] });
+  t.match(await cancelExpiredRuns(sql, 10), { ended: [], requested: [] }, 'asked once');
+  const [claimed] = await claim(await worker(), [doubtful]);
+  t.match(claimed, { id: doubtful, cancelled: true });
 });

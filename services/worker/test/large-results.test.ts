@@ -3,6 +3,7 @@ import {
   forkRun,
   handBackRun,
   payloadRef,
+  readEndedRun,
   readEvents,
   readPayload,
   readRun,
@@ -69,6 +70,7 @@ t.test('a large result is stored once, referred to by events, and shown by the A
   t.match(await readRun(sql, id), { state: 'completed', output: large('ü') });
   const [listed] = await listRuns(sql, { workflow: workflow.name, limit: 1 });
   t.same(listed?.output, ref, 'lists stay small');
+  t.same((await readEndedRun(sql, id, 1))?.output, ref, 'and so do webhooks');
 });
 
 t.test('another worker takes the recorded value over, in recorded order, and runs nothing again', async (t) => {
@@ -187,7 +189,11 @@ t.test("a worker's database role may store and read payloads, and drop nothing",
   await sql.begin(async (tx) => {
     await tx`SET LOCAL ROLE flowstate_worker`;
     t.equal(await storePayload(tx, { runId: id, owner: me, json: data, ...ref }), true);
-    t.equal(await storePayload(tx, { runId: id, owner: me, json: data, ...ref }), true, 'again: the answer was lost, say');
+    t.equal(
+      await storePayload(tx, { runId: id, owner: me, json: data, ...ref }),
+      true,
+      'again: the answer was lost, say',
+    );
     t.equal(await readPayload(tx, id, ref.ref), data);
   });
   await t.rejects(

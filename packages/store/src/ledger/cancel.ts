@@ -1,8 +1,9 @@
 import { expiredError, type RunError } from '@flowstate/contracts';
 import type { Db, Sql } from '../client.ts';
 import { endUnowned, type Ended } from './end-unowned.ts';
+import { inDoubt } from './in-doubt.ts';
 
-/** Nobody ran the `ended`: they are cancelled now. The owners of the `requested` were told and will end them. */
+/** Nobody ran the `ended`: they are cancelled now. Owners of the `requested` were told, or will be, and end them. */
 export type Cancelled = Ended & { requested: string[] };
 
 type Why = { error: RunError | null; where: ReturnType<Sql> };
@@ -21,7 +22,7 @@ export function cancelRuns(db: Db, ids: string[]): Promise<Cancelled> {
  */
 export async function cancelExpiredRuns(db: Db, limit: number): Promise<Cancelled> {
   const rows = await db<{ id: string }[]>`
-    SELECT id FROM run_live WHERE expires_at <= now() AND (NOT cancel OR owner IS NULL) AND state <> 'parked'
+    SELECT id FROM run_live WHERE expires_at <= now() AND state <> 'parked' AND (NOT cancel OR (owner IS NULL AND NOT ${inDoubt(db)}))
     ORDER BY expires_at LIMIT ${limit}`;
   const ids = rows.map(({ id }) => id);
   return cancelTrees(db, ids, { error: expiredError, where: db`expires_at <= now() AND state <> 'parked'` });
@@ -56,12 +57,17 @@ async function cancelGroup(db: Db, group: string[], { error, where }: Why): Prom
   const all: Cancelled = { ended: [], woken: [], requested: [] };
   let left = group;
   for (let look = 0; look < looks && left.length > 0; look++) {
-    const { ended, woken } = await endUnowned(db, left, { state: 'cancelled', error, where });
+    const { ended, woken } = await endUnowned(db, left, {
+      state: 'cancelled',
+      error,
+      where: db`${where} AND NOT ${inDoubt(db)}`,
+    });
     const asked = await db<{ id: string }[]>`
-      WITH owned AS (
-        SELECT id FROM run_live WHERE id = ANY(${left}::uuid[]) AND owner IS NOT NULL AND ${where} ORDER BY id FOR UPDATE
+      WITH told AS (
+        SELECT id FROM run_live
+        WHERE id = ANY(${left}::uuid[]) AND (owner IS NOT NULL OR ${inDoubt(db)}) AND ${where} ORDER BY id FOR UPDATE
       )
-      UPDATE run_live l SET cancel = true FROM owned WHERE l.id = owned.id RETURNING l.id`;
+      UPDATE run_live l SET cancel = true FROM told WHERE l.id = told.id RETURNING l.id`;
     all.ended.push(...ended);
     all.woken.push(...woken);
     all.requested.push(...asked.map(({ id }) => id));

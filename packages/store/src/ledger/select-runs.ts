@@ -8,6 +8,7 @@ export type RunSelection = {
   workflow?: string | undefined;
   state?: RunState | undefined;
   tag?: string | undefined;
+  scheduleId?: string | undefined;
   createdAfter?: string | undefined;
   createdBefore?: string | undefined;
   ids?: string[] | undefined;
@@ -54,7 +55,7 @@ export async function momentOf(db: Db): Promise<string> {
 }
 
 function candidates(db: Db, action: BulkAction, selection: RunSelection) {
-  const { workflow, state, tag, createdAfter, createdBefore, ids, principalId, until } = selection;
+  const { workflow, state, tag, scheduleId, createdAfter, createdBefore, ids, principalId, until } = selection;
   const failed = db`
     AND s.state = 'failed' AND NOT EXISTS (SELECT FROM run_live l WHERE l.id = s.id)
     AND NOT EXISTS (SELECT FROM run_ends later WHERE later.id = s.id AND later.attempt > s.attempt)`;
@@ -66,6 +67,7 @@ function candidates(db: Db, action: BulkAction, selection: RunSelection) {
       ${workflow === undefined ? db`` : db`AND w.name = ${workflow}`}
       ${state === undefined ? db`` : db`AND s.state = ${state}`}
       ${tag === undefined ? db`` : db`AND ${tag} = ANY(r.tags)`}
+      ${scheduleId === undefined ? db`` : db`AND r.schedule_id = ${scheduleId}`}
       ${principalId === undefined ? db`` : db`AND r.principal_id = ${principalId}`}
       ${createdAfter === undefined ? db`` : db`AND r.created_at >= ${createdAfter}`}
       ${createdBefore === undefined ? db`` : db`AND r.created_at < ${createdBefore}`}

@@ -8,7 +8,7 @@ import { toKnownError, toProblem } from '../problem.ts';
 import { changeRuns } from '../runs/bulk-change.ts';
 import { TextFilter } from './crm-filters.ts';
 
-const filterFields = ['workflow', 'state', 'tag', 'createdAfter', 'createdBefore', 'ids'] as const;
+const filterFields = ['workflow', 'state', 'tag', 'scheduleId', 'createdAfter', 'createdBefore', 'ids'] as const;
 
 function Body<const S extends readonly string[]>(states: S) {
   return Type.Object(
@@ -16,6 +16,7 @@ function Body<const S extends readonly string[]>(states: S) {
       workflow: Type.Optional(TextFilter),
       state: Type.Optional(OneOf(states)),
       tag: Type.Optional(TextFilter),
+      scheduleId: Type.Optional(Id),
       createdAfter: Type.Optional(Timestamp),
       createdBefore: Type.Optional(Timestamp),
       ids: Type.Optional(Type.Array(Id, { minItems: 1, maxItems: 1_000 })),

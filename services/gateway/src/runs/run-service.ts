@@ -8,7 +8,7 @@ import {
   type QueueName,
   type RunState,
 } from '@flowstate/contracts';
-import { announceEnds, type RunNews, type RunQueues } from '@flowstate/queue';
+import { announceEnds, type RunQueues } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
 import {
   abandonRun,
