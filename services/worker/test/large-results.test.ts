@@ -184,7 +184,7 @@ t.test('a fork takes the large results before its step along', async (t) => {
 t.test("a worker's database role may store and read payloads, and drop nothing", async (t) => {
   const workflow = define(async () => null);
   const id = await acceptRun(sql, workflow);
-  const me = await registerWorker(sql, { host: 'test', pid: 1, bundle: 'test', carries: [] });
+  const me = await registerWorker(sql, { host: 'test', pid: 1, bundle: 'test', carries: [], concurrency: 1 });
   await sql`UPDATE run_live SET owner = ${me} WHERE id = ${id}`;
   const data = JSON.stringify(large('e'));
   const ref: PayloadRef = payloadRef(data);
