@@ -79,8 +79,8 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
   let underWay = 0;
   let draining = false;
   let parkedFor = { reason: '', step: '' };
-  /** An unsafe effect under way: whether it took place is known only once its result is there. */
-  let inDoubt = [...replay.intents].find(([, effect]) => effect === 'unsafe')?.[0];
+  /** Unsafe effects under way: whether they took place is known only once their results are there. */
+  const inDoubt = new Set([...replay.intents].filter(([, effect]) => effect === 'unsafe').map(([name]) => name));
 
   const publishProgress = (progress: RunProgress) => publish(progress, JSON.stringify(progress));
   const interrupted = new Promise<never>((_, reject) => {
@@ -170,9 +170,7 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
             }
           },
           confirmed: ledger.confirmed,
-          onDoubt(step) {
-            inDoubt = step;
-          },
+          inDoubt,
           park(reason, step) {
             parkedFor = { reason, step };
             throw interrupt('parked');
@@ -217,8 +215,9 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
   }
 
   function interruptedOutcome({ reason }: RunInterrupt): Outcome {
-    if (reason === 'cancelled' && inDoubt !== undefined) {
-      parkedFor = { reason: `Cancelled while step ${inDoubt} may have taken effect`, step: inDoubt };
+    const [doubtful] = inDoubt;
+    if (reason === 'cancelled' && doubtful !== undefined) {
+      parkedFor = { reason: `Cancelled while step ${doubtful} may have taken effect`, step: doubtful };
       return { state: 'parked', reason: parkedFor.reason };
     }
     return reason === 'parked' ? { state: 'parked', reason: parkedFor.reason } : { state: reason };

@@ -32,7 +32,10 @@ type LetGo = (release: Release) => Promise<ReleaseAnswer>;
 export type Journal = {
   /** Numbers an event and sends it on its way to the ledger; `output` is JSON text that becomes `data.output`. */
   record(type: EventType, data: Record<string, unknown>, output?: string): void;
-  /** Resolves once everything recorded so far is in the ledger; throws `lost` when the run belongs to another. */
+  /**
+   * Resolves once everything recorded so far is in the ledger; throws `lost` when the run belongs to another, `over`
+   * when it goes out with the run's end or release instead.
+   */
   flushed(): Promise<void>;
   /**
    * Hands a last event, and what has not been written, to `letGo`, which releases the run with them: the event
@@ -55,6 +58,7 @@ export function createJournal(options: Options): Journal {
   /** A chunk was taken for a batch, and the ledger has not answered yet. */
   let inFlight = false;
   let closed = false;
+  let lost = false;
 
   async function writeAll(): Promise<void> {
     while (pending.length > 0 && !closed) {
@@ -71,6 +75,7 @@ export function createJournal(options: Options): Journal {
       if (taken.length === 0) return;
       if (!written) {
         closed = true;
+        lost = true;
         throw new RunInterrupt('lost');
       }
       chunk += 1;
@@ -99,7 +104,11 @@ export function createJournal(options: Options): Journal {
       flush().catch(onFailure);
     },
     async flushed() {
-      while (pending.length > 0 || writing) await flush();
+      while (pending.length > 0 || writing) {
+        // Nothing of it will be written from here: to ask on would be to ask for ever.
+        if (closed && writing === undefined) throw new RunInterrupt(lost ? 'lost' : 'over');
+        await flush();
+      }
     },
     async release(type, data, letGo) {
       closed = true;

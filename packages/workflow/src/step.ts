@@ -25,8 +25,8 @@ export type StepEnvironment = {
   until: (at: number) => Promise<void>;
   /** Resolves when this worker is known to live; undefined when it is. */
   confirmed: () => Promise<void> | undefined;
-  /** An unsafe effect is about to be under way; undefined: its outcome is known. */
-  onDoubt: (step: string | undefined) => void;
+  /** Steps whose unsafe effect is under way, its outcome unknown. */
+  inDoubt: Set<string>;
   /** Takes the run out of here for a person to decide. */
   park: (reason: string, step: string) => never;
 };
@@ -53,7 +53,7 @@ export async function runStep<T>(env: StepEnvironment, { name, fn, options }: St
       if (error instanceof RunInterrupt) throw error;
       if (effect === 'unsafe' && isTimeout(error)) env.park(`Step ${name} timed out and may have taken effect`, name);
       const failed = { attempt, at: new Date(now()).toISOString(), ...describe(error) };
-      env.onDoubt(undefined); // it threw: known not to have taken effect
+      env.inDoubt.delete(name); // it threw: known not to have taken effect
       tries.push(failed);
       const final = attempt >= attempts || (error instanceof FlowstateError && !error.retryable);
       const retryAfter = error instanceof FlowstateError ? (error.retryAfter ?? 0) * 1000 : 0;
@@ -86,7 +86,7 @@ async function tryOnce<T>(env: StepEnvironment, { name, fn, options }: Step<T>, 
     journal.record('step.intended', { name, effect, attempt });
     await journal.flushed();
     env.signal.throwIfAborted();
-    if (effect === 'unsafe') env.onDoubt(name);
+    if (effect === 'unsafe') env.inDoubt.add(name);
   }
   const startedAt = new Date(env.now()).toISOString();
   const begun = performance.now();
@@ -100,8 +100,8 @@ async function tryOnce<T>(env: StepEnvironment, { name, fn, options }: Step<T>, 
     const data = { name, effect, attempt, startedAt };
     if (outputRef === undefined) journal.record('step.completed', data, json);
     else journal.record('step.completed', { ...data, outputRef });
+    env.inDoubt.delete(name); // on its way to the ledger: however the run leaves here, that goes with it
     if (effect !== 'pure') await journal.flushed();
-    env.onDoubt(undefined);
     // What the ledger will give back on replay is what the workflow gets now: the JSON form.
     return JSON.parse(json) as T;
   } finally {

@@ -331,6 +331,36 @@ t.test(
   },
 );
 
+t.test(
+  'a cancel parks for the effect in doubt only: not for one whose result is known, and for any that is',
+  async (t) => {
+    const known = define(async (ctx) => ctx.step('pay', paid, { effect: 'unsafe' }));
+    const id = await accept(known);
+    const execution = await begin(known, id);
+    function paid() {
+      setImmediate(() => execution.cancel()); // its result is on its way to the ledger by then
+      return 'paid';
+    }
+    t.match(await execution.done, { state: 'cancelled' });
+    t.match(
+      (await readEvents(sql, id)).find(({ type }) => type === 'step.completed'),
+      { data: { name: 'pay', output: 'paid' } },
+    );
+
+    const quickDone = Promise.withResolvers<void>();
+    const both = define(async (ctx) =>
+      ctx.all([
+        ctx.step('slow', () => new Promise(() => {}), { effect: 'unsafe' }),
+        ctx.step('quick', () => 'done', { effect: 'unsafe' }).then(() => quickDone.resolve()),
+      ]),
+    );
+    const other = await begin(both, await accept(both));
+    await quickDone.promise;
+    other.cancel();
+    t.match(await other.done, { state: 'parked', reason: /Cancelled while step slow/ });
+  },
+);
+
 t.test('watchers hear the end that is in the ledger: a cancel that came first', async (t) => {
   const gate = Promise.withResolvers<void>();
   const workflow = define(async (ctx) => ctx.step('one', () => gate.promise.then(() => 1)));
