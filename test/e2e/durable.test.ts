@@ -4,7 +4,6 @@ import t from 'tap';
 
 const fixture = (path: string) => fileURLToPath(new URL(`../fixtures/${path}`, import.meta.url));
 const platform = await startPlatform(t, { workflows: fixture('workflows') });
-t.setTimeout(60_000);
 const manager = await platform.as('manager');
 const admin = await platform.as('admin');
 
