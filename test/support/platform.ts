@@ -19,6 +19,8 @@ export type Platform = {
   addWorker(workflows?: string): Promise<ServiceProcess>;
   /** One more controller, which stands by while another leads. */
   addController(): Promise<ServiceProcess>;
+  /** One more gateway; `env` differs from the first one's. */
+  addGateway(env?: Record<string, string>): Promise<ServiceProcess>;
   secrets: { password: string; workerApiKey: string; jwtSecret: string; webhookSecret: string };
 };
 
@@ -46,7 +48,7 @@ export async function startPlatform(
   await seedDemoUsers(database.sql, { password: secrets.password });
 
   const shared = { DATABASE_URL: database.url, REDIS_URL: redis.url, LOG_LEVEL: 'info', ...env };
-  const gateway = await startService('gateway', {
+  const gatewayEnv = {
     ...shared,
     REDIS_CACHE_URL: redis.cacheUrl,
     JWT_SECRET: secrets.jwtSecret,
@@ -54,7 +56,8 @@ export async function startPlatform(
     JWT_AUDIENCE: 'flowstate-test',
     WORKER_API_KEY: secrets.workerApiKey,
     WEBHOOK_SECRET: secrets.webhookSecret,
-  });
+  };
+  const gateway = await startService('gateway', gatewayEnv);
   const workerEnv = {
     ...shared,
     GATEWAY_URL: gateway.url,
@@ -87,5 +90,6 @@ export async function startPlatform(
     as: (role) => createClient(gateway.url).login(`${role}@flowstate.local`, secrets.password),
     addWorker: (own) => add('worker', own === undefined ? workerEnv : { ...workerEnv, FLOWSTATE_WORKFLOWS: own }),
     addController: () => add('controller', controllerEnv),
+    addGateway: (own = {}) => add('gateway', { ...gatewayEnv, ...own }),
   };
 }

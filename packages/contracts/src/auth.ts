@@ -55,6 +55,8 @@ export type Principal = {
   role: Role;
   /** How they proved it: a login session, an API key, or a run acting for its owner. */
   via: { session: string } | { apiKey: string; scopes: string[] } | { run: string };
+  /** Policy epoch known when this was decided; a later one makes what it started be decided anew. */
+  epoch?: number | undefined;
 };
 
 export const Me = Type.Object({ id: Id, email: Type.String(), name: Type.String(), role: RoleName }, { $id: 'Me' });

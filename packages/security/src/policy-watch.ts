@@ -1,10 +1,16 @@
-import { readPolicy, revocationsKeptSeconds, type Sql } from '@flowstate/store';
+import { readPolicy, revocationsKeptSeconds, type Policy, type PolicyOverride, type Sql } from '@flowstate/store';
 
 export type PolicyWatch = {
   /** Newest policy epoch known here; undefined until Postgres has answered once. */
   epoch(): number | undefined;
+  /** Epoch of the overrides applied here, which may be behind the newest: what is decided now is decided by this one. */
+  appliedEpoch(): number | undefined;
   isRevoked(sessionId: string): boolean;
-  /** Did Postgres answer when it was last asked? */
+  /** Lockdowns in force; the last ones known while Postgres is away. */
+  overrides(): readonly PolicyOverride[];
+  /** Value of a flag that was set; undefined: it has its default. */
+  flag(name: string): unknown;
+  /** Did Postgres answer, in time, when it was last asked? */
   reachable(): boolean;
   /** Reads the policy now. Resolves whether or not Postgres answered. */
   refresh(): Promise<void>;
@@ -14,48 +20,72 @@ export type PolicyWatch = {
   close(): void;
 };
 
-const everyMs = 1_000;
+/** A quarter of the second within which every gateway obeys; one small query. */
+const everyMs = 250;
+/** A Postgres that takes longer for it hangs. */
+const deadlineMs = 2_000;
 
 /**
- * Keeps this process informed of access changes from Postgres, once a second. Redis may lose a deletion (restart,
- * failover, outage); a revoked session or a changed role still reaches every gateway this way.
+ * Keeps this process informed of access changes from Postgres, four times a second. Redis may lose a deletion
+ * (restart, failover, outage); a revoked session, a changed role or a lockdown still reaches every gateway this way,
+ * through whatever pooler there is (which LISTEN would not).
  */
 export function createPolicyWatch(sql: Sql): PolicyWatch {
   let epoch: number | undefined;
+  let policy: Pick<Policy, 'overrides' | 'flags'> & { epoch?: number } = { overrides: [], flags: {} };
   let polled = new Set<string>();
   const noted = new Map<string, number>();
   let reachable = false;
   let closed = false;
   let timer: NodeJS.Timeout | undefined;
+  let asked = 0;
+  let answered = 0;
+  let pending: Promise<void> | undefined;
 
   function noteEpoch(seen: number): void {
     if (epoch === undefined || seen > epoch) epoch = seen;
   }
 
-  async function refresh(): Promise<void> {
+  async function ask(): Promise<void> {
+    const question = ++asked;
     try {
-      const policy = await readPolicy(sql);
-      noteEpoch(policy.epoch);
-      polled = new Set(policy.revoked);
+      const answer = await readPolicy(sql);
       reachable = true;
+      noteEpoch(answer.epoch);
+      // Of two questions at once, an earlier answer may come later.
+      if (question < answered) return;
+      answered = question;
+      polled = new Set(answer.revoked);
+      policy = answer;
     } catch {
       reachable = false; // readiness reports it
     }
-    const forgotten = performance.now() - revocationsKeptSeconds * 1000;
-    for (const [id, at] of noted) if (at < forgotten) noted.delete(id);
   }
 
   async function poll(): Promise<void> {
-    await refresh();
+    // One that hangs is not asked again and again.
+    pending ??= ask().finally(() => (pending = undefined));
+    const late = Promise.withResolvers<void>();
+    const deadline = setTimeout(() => {
+      reachable = false;
+      late.resolve();
+    }, deadlineMs).unref();
+    await Promise.race([pending, late.promise]);
+    clearTimeout(deadline);
+    const forgotten = performance.now() - revocationsKeptSeconds * 1000;
+    for (const [id, at] of noted) if (at < forgotten) noted.delete(id);
     if (!closed) timer = setTimeout(() => void poll(), everyMs).unref();
   }
   void poll();
 
   return {
     epoch: () => epoch,
+    appliedEpoch: () => policy.epoch,
     isRevoked: (id) => noted.has(id) || polled.has(id),
+    overrides: () => policy.overrides,
+    flag: (name) => (Object.hasOwn(policy.flags, name) ? policy.flags[name] : undefined),
     reachable: () => reachable,
-    refresh,
+    refresh: ask,
     noteRevoked(ids) {
       for (const id of ids) noted.set(id, performance.now());
     },

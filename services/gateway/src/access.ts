@@ -1,6 +1,7 @@
 import { FlowstateError, type Principal, type Role } from '@flowstate/contracts';
 import { wholeApi } from '@flowstate/security';
 import type { FastifyRequest } from 'fastify';
+import type { AccessRules } from './access-rules.ts';
 import { isPage } from './credentials.ts';
 import type { App } from './deps.ts';
 
@@ -18,13 +19,13 @@ export type Authenticator = {
 };
 
 /** Deny by default: a route without a rule does not boot, and every rule is enforced before the body is read. */
-export function enforceAccess(app: App, table: AccessTable, authenticator: Authenticator): void {
+export function enforceAccess(app: App, rules: Pick<AccessRules, 'rule'>, authenticator: Authenticator): void {
   app.decorateRequest('principal', null);
 
   app.addHook('onRoute', (route) => {
     for (const method of [route.method].flat()) {
       // HEAD answers like GET, OPTIONS is CORS.
-      if (method !== 'HEAD' && method !== 'OPTIONS' && ruleOf(table, method, route.url) === undefined) {
+      if (method !== 'HEAD' && method !== 'OPTIONS' && rules.rule({ method, pattern: route.url }) === undefined) {
         throw new Error(`${method} ${route.url} has no access rule in routes/index.ts`);
       }
     }
@@ -33,7 +34,11 @@ export function enforceAccess(app: App, table: AccessTable, authenticator: Authe
   app.addHook('onRequest', async (request, reply) => {
     const pattern = request.routeOptions.url;
     if (pattern === undefined) return; // no such route: the not-found handler answers
-    const rule = ruleOf(table, request.method === 'HEAD' ? 'GET' : request.method, pattern);
+    const rule = rules.rule({
+      method: request.method === 'HEAD' ? 'GET' : request.method,
+      pattern,
+      params: request.params as Record<string, unknown>,
+    });
     if (rule === 'open') return;
     if (rule === undefined) throw new FlowstateError('forbidden', 'This route has no access rule');
     if (rule === 'worker') return authenticator.authenticateWorker(request);
@@ -62,16 +67,22 @@ function wantsLoginPage(request: FastifyRequest, error: unknown): boolean {
   );
 }
 
-/** Exact pattern first, then the longest `prefix/*` (pages served by a plugin under one prefix). */
-export function ruleOf(table: AccessTable, method: string, pattern: string): Rule | undefined {
-  const exact = table[`${method} ${pattern}`];
-  if (exact !== undefined) return exact;
+/** The row of a route: its exact pattern first, then the longest `prefix/*` (pages of a plugin under one prefix). */
+export function entryOf(table: AccessTable, method: string, pattern: string): string | undefined {
+  const exact = `${method} ${pattern}`;
+  if (table[exact] !== undefined) return exact;
   const parts = pattern.split('/');
   for (let length = parts.length; length > 1; length--) {
-    const rule = table[`${method} ${parts.slice(0, length).join('/')}/*`];
-    if (rule !== undefined) return rule;
+    const entry = `${method} ${parts.slice(0, length).join('/')}/*`;
+    if (table[entry] !== undefined) return entry;
   }
   return undefined;
+}
+
+/** What the table says of a route, whatever is locked down. */
+export function ruleOf(table: AccessTable, method: string, pattern: string): Rule | undefined {
+  const entry = entryOf(table, method, pattern);
+  return entry === undefined ? undefined : table[entry];
 }
 
 /** The principal of a closed route's request. */

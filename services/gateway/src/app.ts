@@ -51,7 +51,7 @@ export async function createApp(deps: Deps, authenticator: Authenticator): Promi
     },
   });
   await registerRateLimits(app, deps.attempts);
-  enforceAccess(app, access, authenticator);
+  enforceAccess(app, deps.accessRules, authenticator);
   auditRequests(app, deps.audit);
   await describeApi(app, deps.config.FLOWSTATE_VERSION);
   registerRoutes(app, deps);

@@ -1,7 +1,8 @@
-import type { Principal } from '@flowstate/contracts';
+import { FlowstateError, type Principal } from '@flowstate/contracts';
 import { isApiKey, sameSecret, type Identity } from '@flowstate/security';
 import type { FastifyRequest } from 'fastify';
 import type { Authenticator } from './access.ts';
+import type { AccessRules } from './access-rules.ts';
 import { authenticationFailed, type AuthFailure, type OnAuthFailure } from './auth-failure.ts';
 import { credentialOf, isPage, isSameOrigin } from './credentials.ts';
 import type { AccessClaims, RunClaims, VerifyToken } from './tokens.ts';
@@ -9,6 +10,7 @@ import type { AccessClaims, RunClaims, VerifyToken } from './tokens.ts';
 type Options = {
   identity: Identity;
   verifyToken: VerifyToken;
+  accessRules: Pick<AccessRules, 'mayRun'>;
   /** WORKER_API_KEY: what workers prove themselves with. */
   workerApiKey: string;
   onFailure: OnAuthFailure;
@@ -20,6 +22,7 @@ type Options = {
 export function createAuthenticator({
   identity,
   verifyToken,
+  accessRules,
   workerApiKey,
   onFailure,
   onVerified,
@@ -55,25 +58,32 @@ export function createAuthenticator({
   /** The role is the user's role now, whatever the token was issued with. */
   async function ownerOfSession({ sub, sid }: AccessClaims, refuse: Refuse): Promise<Principal> {
     const details = { userId: sub, sessionId: sid };
+    const epoch = identity.policy.appliedEpoch();
     const session = await identity.sessions.check(sid);
     if (typeof session === 'string') throw refuse(session, details);
     if (session.userId !== sub) throw refuse('session_mismatch', details);
-    return { id: session.userId, role: session.role, via: { session: sid } };
+    return { id: session.userId, role: session.role, via: { session: sid }, epoch };
   }
 
   async function ownerOfRun({ sub, run, inc }: RunClaims, refuse: Refuse): Promise<Principal> {
+    const epoch = identity.policy.appliedEpoch();
     const authority = await identity.runAuthorities.recall(run);
     if (authority === null || authority.owner !== inc || authority.userId !== sub) {
       throw refuse('run_not_owned', { userId: sub });
     }
     if (authority.userDisabled) throw refuse('user_disabled', { userId: sub });
-    return { id: sub, role: authority.role, via: { run } };
+    // A role that may not start such runs any more has none that go on.
+    if (!accessRules.mayRun(authority.role, authority.workflow)) {
+      throw new FlowstateError('forbidden', `The role ${authority.role} may not run ${authority.workflow}`);
+    }
+    return { id: sub, role: authority.role, via: { run }, epoch };
   }
 
   async function authenticateApiKey(value: string, refuse: Refuse): Promise<Principal> {
+    const epoch = identity.policy.appliedEpoch();
     const key = await identity.apiKeys.check(value);
     if (typeof key === 'string') throw refuse(key);
-    return { id: key.userId, role: key.role, via: { apiKey: key.id, scopes: key.scopes } };
+    return { id: key.userId, role: key.role, via: { apiKey: key.id, scopes: key.scopes }, epoch };
   }
 
   return {

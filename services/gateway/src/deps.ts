@@ -8,6 +8,7 @@ import type { BulkAction, Sql, StoredRun } from '@flowstate/store';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Redis } from 'ioredis';
+import type { AccessRules } from './access-rules.ts';
 import type { AttemptCounter } from './attempts.ts';
 import type { OnAuthFailure } from './auth-failure.ts';
 import type { GatewayConfig } from './config.ts';
@@ -85,6 +86,8 @@ export type Deps = {
   audit: AuditRecorder;
   /** Counts and audits a failed authentication. */
   onFailure: OnAuthFailure;
+  /** Who may call what at this moment. */
+  accessRules: AccessRules;
   runs: RunService;
   schedules: ScheduleService;
   catalogue: WorkflowCatalogue;

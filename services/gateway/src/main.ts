@@ -12,12 +12,14 @@ import { createSearch } from '@flowstate/search';
 import { createAudit, createIdentity, createKeyRing, splitSecrets, toAuditLine } from '@flowstate/security';
 import { createLanes, createSql, insertAudit } from '@flowstate/store';
 import { Redis } from 'ioredis';
+import { createAccessRules } from './access-rules.ts';
 import { createApp } from './app.ts';
 import { createAttemptCounter } from './attempts.ts';
 import { createAuthFailureAudit } from './auth-failure-audit.ts';
 import { createAuthenticator } from './authenticate.ts';
 import { readConfig } from './config.ts';
 import { createGatewayMetrics } from './metrics.ts';
+import { access, permissions } from './routes/index.ts';
 import { createAdmission } from './runs/admission.ts';
 import { storedEntities } from './runs/stored-entities.ts';
 import { createRunService } from './runs/run-service.ts';
@@ -56,6 +58,7 @@ const audit = createAudit({
   ...(auditLog && { onEntry: (row) => auditLog(toAuditLine(row)) }),
 });
 const onFailure = createAuthFailureAudit(audit, (reason) => metrics.authFailures.inc({ reason }));
+const accessRules = createAccessRules({ table: access, permissions, overrides: identity.policy.overrides });
 const catalogue = createWorkflowCatalogue(ledger);
 const entities = storedEntities(sql);
 const admission = createAdmission({ sql: ledger, queues });
@@ -92,12 +95,14 @@ const app = await createApp(
     attempts,
     audit,
     onFailure,
+    accessRules,
     metrics,
     draining: draining.signal,
   },
   createAuthenticator({
     identity,
     verifyToken: createTokenVerifier(keys),
+    accessRules,
     workerApiKey: config.WORKER_API_KEY,
     onFailure,
     onVerified: (kid) => metrics.tokensVerified.inc({ kid }),

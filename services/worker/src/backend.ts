@@ -17,6 +17,16 @@ const codeOfStatus = new Map<number, ErrorCode>(
 );
 const checkToken = createCheck(RunTokenAnswer, { root: 'run token' });
 
+/** May the run go on in its owner's name? `lost`: it is another worker's by now. */
+export type Authority = 'granted' | 'refused' | 'lost';
+
+/** The gateway as one run sees it. */
+export type RunBackend = {
+  call: Backend;
+  /** Asks whether the run's owner may (still) run it. Throws `unavailable` when the gateway cannot say. */
+  authority(): Promise<Authority>;
+};
+
 /**
  * The gateway as a run's agents reach it: with a short-lived token that carries the authority of whoever started the
  * run. Answers are checked against their schema. Outages (connection refused, 429, 502 to 504) are tried again with
@@ -54,7 +64,7 @@ export function createBackend({ gatewayUrl, workerApiKey, incarnation, onRequest
   }
 
   /** A backend for one run, good for as long as this worker owns it. */
-  return function backendFor(runId: string, runSignal: AbortSignal): Backend {
+  return function backendFor(runId: string, runSignal: AbortSignal): RunBackend {
     let token: Promise<{ value: string; expiresAt: number }> | undefined;
 
     async function fetchToken() {
@@ -100,7 +110,20 @@ export function createBackend({ gatewayUrl, workerApiKey, incarnation, onRequest
       return check(await response.json());
     }
 
-    return ((request, signal = runSignal) => withTries(() => once(request, signal), signal)) as Backend;
+    return {
+      call: ((request, signal = runSignal) => withTries(() => once(request, signal), signal)) as Backend,
+      async authority() {
+        try {
+          await withTries(currentToken, runSignal);
+          return 'granted';
+        } catch (error) {
+          const code = error instanceof FlowstateError ? error.code : undefined;
+          if (code === 'forbidden') return 'refused';
+          if (code === 'conflict') return 'lost';
+          throw error;
+        }
+      },
+    };
   };
 }
 

@@ -1,8 +1,9 @@
 import type { Logger } from '@flowstate/runtime';
-import type { Delivery } from '@flowstate/contracts';
+import type { Delivery, RunEvent } from '@flowstate/contracts';
 import type { DeliveryResult } from '@flowstate/queue';
 import { loadOwnedRuns, type ClaimedRun, type Sql } from '@flowstate/store';
-import { executeRun, type Backend, type Execution, type Outcome } from '@flowstate/workflow';
+import { executeRun, type Execution, type Outcome } from '@flowstate/workflow';
+import type { Authority, RunBackend } from './backend.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { WorkerLedger } from './ledger-port.ts';
 import type { WorkerMetrics } from './metrics.ts';
@@ -31,7 +32,7 @@ type Options = {
   catalogue: Catalogue;
   ledger: WorkerLedger;
   incarnation: () => number;
-  backendFor: (runId: string, signal: AbortSignal) => Backend;
+  backendFor: (runId: string, signal: AbortSignal) => RunBackend;
   publish: (runId: string, news: string) => void;
   /** Hands runs to the queue; what it cannot take is delivered by the controller. */
   deliver: (deliveries: Delivery[]) => void;
@@ -42,12 +43,22 @@ export function createRunner(options: Options): Runner {
   const { sql, log, catalogue, ledger, incarnation, backendFor, publish, deliver, metrics } = options;
   const executions = new Map<string, Execution>();
   let draining = false;
+  /** Aborted by a drain: no run waits for the gateway then. */
+  const asking = new AbortController();
 
   async function run(claimed: ClaimedRun, onProgress: () => void = () => {}): Promise<Outcome> {
     const workflow = catalogue.find(claimed.workflow, claimed.version);
     // The claim takes only what this worker said it carries.
     if (workflow === undefined) throw new Error(`${claimed.workflow}@${claimed.version} is not carried here`);
     const labels = { workflow: workflow.name };
+    if (claimed.recheck && !claimed.cancelled) {
+      const held = await withoutAuthority(claimed);
+      if (held !== null) {
+        if (held.state === 'parked') metrics.runs.inc({ ...labels, status: held.state });
+        log.warn({ runId: claimed.id, workflow: workflow.name, outcome: held.state }, 'run may not begin here');
+        return held;
+      }
+    }
     if (!claimed.resumed) {
       metrics.runs.inc({ ...labels, status: 'started' });
       metrics.latency.observe(
@@ -61,7 +72,7 @@ export function createRunner(options: Options): Runner {
       run: claimed,
       workflow,
       ledger,
-      backend: (signal) => backendFor(claimed.id, signal),
+      backend: (signal) => backendFor(claimed.id, signal).call,
       publish(news, json) {
         publish(claimed.id, json);
         if (Array.isArray(news) && news.some(({ type }) => type === 'step.completed')) onProgress();
@@ -81,6 +92,35 @@ export function createRunner(options: Options): Runner {
     } finally {
       executions.delete(claimed.id);
     }
+  }
+
+  /**
+   * Access has changed since the run was accepted, so whether its owner may still run it is decided anew, before a
+   * line of it runs. Null when they may; else how the run left: put aside for a person, or given back.
+   */
+  async function withoutAuthority(claimed: ClaimedRun): Promise<Outcome | null> {
+    let authority: Authority;
+    try {
+      authority = await backendFor(claimed.id, asking.signal).authority();
+    } catch (err) {
+      log.warn({ err, runId: claimed.id }, 'nobody can say whether this run may begin: given back');
+      await giveBack(claimed);
+      return { state: 'draining' };
+    }
+    if (authority === 'granted') return null;
+    if (authority === 'lost') return { state: 'lost' };
+    const reason = 'Its owner may not run it any more';
+    const seq = Math.max(claimed.seqBase + 2, claimed.events.at(-1)?.seq ?? 0) + 1;
+    const parked: RunEvent = { seq, type: 'run.parked', at: new Date().toISOString(), data: { reason, step: '' } };
+    const answer = await ledger.park({
+      runId: claimed.id,
+      owner: claimed.owner,
+      chunk: claimed.chunk + 1,
+      events: JSON.stringify([parked]),
+    });
+    if (answer !== 'released') return { state: 'lost' };
+    publish(claimed.id, JSON.stringify([parked]));
+    return { state: 'parked', reason };
   }
 
   async function giveBack(run: ClaimedRun): Promise<void> {
@@ -116,6 +156,7 @@ export function createRunner(options: Options): Runner {
     },
     async drain(graceMs) {
       draining = true;
+      asking.abort();
       for (const execution of executions.values()) execution.drain();
       const force = setTimeout(() => {
         for (const execution of executions.values()) execution.handBack();

@@ -5,6 +5,7 @@ import type { Db } from '../client.ts';
 export type RunAuthority = {
   /** Incarnation of the worker that runs it; null while nobody does. */
   owner: number | null;
+  workflow: string;
   userId: string;
   /** The owner's role now, which may differ from the one that started the run. */
   role: Role;
@@ -15,8 +16,9 @@ export type RunAuthority = {
 /** Null when the run is not live (unknown or over). */
 export async function readRunAuthority(db: Db, runId: string): Promise<RunAuthority | null> {
   const [row] = await db<RunAuthority[]>`
-    SELECT l.owner, u.id AS "userId", u.role, u.disabled_at IS NOT NULL AS "userDisabled", p.epoch
-    FROM run_live l JOIN runs r ON r.id = l.id JOIN users u ON u.id = r.principal_id, policy p
+    SELECT l.owner, w.name AS workflow, u.id AS "userId", u.role, u.disabled_at IS NOT NULL AS "userDisabled", p.epoch
+    FROM run_live l JOIN runs r ON r.id = l.id JOIN workflows w ON w.id = r.workflow_id
+    JOIN users u ON u.id = r.principal_id, policy p
     WHERE l.id = ${runId}`;
   return row ?? null;
 }

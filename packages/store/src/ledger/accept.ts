@@ -26,6 +26,8 @@ export type AcceptedRun = {
   delayMs: number;
   /** Milliseconds from now after which it ends as cancelled, wherever it stands; null: never. */
   ttlMs?: number | null;
+  /** Policy epoch of the decision that let it in; without one, its authority is decided anew when it is claimed. */
+  epoch?: number | null;
   /** Incarnation that runs it at once, without the queue (a worker's own probe); null otherwise. */
   owner: number | null;
 };
@@ -104,9 +106,9 @@ function insertLive(db: Db) {
 function insertRun(db: Db) {
   return db`
     INSERT INTO runs (id, workflow_id, principal_id, role, priority, tags, input, webhook_url, trace, parent_id,
-                      concurrency_key, expires_at, schedule_id)
+                      concurrency_key, expires_at, schedule_id, epoch)
     SELECT id, workflow_id, principal_id, role, priority, tags, input, webhook_url, trace, parent_id,
-           concurrency_key, now() + ttl_ms * interval '1 millisecond', schedule_id`;
+           concurrency_key, now() + ttl_ms * interval '1 millisecond', schedule_id, epoch`;
 }
 
 function inputRows(db: Db, runs: AcceptedRun[]) {
@@ -116,7 +118,7 @@ function inputRows(db: Db, runs: AcceptedRun[]) {
     SELECT id, workflow_id, queue, principal_id, role, priority,
            ARRAY(SELECT jsonb_array_elements_text(tags::jsonb)) AS tags, input, webhook_url, trace, parent_id,
            concurrency_key, capped = 1 AS capped, direct = 1 AS direct, delay_ms, ttl_ms, owner,
-           schedule_id
+           schedule_id, epoch
     FROM unnest(
       ${rows.map((r) => r.id)}::uuid[], ${rows.map((r) => r.workflowId)}::int[], ${rows.map((r) => r.queue)}::text[],
       ${rows.map((r) => r.principalId)}::uuid[], ${rows.map((r) => r.role)}::text[],
@@ -126,7 +128,7 @@ function inputRows(db: Db, runs: AcceptedRun[]) {
       ${rows.map((r) => r.concurrencyKey ?? null)}::text[], ${rows.map((r) => Number(r.capped ?? false))}::int[],
       ${rows.map((r) => Number(r.direct ?? false))}::int[], ${rows.map((r) => r.delayMs)}::float8[],
       ${rows.map((r) => r.ttlMs ?? null)}::float8[], ${rows.map((r) => r.owner)}::int[],
-      ${rows.map((r) => r.scheduleId ?? null)}::uuid[]
+      ${rows.map((r) => r.scheduleId ?? null)}::uuid[], ${rows.map((r) => r.epoch ?? null)}::bigint[]
     ) AS t(id, workflow_id, queue, principal_id, role, priority, tags, input, webhook_url, trace, parent_id,
-           concurrency_key, capped, direct, delay_ms, ttl_ms, owner, schedule_id)`;
+           concurrency_key, capped, direct, delay_ms, ttl_ms, owner, schedule_id, epoch)`;
 }

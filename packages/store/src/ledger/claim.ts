@@ -29,6 +29,8 @@ export type ClaimedRun = {
   startedAt: Date;
   /** Another owner had begun it. */
   resumed: boolean;
+  /** Access has changed since it was accepted: whether it may (still) run is to be asked before it does. */
+  recheck: boolean;
   /** Recorded events of every attempt, oldest first. */
   events: RunEvent[];
   inbox: Inbox;
@@ -76,6 +78,7 @@ function claimedColumns(db: Db) {
     SELECT c.id, w.name AS workflow, w.version, c.queue, r.input, r.principal_id AS "principalId", r.role, c.parent_id AS "parentId", c.owner, c.cancel AS cancelled,
            c.attempt, c.chunk, c.seq_base AS "seqBase", c.crashes, r.trace, r.created_at AS "createdAt",
            c.ready_at AS "readyAt", c.started_at AS "startedAt",
+           coalesce(r.epoch, 0) < p.epoch AS recheck,
            CASE WHEN c.chunk > 0 THEN (
              SELECT array_agg(j.events ORDER BY j.chunk) FROM run_journal j WHERE j.run_id = c.id
            ) END AS journal,
@@ -83,7 +86,7 @@ function claimedColumns(db: Db) {
 }
 
 function claimedJoins(db: Db) {
-  return db`JOIN runs r ON r.id = c.id JOIN workflows w ON w.id = r.workflow_id`;
+  return db`JOIN runs r ON r.id = c.id JOIN workflows w ON w.id = r.workflow_id CROSS JOIN policy p`;
 }
 
 function toClaimedRun({ journal, seen, entries, ...run }: Row): ClaimedRun {

@@ -1,7 +1,9 @@
 import { roles, runStarters } from '@flowstate/contracts';
 import type { AccessTable } from '../access.ts';
+import type { Permissions } from '../access-rules.ts';
 import type { App, Deps } from '../deps.ts';
 import { createLogin } from '../login.ts';
+import { adminAccessRoutes } from './admin-access.ts';
 import { adminLimitRoutes } from './admin-limits.ts';
 import { adminLoginRoutes } from './admin-login.ts';
 import { adminQueueStateRoutes } from './admin-queue-state.ts';
@@ -34,6 +36,24 @@ const readData = [...staff, 'analyst'] as const;
 const feed = ['admin', 'manager', 'integration', 'service'] as const;
 const plan = ['admin', 'manager'] as const;
 const watchQueues = ['admin', 'manager', 'analyst'] as const;
+const steerQueues = ['admin'] as const;
+const settle = ['admin', 'manager'] as const;
+const search = [...roles];
+const administer = ['admin'] as const;
+
+/** Names by which a lockdown takes several routes at once: all rows below that state the same list. */
+export const permissions: Permissions = {
+  'runs:operate': operate,
+  'runs:read': readRuns,
+  'runs:settle': settle,
+  'documents:feed': feed,
+  'data:read': readData,
+  'data:write': staff,
+  search,
+  'queues:watch': watchQueues,
+  'queues:steer': steerQueues,
+  administer,
+};
 
 /** Who may call what. A route that is not in this table does not boot. */
 export const access: AccessTable = {
@@ -68,7 +88,7 @@ export const access: AccessTable = {
   'POST /api/runs/:id/fork': operate,
   'POST /api/runs/:id/signals/:name': operate,
   'POST /api/runs/:id/webhook/redeliver': operate,
-  'POST /api/runs/:id/resolve': ['admin', 'manager'],
+  'POST /api/runs/:id/resolve': settle,
 
   'POST /api/schedules': plan,
   'GET /api/schedules': plan,
@@ -82,7 +102,7 @@ export const access: AccessTable = {
   'PUT /api/documents/embeddings': feed,
   'GET /api/documents/:id': feed,
   'DELETE /api/documents/:id': feed,
-  'POST /api/search/semantic': any,
+  'POST /api/search/semantic': search,
 
   'GET /api/customers': readData,
   'POST /api/customers': staff,
@@ -99,16 +119,22 @@ export const access: AccessTable = {
   'POST /api/integrations': staff,
   'POST /api/import': staff,
 
-  'GET /api/admin/audit': ['admin'],
-  'GET /api/admin/audit/export': ['admin'],
-  'GET /api/admin/audit/verify': ['admin'],
-  'POST /api/admin/audit/erase': ['admin'],
-  'GET /api/admin/limits': ['admin'],
-  'PUT /api/admin/limits': ['admin'],
-  'DELETE /api/admin/limits': ['admin'],
-  'GET /api/admin/queues': ['admin'],
-  'POST /api/admin/queues/:queue/pause': ['admin'],
-  'POST /api/admin/queues/:queue/resume': ['admin'],
+  'GET /api/admin/audit': administer,
+  'GET /api/admin/audit/export': administer,
+  'GET /api/admin/audit/verify': administer,
+  'POST /api/admin/audit/erase': administer,
+  'GET /api/admin/limits': administer,
+  'PUT /api/admin/limits': administer,
+  'DELETE /api/admin/limits': administer,
+  'GET /api/admin/queues': administer,
+  'POST /api/admin/queues/:queue/pause': administer,
+  'POST /api/admin/queues/:queue/resume': administer,
+  'GET /api/admin/access': administer,
+  'POST /api/admin/access': administer,
+  'DELETE /api/admin/access/:id': administer,
+  'GET /api/admin/access/routes': administer,
+  'GET /api/admin/access/owners': administer,
+  'PUT /api/admin/access/owners/:role': administer,
 
   'POST /api/internal/run-tokens': 'worker',
 
@@ -118,10 +144,10 @@ export const access: AccessTable = {
   'POST /admin/logout': any,
   'GET /admin/queues': watchQueues,
   'GET /admin/queues/*': watchQueues,
-  'PUT /admin/queues/*': ['admin'],
-  'POST /admin/queues/*': ['admin'],
-  'PATCH /admin/queues/*': ['admin'],
-  'DELETE /admin/queues/*': ['admin'],
+  'PUT /admin/queues/*': steerQueues,
+  'POST /admin/queues/*': steerQueues,
+  'PATCH /admin/queues/*': steerQueues,
+  'DELETE /admin/queues/*': steerQueues,
 };
 
 /** Every route of the gateway, in the table's order. */
@@ -148,6 +174,7 @@ export function registerRoutes(app: App, deps: Deps): void {
   auditRoutes(app, deps);
   adminLimitRoutes(app, deps);
   adminQueueStateRoutes(app, deps);
+  adminAccessRoutes(app, deps);
   runTokenRoutes(app, deps);
   adminLoginRoutes(app, { ...deps, login, onFailure, mayEnter: watchQueues });
   adminQueueRoutes(app, deps);

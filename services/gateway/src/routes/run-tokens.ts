@@ -6,7 +6,7 @@ import { issueRunToken, runLifetime } from '../tokens.ts';
  * Authority for a run's agents, given to the worker that owns the run and to no other. Workers never hold a signing
  * secret: what they may do in a user's name is decided here, by the user's role at this moment.
  */
-export function runTokenRoutes(app: App, { identity }: Pick<Deps, 'identity'>): void {
+export function runTokenRoutes(app: App, { identity, accessRules }: Pick<Deps, 'identity' | 'accessRules'>): void {
   app.post(
     '/api/internal/run-tokens',
     {
@@ -24,6 +24,9 @@ export function runTokenRoutes(app: App, { identity }: Pick<Deps, 'identity'>): 
         throw new FlowstateError('conflict', 'This worker does not run that run');
       }
       if (authority.userDisabled) throw new FlowstateError('forbidden', "The run's owner is disabled");
+      if (!accessRules.mayRun(authority.role, authority.workflow)) {
+        throw new FlowstateError('forbidden', `The role ${authority.role} may not run ${authority.workflow}`);
+      }
       const token = issueRunToken(app, { id: runId, incarnation }, authority);
       return reply.header('cache-control', 'no-store').send({ token, expiresIn: runLifetime });
     },

@@ -99,6 +99,7 @@ export function createRunService(options: Options): RunService {
       concurrencyKey,
       capped,
       ttlMs: request.ttlMs ?? null,
+      epoch: principal.epoch ?? null,
     };
     const key = keyOf(request);
     await admit(accepted, principal, key);
