@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { NewPassword } from './admin.ts';
 import { Id, Nullable, RoleName, Timestamp } from './schema.ts';
 import type { Role } from './roles.ts';
 
@@ -28,7 +29,7 @@ export type RefreshBody = Static<typeof RefreshBody>;
 export const PasswordBody = Type.Object(
   {
     currentPassword: Type.String({ minLength: 1, maxLength: 1024 }),
-    newPassword: Type.String({ minLength: 12, maxLength: 1024, description: 'At least 12 characters, any kind' }),
+    newPassword: NewPassword,
   },
   { additionalProperties: false },
 );

@@ -25,13 +25,21 @@ export type SessionCopies = {
   remove(userId: string, sessionIds: readonly string[]): Promise<void>;
 };
 
+/** A copy from its text; null for none, or one that cannot be read. */
+export function readCopy(json: string | null): SessionCopy | null {
+  try {
+    return json === null ? null : checkCopy(JSON.parse(json));
+  } catch {
+    return null;
+  }
+}
+
 /** Copies of good sessions in Redis, and per user which there are. Nothing here ever fails a request. */
 export function createSessionCopies(redis: Redis): SessionCopies {
   return {
     async read(sessionId) {
       try {
-        const json = await redis.get(sessionKey(sessionId));
-        return json === null ? null : checkCopy(JSON.parse(json));
+        return readCopy(await redis.get(sessionKey(sessionId)));
       } catch {
         return null;
       }

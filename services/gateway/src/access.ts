@@ -50,6 +50,10 @@ export function enforceAccess(app: App, rules: Pick<AccessRules, 'rule'>, authen
     }
     const { role, via } = request.principal;
     if (!rule.includes(role)) throw new FlowstateError('forbidden', `The role ${role} may not do this`);
+    // Whatever an agent was talked into, it makes no users and ends no lockdowns.
+    if ('run' in via && pattern.startsWith('/api/admin/')) {
+      throw new FlowstateError('forbidden', 'A run may not administer');
+    }
     if ('apiKey' in via && !via.scopes.includes(wholeApi)) {
       throw new FlowstateError('forbidden', "This is outside the API key's scopes");
     }

@@ -2,7 +2,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { Principal, ResolveBody, RunWebhook } from '@flowstate/contracts';
 import type { RunQueues, RunSubscriber } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
-import type { AuditRecorder, Identity, KeyRing } from '@flowstate/security';
+import type { AuditRecorder, Identity, KeyRing, SessionAdmin } from '@flowstate/security';
 import type { Search } from '@flowstate/search';
 import type { BulkAction, Sql, StoredRun } from '@flowstate/store';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
@@ -88,6 +88,7 @@ export type Deps = {
   onFailure: OnAuthFailure;
   /** Who may call what at this moment. */
   accessRules: AccessRules;
+  sessionAdmin: SessionAdmin;
   runs: RunService;
   schedules: ScheduleService;
   catalogue: WorkflowCatalogue;

@@ -9,7 +9,7 @@ import {
   trackUnusedConnections,
 } from '@flowstate/runtime';
 import { createSearch } from '@flowstate/search';
-import { createAudit, createIdentity, createKeyRing, splitSecrets, toAuditLine } from '@flowstate/security';
+import { createAudit, createIdentity, createKeyRing, createSessionAdmin, splitSecrets, toAuditLine } from '@flowstate/security';
 import { createLanes, createSql, insertAudit } from '@flowstate/store';
 import { Redis } from 'ioredis';
 import { createAccessRules } from './access-rules.ts';
@@ -96,6 +96,7 @@ const app = await createApp(
     audit,
     onFailure,
     accessRules,
+    sessionAdmin: createSessionAdmin({ sql, redis, sessions: identity.sessions }),
     metrics,
     draining: draining.signal,
   },

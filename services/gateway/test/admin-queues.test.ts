@@ -203,6 +203,7 @@ t.test('an administrator retries and removes through the ledger, and can do noth
     t.match(body, { queues: [{ readOnlyMode: true }, { readOnlyMode: true }] }, role);
   }
   t.equal(await stateOf(failed), 'queued');
+  await changeUserAccess(sql, users.manager.id, { role: 'admin' }); // the last administrator stays one
   await changeUserAccess(sql, users.admin.id, { role: 'agent' });
   await gateway.identity.policy.refresh();
   t.equal((await act(`workflows/${failed}/clean`)).status, 403, 'a cookie grants no more than its user may now');

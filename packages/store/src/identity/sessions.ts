@@ -33,6 +33,9 @@ export type SessionSummary = {
   address: string | null;
 };
 
+/** The same, with whose it is. */
+export type LiveSessionSummary = SessionSummary & { userId: string; user: string; role: Role };
+
 const record = (db: Db) => db`
   s.id, s.user_id AS "userId", u.role, u.disabled_at IS NOT NULL AS "userDisabled", s.revoked_at IS NOT NULL AS revoked,
   s.last_seen_at AS "lastSeenAt", s.expires_at AS "expiresAt", p.epoch`;
@@ -57,6 +60,12 @@ export async function readSession(db: Db, id: string): Promise<SessionRecord | n
   return row ?? null;
 }
 
+/** Those of `ids` there are, ended ones too. */
+export async function readSessions(db: Db, ids: readonly string[]): Promise<SessionRecord[]> {
+  return db<SessionRecord[]>`
+    SELECT ${record(db)} FROM sessions s JOIN users u ON u.id = s.user_id, policy p WHERE s.id = ANY(${ids}::uuid[])`;
+}
+
 export async function touchSession(db: Db, id: string): Promise<void> {
   await db`UPDATE sessions SET last_seen_at = now() WHERE id = ${id}`;
 }
@@ -73,6 +82,28 @@ export async function listSessions(
     WHERE user_id = ${userId} AND revoked_at IS NULL AND expires_at > now()
       ${before === undefined ? db`` : db`AND id < ${before}`}
     ORDER BY id DESC LIMIT ${limit}`;
+}
+
+/** Live logins of everybody (or of one user), newest first, older than the session `before`. */
+export async function listLiveSessions(
+  db: Db,
+  { userId, before, limit }: { userId?: string | undefined; before?: string | undefined; limit: number },
+): Promise<LiveSessionSummary[]> {
+  return db<LiveSessionSummary[]>`
+    SELECT s.id, s.created_at AS "createdAt", s.last_seen_at AS "lastSeenAt", s.expires_at AS "expiresAt",
+           s.user_agent AS "userAgent", s.address, u.id AS "userId", u.email AS user, u.role
+    FROM sessions s JOIN users u ON u.id = s.user_id
+    WHERE s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL
+      ${userId === undefined ? db`` : db`AND s.user_id = ${userId}`}
+      ${before === undefined ? db`` : db`AND s.id < ${before}`}
+    ORDER BY s.id DESC LIMIT ${limit}`;
+}
+
+export async function countLiveSessions(db: Db): Promise<number> {
+  const [row] = await db<{ count: number }[]>`
+    SELECT count(*) FROM sessions s JOIN users u ON u.id = s.user_id
+    WHERE s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL`;
+  return row?.count ?? 0;
 }
 
 /** Ends one session of a user; false when there is none to end. */

@@ -1,6 +1,6 @@
-import type { Role } from '@flowstate/contracts';
+import { FlowstateError, type Role } from '@flowstate/contracts';
 import { v7 as uuidv7 } from 'uuid';
-import type { Db } from '../client.ts';
+import type { Db, Sql } from '../client.ts';
 
 export type User = {
   id: string;
@@ -10,9 +10,11 @@ export type User = {
   /** Null: nobody logs in with a password as this user. */
   passwordHash: string | null;
   disabledAt: Date | null;
+  createdAt: Date;
 };
 
-const columns = (db: Db) => db`id, email, name, role, password_hash AS "passwordHash", disabled_at AS "disabledAt"`;
+const columns = (db: Db) => db`id, email, name, role, password_hash AS "passwordHash", disabled_at AS "disabledAt",
+  created_at AS "createdAt"`;
 
 /** Upper and lower case of an email address are the same user. */
 export async function findUserByEmail(db: Db, email: string): Promise<User | null> {
@@ -41,20 +43,68 @@ export async function setPasswordHash(db: Db, id: string, passwordHash: string):
   await db`UPDATE users SET password_hash = ${passwordHash} WHERE id = ${id}`;
 }
 
-/** Changes what a user may do. Returns the new policy epoch, by which every gateway forgets what it knew. */
-export async function changeUserAccess(
-  db: Db,
-  id: string,
-  change: { role?: Role; disabled?: boolean },
-): Promise<number | null> {
-  const { role = null, disabled = null } = change;
-  const [row] = await db<{ epoch: number }[]>`
-    WITH changed AS (
-      UPDATE users SET
-        role = coalesce(${role}, role),
-        disabled_at = CASE ${disabled}::boolean WHEN true THEN coalesce(disabled_at, now()) WHEN false THEN NULL ELSE disabled_at END
-      WHERE id = ${id} RETURNING id
-    )
-    UPDATE policy SET epoch = epoch + 1 WHERE EXISTS (SELECT 1 FROM changed) RETURNING epoch`;
-  return row?.epoch ?? null;
+export type UserChange = { name?: string | undefined; role?: Role | undefined; disabled?: boolean | undefined };
+
+/**
+ * Changes a user. Returns the new policy epoch, by which every gateway forgets what it knew; null when there is none.
+ * Throws `conflict` when nobody would be left who can log in as an administrator.
+ */
+export async function changeUserAccess(sql: Sql, id: string, change: UserChange): Promise<number | null> {
+  const { name = null, role = null, disabled = null } = change;
+  return sql
+    .begin(async (tx) => {
+      // The lock on this row lets one change at a time see whether it takes the last administrator.
+      const epoch = await raiseEpoch(tx);
+      const [before] = await tx<{ admin: boolean }[]>`SELECT ${isAdmin(tx)} AS admin FROM users WHERE id = ${id}`;
+      if (before === undefined) throw new NoSuchUser();
+      await tx`
+      UPDATE users SET name = coalesce(${name}, name), role = coalesce(${role}, role),
+        disabled_at = CASE ${disabled}::boolean
+          WHEN true THEN coalesce(disabled_at, now()) WHEN false THEN NULL ELSE disabled_at END
+      WHERE id = ${id}`;
+      if (before.admin && (await countAdmins(tx)) === 0) {
+        throw new FlowstateError('conflict', 'This is the last administrator who can log in: make another one first');
+      }
+      return epoch;
+    })
+    .catch((error: unknown) => {
+      if (error instanceof NoSuchUser) return null;
+      throw error;
+    });
+}
+
+/** Rolls a change back that found nobody. */
+class NoSuchUser extends Error {}
+
+/** Every gateway notices within a second. Whoever raises it waits for others who do so in a transaction. */
+export async function raiseEpoch(db: Db): Promise<number> {
+  const [row] = await db<{ epoch: number }[]>`UPDATE policy SET epoch = epoch + 1 RETURNING epoch`;
+  if (row === undefined) throw new Error('the policy row is missing');
+  return row.epoch;
+}
+
+/** How many users can log in as administrators. */
+export async function countAdmins(db: Db): Promise<number> {
+  const [row] = await db<{ count: number }[]>`SELECT count(*) FROM users WHERE ${isAdmin(db)}`;
+  return row?.count ?? 0;
+}
+
+const isAdmin = (db: Db) => db`(role = 'admin' AND disabled_at IS NULL AND password_hash IS NOT NULL)`;
+
+export type UserFilter = {
+  role?: Role | undefined;
+  email?: string | undefined;
+  before?: string | undefined;
+  limit: number;
+};
+
+/** Users newest first, older than the one named `before`. */
+export async function listUsers(db: Db, { role, email, before, limit }: UserFilter): Promise<User[]> {
+  return db<User[]>`
+    SELECT ${columns(db)} FROM users
+    WHERE true
+      ${role === undefined ? db`` : db`AND role = ${role}`}
+      ${email === undefined ? db`` : db`AND lower(email) = lower(${email})`}
+      ${before === undefined ? db`` : db`AND id < ${before}`}
+    ORDER BY id DESC LIMIT ${limit}`;
 }

@@ -4,10 +4,13 @@ import type { Permissions } from '../access-rules.ts';
 import type { App, Deps } from '../deps.ts';
 import { createLogin } from '../login.ts';
 import { adminAccessRoutes } from './admin-access.ts';
+import { adminKeyRoutes } from './admin-keys.ts';
 import { adminLimitRoutes } from './admin-limits.ts';
 import { adminLoginRoutes } from './admin-login.ts';
 import { adminQueueStateRoutes } from './admin-queue-state.ts';
 import { adminQueueRoutes } from './admin-queues.ts';
+import { adminSessionRoutes } from './admin-sessions.ts';
+import { adminUserRoutes } from './admin-users.ts';
 import { auditRoutes } from './audit.ts';
 import { authRoutes } from './auth.ts';
 import { bulkRunRoutes } from './bulk-runs.ts';
@@ -129,6 +132,17 @@ export const access: AccessTable = {
   'GET /api/admin/queues': administer,
   'POST /api/admin/queues/:queue/pause': administer,
   'POST /api/admin/queues/:queue/resume': administer,
+  'GET /api/admin/users': administer,
+  'POST /api/admin/users': administer,
+  'GET /api/admin/users/:id': administer,
+  'PATCH /api/admin/users/:id': administer,
+  'GET /api/admin/keys': administer,
+  'POST /api/admin/keys': administer,
+  'DELETE /api/admin/keys/:id': administer,
+  'GET /api/admin/sessions': administer,
+  'DELETE /api/admin/sessions': administer,
+  'DELETE /api/admin/sessions/:id': administer,
+  'POST /api/admin/sessions/verify': administer,
   'GET /api/admin/access': administer,
   'POST /api/admin/access': administer,
   'DELETE /api/admin/access/:id': administer,
@@ -174,6 +188,9 @@ export function registerRoutes(app: App, deps: Deps): void {
   auditRoutes(app, deps);
   adminLimitRoutes(app, deps);
   adminQueueStateRoutes(app, deps);
+  adminUserRoutes(app, deps);
+  adminKeyRoutes(app, deps);
+  adminSessionRoutes(app, deps);
   adminAccessRoutes(app, deps);
   runTokenRoutes(app, deps);
   adminLoginRoutes(app, { ...deps, login, onFailure, mayEnter: watchQueues });

@@ -1,0 +1,104 @@
+import { AdminSession, FlowstateError, Id, Page, pageQuery, SessionReport } from '@flowstate/contracts';
+import Type from 'typebox';
+import { principalOf } from '../access.ts';
+import type { App, Deps } from '../deps.ts';
+import { readIdCursor, toPage } from '../list-page.ts';
+
+const tags = ['admin'];
+const User = Type.String({
+  minLength: 1,
+  maxLength: 254,
+  pattern: '^[^\\x00-\\x1f]+$',
+  description: "A user's id or email",
+});
+const Revoked = Type.Object({ userId: Id, revoked: Type.Integer() });
+
+/** The logins of everybody: the runbook's session management. */
+export function adminSessionRoutes(app: App, { sessionAdmin, audit }: Pick<Deps, 'sessionAdmin' | 'audit'>): void {
+  app.get(
+    '/api/admin/sessions',
+    {
+      schema: {
+        tags,
+        summary: 'Live sessions, newest first',
+        querystring: Type.Object({ ...pageQuery, user: Type.Optional(User) }),
+        response: { 200: Page(AdminSession) },
+      },
+    },
+    async (request) => {
+      const { limit = 50, cursor, user } = request.query;
+      const found = await sessionAdmin.list({ user, before: readIdCursor(cursor), limit: limit + 1 });
+      const items = found.map((session) => ({
+        ...session,
+        createdAt: session.createdAt.toISOString(),
+        lastSeenAt: session.lastSeenAt.toISOString(),
+        expiresAt: session.expiresAt.toISOString(),
+      }));
+      return toPage(items, limit, ({ id }) => id);
+    },
+  );
+
+  app.delete(
+    '/api/admin/sessions/:id',
+    { schema: { tags, summary: 'End one session', params: Type.Object({ id: Id }), response: { 200: Revoked } } },
+    async (request) => {
+      const { id } = request.params;
+      const ended = await sessionAdmin.revoke(id);
+      if (ended === null) throw new FlowstateError('not_found', `There is no live session ${id}`);
+      audit.record({
+        action: 'session.revoked',
+        actor: principalOf(request).id,
+        subject: ended.userId,
+        outcome: 'success',
+        details: { session: id },
+      });
+      return { userId: ended.userId, revoked: 1 };
+    },
+  );
+
+  app.delete(
+    '/api/admin/sessions',
+    {
+      schema: {
+        tags,
+        summary: 'End all sessions of a user',
+        querystring: Type.Object({ user: User }),
+        response: { 200: Revoked },
+      },
+    },
+    async (request) => {
+      const answer = await sessionAdmin.revokeUser(request.query.user);
+      audit.record({
+        action: 'session.all_revoked',
+        actor: principalOf(request).id,
+        subject: answer.userId,
+        outcome: 'success',
+        details: { revoked: answer.revoked },
+      });
+      return answer;
+    },
+  );
+
+  app.post(
+    '/api/admin/sessions/verify',
+    {
+      schema: {
+        tags,
+        summary: 'Hold the copies in Redis against Postgres',
+        querystring: Type.Object({ repair: Type.Optional(Type.Boolean({ default: false })) }),
+        response: { 200: SessionReport },
+      },
+    },
+    async (request) => {
+      const { repair = false } = request.query;
+      const report = await sessionAdmin.verify({ repair });
+      audit.record({
+        action: 'session.verified',
+        actor: principalOf(request).id,
+        outcome: 'success',
+        details: { ...report.counts, repaired: report.repaired },
+      });
+      return report;
+    },
+  );
+}
