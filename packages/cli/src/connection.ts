@@ -42,6 +42,16 @@ export async function databaseUrl({ env, localEnvFile }: Terminal): Promise<stri
   throw new CommandError('--direct needs DATABASE_URL, the address of Postgres.', exitCodes.usage);
 }
 
+/** Redis' address, by the same rule. */
+export async function redisUrl({ env, localEnvFile }: Terminal): Promise<string> {
+  const url = env.REDIS_URL || (await readLocalEnv(localEnvFile)).REDIS_URL;
+  if (url) return url;
+  throw new CommandError(
+    '--direct needs REDIS_URL, the address of the Redis with the session copies.',
+    exitCodes.usage,
+  );
+}
+
 async function credentials(
   { email: emailOption, passwordFile }: ConnectionOptions,
   env: NodeJS.ProcessEnv,
@@ -75,7 +85,8 @@ function isSameOrigin(url: URL, other: string | undefined): boolean {
   return other !== undefined && URL.parse(other)?.origin === url.origin;
 }
 
-async function readPassword(file: string): Promise<string> {
+/** A file with nothing but a password. */
+export async function readPassword(file: string): Promise<string> {
   try {
     // An editor ends the last line; no password does.
     return (await readFile(file, 'utf8')).replace(/\r?\n$/, '');

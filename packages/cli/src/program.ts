@@ -1,10 +1,15 @@
 import { Command, CommanderError } from 'commander';
+import { addAccessCommand } from './access-command.ts';
+import { addAdminCommand } from './admin-command.ts';
 import { addAuditCommand } from './audit-command.ts';
 import { addImportCommand } from './import-command.ts';
+import { addKeysCommand } from './keys-command.ts';
 import { addRunCommand } from './run-command.ts';
 import { addRunsCommand } from './runs-command.ts';
 import { addSchedulesCommand } from './schedules-command.ts';
+import { addSessionsCommand } from './sessions-command.ts';
 import { CommandError, exitCodes, type Terminal } from './terminal.ts';
+import { addUsersCommand } from './users-command.ts';
 
 /** Runs one command line and answers its exit code; what went wrong is said in one clear line on stderr. */
 export async function runCli(args: string[], terminal: Terminal): Promise<number> {
@@ -31,6 +36,11 @@ export async function runCli(args: string[], terminal: Terminal): Promise<number
   addRunsCommand(program, terminal, done);
   addSchedulesCommand(program, terminal);
   addAuditCommand(program, terminal, done);
+  addAdminCommand(program, terminal);
+  addUsersCommand(program, terminal);
+  addKeysCommand(program, terminal);
+  addSessionsCommand(program, terminal, done);
+  addAccessCommand(program, terminal);
   try {
     await program.parseAsync(args, { from: 'user' });
     return exitCode;

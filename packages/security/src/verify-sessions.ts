@@ -154,6 +154,8 @@ function isCopy(key: string): boolean {
   return key.startsWith(sessionKey(''));
 }
 
-function scan(redis: Redis, match: string): AsyncIterable<string[]> {
-  return redis.scanStream({ match, count: batch }) as AsyncIterable<string[]>;
+async function* scan(redis: Redis, match: string): AsyncIterable<string[]> {
+  for await (const keys of redis.scanStream({ match, count: batch }) as AsyncIterable<string[]>) {
+    if (keys.length > 0) yield [...new Set(keys)]; // a scan may answer nothing, or the same twice
+  }
 }

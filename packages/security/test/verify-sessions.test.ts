@@ -7,6 +7,11 @@ t.test('what Redis holds of sessions is held against Postgres, and repaired', as
   const { sql, direct, addGateway, addUser, logIn } = await createIdentityFixture(t);
   const { identity, redis } = await addGateway();
   const admin = createSessionAdmin({ sql, redis, sessions: identity.sessions });
+  t.match(
+    await admin.verify({ repair: true }),
+    { copies: 0, indexed: 0, sessions: 0, sound: true },
+    'nothing is sound',
+  );
   const [user, other] = [await addUser(), await addUser()];
   const open = async () => (await logIn(identity, user)).session.id;
   const [good, thief, elevated, longer, unindexed, garbled, revoked, expired, deleted] = (await Promise.all(
