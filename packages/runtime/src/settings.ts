@@ -17,6 +17,7 @@ export const settings = {
   METRICS_TOKEN: Type.Optional(Type.String({ description: 'When set, metrics need `Authorization: Bearer <it>`' })),
   WORKER_API_KEY: Type.String({
     minLength: 32,
+    secret: true,
     description: 'API key by which workers prove themselves to the gateway',
   }),
   WEBHOOK_SECRET: Type.Optional(

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,4 +37,35 @@ t.test('a secret may come as a file', async (t) => {
   t.throws(() => loadConfig(Schema, { SECRET_FILE: join(folder, 'nothing') }), {
     message: /^SECRET_FILE cannot be read/,
   });
+});
+
+t.test('a secret that is none is refused, and not shown', async (t) => {
+  const Secrets = Type.Object({
+    KEY: Type.String({ minLength: 32, secret: true }),
+    OLD: Type.Optional(Type.String({ secret: 'list' })),
+  });
+  const good = () => randomBytes(32).toString('base64url');
+  for (let n = 0; n < 1_000; n++) {
+    loadConfig(Secrets, { KEY: good(), OLD: `${good()}, ${good()}` });
+    loadConfig(Secrets, { KEY: randomBytes(16).toString('hex') });
+  }
+  for (const weak of [
+    'change-me-change-me-change-me-change-me',
+    'your-256-bit-secret-goes-here-please',
+    'a'.repeat(64),
+    'abcdefgh'.repeat(5),
+    '0123456789abcdef'.repeat(2),
+    'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab',
+    `jwt_secret_${good()}`,
+    '${JWT_SECRET}aV8mQ2xW9pL4tR7yU1zK3b',
+  ]) {
+    const refused = { code: 'invalid_input', message: /^KEY (is|repeats)/ };
+    t.throws(() => loadConfig(Secrets, { KEY: weak }), refused, weak);
+    t.throws(() => loadConfig(Secrets, { KEY: good(), OLD: `${good()},${weak}` }), { message: /^OLD / }, weak);
+    try {
+      loadConfig(Secrets, { KEY: weak });
+    } catch (error) {
+      t.notOk((error as Error).message.includes(weak));
+    }
+  }
 });

@@ -8,15 +8,41 @@ export const GatewayConfig = Type.Object({
   REDIS_CACHE_URL: settings.REDIS_CACHE_URL,
   HOST: settings.HOST,
   PORT: Type.Integer({ default: 3001, minimum: 0, maximum: 65535, description: 'Port of the HTTP API' }),
-  JWT_SECRET: Type.String({ minLength: 32, description: 'Signs access tokens; at least 32 bytes' }),
+  JWT_SECRET: Type.String({
+    minLength: 32,
+    secret: true,
+    description: 'Signs access tokens; at least 32 random bytes: a placeholder is refused',
+  }),
   JWT_PREVIOUS_SECRETS: Type.Optional(
-    Type.String({ description: 'Comma-separated secrets that still verify (or, mid-rotation, already verify)' }),
+    Type.String({
+      secret: 'list',
+      description: 'Comma-separated secrets that still verify (or, mid-rotation, already verify)',
+    }),
   ),
   JWT_ISSUER: Type.String({ minLength: 1, description: '`iss` of access tokens' }),
   JWT_AUDIENCE: Type.String({ minLength: 1, description: '`aud` of access tokens' }),
   WORKER_API_KEY: settings.WORKER_API_KEY,
   METRICS_TOKEN: settings.METRICS_TOKEN,
   TRUST_PROXY: Type.Boolean({ default: false, description: 'Take client addresses from `X-Forwarded-For`' }),
+  CORS_ORIGINS: Type.Optional(
+    Type.String({
+      pattern: '^https?://[^/\\s,*]+( *, *https?://[^/\\s,*]+)*$',
+      description: 'Comma-separated origins whose pages may call the API; without it none but its own',
+    }),
+  ),
+  BOOTSTRAP_ADMIN_EMAIL: Type.Optional(
+    Type.String({
+      pattern: '^[^\\s@]+@[^\\s@]+$',
+      description: 'Makes the first administrator at start, while there is none',
+    }),
+  ),
+  BOOTSTRAP_ADMIN_PASSWORD: Type.Optional(
+    Type.String({
+      minLength: 12,
+      maxLength: 1024,
+      description: 'Their password, best as `BOOTSTRAP_ADMIN_PASSWORD_FILE`',
+    }),
+  ),
   WEBHOOK_SECRET: settings.WEBHOOK_SECRET,
   WEBHOOK_ALLOW_PRIVATE: settings.WEBHOOK_ALLOW_PRIVATE,
   EMBEDDINGS_BASE_URL: settings.EMBEDDINGS_BASE_URL,

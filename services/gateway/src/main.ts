@@ -17,6 +17,7 @@ import { createApp } from './app.ts';
 import { createAttemptCounter } from './attempts.ts';
 import { createAuthFailureAudit } from './auth-failure-audit.ts';
 import { createAuthenticator } from './authenticate.ts';
+import { bootstrapAdmin } from './bootstrap-admin.ts';
 import { readConfig } from './config.ts';
 import { createGatewayMetrics } from './metrics.ts';
 import { access, permissions } from './routes/index.ts';
@@ -109,6 +110,7 @@ const app = await createApp(
     onVerified: (kid) => metrics.tokensVerified.inc({ kid }),
   }),
 );
+const bootstrap = bootstrapAdmin(config, { sql, log });
 const dropUnused = trackUnusedConnections(app.server);
 await app.listen({ host: config.HOST, port: config.PORT });
 log.info('gateway ready');
@@ -119,6 +121,7 @@ onShutdown(log, [
   { name: 'http', stop: () => app.close() },
   { name: 'audit', stop: () => audit.stop() },
   { name: 'embedder', stop: () => embedder.close() },
+  { name: 'bootstrap', stop: () => bootstrap.stop() },
   { name: 'identity', stop: () => identity.close() },
   { name: 'admission', stop: () => admission.stop() },
   { name: 'lanes', stop: () => lanes.stop() },
