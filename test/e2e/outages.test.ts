@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { startOwnStores, startPlatform, startRecorder } from '@flowstate/test';
 import t from 'tap';
@@ -45,6 +46,33 @@ if (typeof stores === 'string') {
     t.match(await ended(body.id), { event: 'run.completed' });
     t.equal(recorder.calls.length, before + 2, 'every step once');
   });
+
+  await t.test(
+    'Postgres hangs: 503 with Retry-After in time, and soon at once; it goes on as if nothing was',
+    async (t) => {
+      const server = stores.postgres.pid();
+      if (server === undefined) throw new Error('Postgres is not running');
+      const children = await readFile(`/proc/${server}/task/${server}/children`, 'utf8').catch(() => null);
+      if (children === null) return t.pass('no way to find its processes here', { skip: 'not Linux' });
+      const pids = [server, ...children.trim().split(' ').map(Number)];
+      const goOn = () => pids.forEach((pid) => process.kill(pid, 'SIGCONT'));
+      t.teardown(goOn);
+      for (const pid of pids) process.kill(pid, 'SIGSTOP');
+      const began = performance.now();
+      const first = await start();
+      t.match(first, { status: 503, body: { code: 'unavailable' } });
+      t.ok(first.headers.get('retry-after'));
+      t.comment(` answered after ${(performance.now() - began).toFixed(0)} ms`);
+      const later = performance.now();
+      t.match(await start(), { status: 503, body: { detail: /does not answer/ } });
+      t.ok(performance.now() - later < performance.now() - began, 'nobody waits for what is known to hang');
+      t.equal((await manager.get('/api/health')).status, 200);
+      goOn();
+      let after = await start();
+      while (after.status === 503) after = await start();
+      t.match(await ended(after.body.id), { event: 'run.completed' });
+    },
+  );
 
   await t.test(
     'Postgres away: 503 with Retry-After and nothing queued; a run under way ends once it is back',

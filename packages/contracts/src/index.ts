@@ -5,6 +5,7 @@ export * from './auth.ts';
 export * from './crm.ts';
 export * from './documents.ts';
 export * from './errors.ts';
+export * from './flags.ts';
 export * from './import.ts';
 export * from './input-checks.ts';
 export * from './jobs.ts';

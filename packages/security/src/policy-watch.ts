@@ -12,6 +12,8 @@ export type PolicyWatch = {
   flag(name: string): unknown;
   /** Did Postgres answer, in time, when it was last asked? */
   reachable(): boolean;
+  /** Has a question stood unanswered for two seconds? Unlike one that is away, such a Postgres refuses nothing. */
+  hangs(): boolean;
   /** Reads the policy now. Resolves whether or not Postgres answered. */
   refresh(): Promise<void>;
   /** What this process did itself counts at once. */
@@ -36,6 +38,7 @@ export function createPolicyWatch(sql: Sql): PolicyWatch {
   let polled = new Set<string>();
   const noted = new Map<string, number>();
   let reachable = false;
+  let hanging = false;
   let closed = false;
   let timer: NodeJS.Timeout | undefined;
   let asked = 0;
@@ -64,10 +67,14 @@ export function createPolicyWatch(sql: Sql): PolicyWatch {
 
   async function poll(): Promise<void> {
     // One that hangs is not asked again and again.
-    pending ??= ask().finally(() => (pending = undefined));
+    pending ??= ask().finally(() => {
+      pending = undefined;
+      hanging = false;
+    });
     const late = Promise.withResolvers<void>();
     const deadline = setTimeout(() => {
       reachable = false;
+      hanging = true;
       late.resolve();
     }, deadlineMs).unref();
     await Promise.race([pending, late.promise]);
@@ -85,6 +92,7 @@ export function createPolicyWatch(sql: Sql): PolicyWatch {
     overrides: () => policy.overrides,
     flag: (name) => (Object.hasOwn(policy.flags, name) ? policy.flags[name] : undefined),
     reachable: () => reachable,
+    hangs: () => hanging,
     refresh: ask,
     noteRevoked(ids) {
       for (const id of ids) noted.set(id, performance.now());

@@ -16,6 +16,8 @@ export type Authenticator = {
   authenticate(request: FastifyRequest): Promise<Principal>;
   /** Throws unless the request carries the workers' API key. */
   authenticateWorker(request: FastifyRequest): void;
+  /** Told of requests that need no proof; throws `rate_limited`. */
+  pass?(request: FastifyRequest): void;
 };
 
 /** Deny by default: a route without a rule does not boot, and every rule is enforced before the body is read. */
@@ -39,7 +41,7 @@ export function enforceAccess(app: App, rules: Pick<AccessRules, 'rule'>, authen
       pattern,
       params: request.params as Record<string, unknown>,
     });
-    if (rule === 'open') return;
+    if (rule === 'open') return authenticator.pass?.(request);
     if (rule === undefined) throw new FlowstateError('forbidden', 'This route has no access rule');
     if (rule === 'worker') return authenticator.authenticateWorker(request);
     try {

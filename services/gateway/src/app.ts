@@ -4,7 +4,10 @@ import Fastify, { LogController, type FastifyBaseLogger } from 'fastify';
 import { enforceAccess, ruleOf, type Authenticator } from './access.ts';
 import { auditRequests } from './audit-trail.ts';
 import { credentialOf } from './credentials.ts';
+import { enforceDeadline } from './deadline.ts';
 import type { App, Deps } from './deps.ts';
+import { guardEdge } from './edge.ts';
+import { limited } from './limited-authenticator.ts';
 import { measureRequests } from './metrics.ts';
 import { describeApi, serveApiDocs } from './openapi.ts';
 import { problemErrors, sendProblem, toKnownError } from './problem.ts';
@@ -21,6 +24,8 @@ export async function createApp(deps: Deps, authenticator: Authenticator): Promi
     loggerInstance,
     bodyLimit,
     trustProxy: deps.config.TRUST_PROXY,
+    // Headers are read before anything is known of who sends them.
+    http: { maxHeaderSize: 16 * 1024, headersTimeout: 10_000 },
     routerOptions: { maxParamLength: 255 }, // external ids may be that long
     genReqId: () => randomUUID(),
     requestIdHeader: false,
@@ -37,10 +42,16 @@ export async function createApp(deps: Deps, authenticator: Authenticator): Promi
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
   });
+  enforceDeadline(app);
   problemErrors(app);
   await measureRequests(app, deps.metrics, ({ method, routeOptions: { url } }) =>
     url === undefined ? undefined : ruleOf(access, method, url),
   );
+  await guardEdge(app, {
+    config: deps.config,
+    flags: deps.flags,
+    storeHangs: deps.identity.policy.hangs,
+  });
   await registerTokens(app, {
     ring: deps.keys,
     issuer: deps.config.JWT_ISSUER,
@@ -51,7 +62,7 @@ export async function createApp(deps: Deps, authenticator: Authenticator): Promi
     },
   });
   await registerRateLimits(app, deps.attempts);
-  enforceAccess(app, deps.accessRules, authenticator);
+  enforceAccess(app, deps.accessRules, limited(authenticator, deps.rates));
   auditRequests(app, deps.audit);
   await describeApi(app, deps.config.FLOWSTATE_VERSION);
   registerRoutes(app, deps);

@@ -11,8 +11,10 @@ import type { Redis } from 'ioredis';
 import type { AccessRules } from './access-rules.ts';
 import type { AttemptCounter } from './attempts.ts';
 import type { OnAuthFailure } from './auth-failure.ts';
+import type { Flags } from './flags.ts';
 import type { GatewayConfig } from './config.ts';
 import type { GatewayMetrics } from './metrics.ts';
+import type { RequestRates } from './request-rates.ts';
 import type { Admission } from './runs/admission.ts';
 import type { WorkflowCatalogue } from './runs/workflow-catalogue.ts';
 import type { ScheduleService } from './schedules/schedule-service.ts';
@@ -88,6 +90,8 @@ export type Deps = {
   onFailure: OnAuthFailure;
   /** Who may call what at this moment. */
   accessRules: AccessRules;
+  flags: Flags;
+  rates: RequestRates;
   sessionAdmin: SessionAdmin;
   runs: RunService;
   schedules: ScheduleService;

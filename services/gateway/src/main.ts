@@ -19,7 +19,9 @@ import { createAuthFailureAudit } from './auth-failure-audit.ts';
 import { createAuthenticator } from './authenticate.ts';
 import { bootstrapAdmin } from './bootstrap-admin.ts';
 import { readConfig } from './config.ts';
+import { createFlags } from './flags.ts';
 import { createGatewayMetrics } from './metrics.ts';
+import { createRequestRates } from './request-rates.ts';
 import { access, permissions } from './routes/index.ts';
 import { createAdmission } from './runs/admission.ts';
 import { storedEntities } from './runs/stored-entities.ts';
@@ -59,6 +61,8 @@ const audit = createAudit({
   ...(auditLog && { onEntry: (row) => auditLog(toAuditLine(row)) }),
 });
 const onFailure = createAuthFailureAudit(audit, (reason) => metrics.authFailures.inc({ reason }));
+const flags = createFlags(identity.policy.flag);
+const rates = createRequestRates({ redis, flags });
 const accessRules = createAccessRules({ table: access, permissions, overrides: identity.policy.overrides });
 const catalogue = createWorkflowCatalogue(ledger);
 const entities = storedEntities(sql);
@@ -97,6 +101,8 @@ const app = await createApp(
     audit,
     onFailure,
     accessRules,
+    flags,
+    rates,
     sessionAdmin: createSessionAdmin({ sql, redis, sessions: identity.sessions }),
     metrics,
     draining: draining.signal,
@@ -122,6 +128,7 @@ onShutdown(log, [
   { name: 'audit', stop: () => audit.stop() },
   { name: 'embedder', stop: () => embedder.close() },
   { name: 'bootstrap', stop: () => bootstrap.stop() },
+  { name: 'rates', stop: () => rates.close() },
   { name: 'identity', stop: () => identity.close() },
   { name: 'admission', stop: () => admission.stop() },
   { name: 'lanes', stop: () => lanes.stop() },

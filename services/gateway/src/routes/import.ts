@@ -47,6 +47,7 @@ const Query = Type.Object({
 });
 const checkMappingShape = createCheck(ImportMapping, { root: 'mapping' });
 
+const longestImportMs = 60 * 60_000;
 const mediaTypes = ['text/csv', 'application/x-ndjson', 'application/json'];
 /** Who may import documents, of those who may import. */
 const documentFeeders: ReadonlySet<Role> = new Set(['admin', 'manager', 'integration']);
@@ -67,6 +68,7 @@ export function importRoute(app: App, deps: Pick<Deps, 'sql' | 'runs' | 'drainin
     scope.post(
       '/api/import',
       {
+        config: { deadlineMs: longestImportMs },
         schema: {
           tags: ['crm'],
           summary: 'Import rows from a file',

@@ -4,6 +4,7 @@ import type { Permissions } from '../access-rules.ts';
 import type { App, Deps } from '../deps.ts';
 import { createLogin } from '../login.ts';
 import { adminAccessRoutes } from './admin-access.ts';
+import { adminFlagRoutes } from './admin-flags.ts';
 import { adminKeyRoutes } from './admin-keys.ts';
 import { adminLimitRoutes } from './admin-limits.ts';
 import { adminLoginRoutes } from './admin-login.ts';
@@ -143,6 +144,9 @@ export const access: AccessTable = {
   'DELETE /api/admin/sessions': administer,
   'DELETE /api/admin/sessions/:id': administer,
   'POST /api/admin/sessions/verify': administer,
+  'GET /api/admin/flags': administer,
+  'PUT /api/admin/flags/:name': administer,
+  'DELETE /api/admin/flags/:name': administer,
   'GET /api/admin/access': administer,
   'POST /api/admin/access': administer,
   'DELETE /api/admin/access/:id': administer,
@@ -191,6 +195,7 @@ export function registerRoutes(app: App, deps: Deps): void {
   adminUserRoutes(app, deps);
   adminKeyRoutes(app, deps);
   adminSessionRoutes(app, deps);
+  adminFlagRoutes(app, deps);
   adminAccessRoutes(app, deps);
   runTokenRoutes(app, deps);
   adminLoginRoutes(app, { ...deps, login, onFailure, mayEnter: watchQueues });

@@ -3,6 +3,7 @@ import { secretsEqual } from '@flowstate/runtime';
 import type { FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
+import { requestDeadlineMs, within } from '../deadline.ts';
 import type { App, Deps } from '../deps.ts';
 import { toApiRun } from '../runs/api-run.ts';
 import { waitForEnd } from '../runs/run-watch.ts';
@@ -22,6 +23,8 @@ export function startRunRoute(app: App, { runs, sql, subscriber, config }: Deps)
   app.post(
     '/api/workflows/:name/runs',
     {
+      // It may wait for the run's end; being accepted has its own deadline.
+      config: { deadlineMs: maxWaitSeconds * 1000 + 2 * requestDeadlineMs },
       schema: {
         tags: ['runs'],
         summary: 'Start a run',
@@ -37,7 +40,7 @@ export function startRunRoute(app: App, { runs, sql, subscriber, config }: Deps)
       const key = request.headers['idempotency-key'];
       const traceparent = validTraceparent(request.headers.traceparent);
       const owner = workerOf(request, config.WORKER_API_KEY);
-      const { run } = await runs.start({
+      const starting = runs.start({
         ...request.body,
         workflow: name,
         principal,
@@ -47,6 +50,7 @@ export function startRunRoute(app: App, { runs, sql, subscriber, config }: Deps)
         ...(traceparent !== undefined && { traceparent }),
         ...(owner !== undefined && { owner }),
       });
+      const { run } = await within(starting);
       reply.header('location', `/api/runs/${run.id}`);
       const seconds = preferredWait(request.headers.prefer);
       if (seconds > 0) {

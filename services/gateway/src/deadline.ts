@@ -1,0 +1,40 @@
+import { FlowstateError } from '@flowstate/contracts';
+import type { App } from './deps.ts';
+import { sendProblem } from './problem.ts';
+
+/** Milliseconds until the answer must begin; a route that waits or imports says its own in `config.deadlineMs`. */
+export const requestDeadlineMs = 10_000;
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    deadlineMs?: number;
+  }
+}
+
+const tooLate = () => new FlowstateError('unavailable', 'This took too long; try again', { retryAfter: 2 });
+
+/**
+ * Answers 503 to whoever would wait for ever: a Postgres that hangs refuses nothing and answers nothing. The work
+ * itself goes on. Unlike Fastify's `handlerTimeout` it leaves answers alone that have begun, such as long streams.
+ */
+export function enforceDeadline(app: App): void {
+  app.addHook('onRequest', async (request, reply) => {
+    const timer = setTimeout(() => {
+      if (reply.sent || reply.raw.headersSent) return;
+      request.log.warn({ method: request.method, route: request.routeOptions.url }, 'no answer in time');
+      sendProblem(request, reply, tooLate());
+    }, request.routeOptions.config.deadlineMs ?? requestDeadlineMs);
+    reply.raw.once('close', () => clearTimeout(timer));
+  });
+}
+
+/** Work with a deadline of its own, in a request that may take longer. */
+export async function within<T>(work: Promise<T>, ms: number = requestDeadlineMs): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(tooLate()), ms);
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,62 @@
+import fastifyCors from '@fastify/cors';
+import fastifyHelmet from '@fastify/helmet';
+import underPressure from '@fastify/under-pressure';
+import { FlowstateError, type FlagName } from '@flowstate/contracts';
+import type { GatewayConfig } from './config.ts';
+import type { App } from './deps.ts';
+import type { Flags } from './flags.ts';
+
+/** Routes that a flag switches off. */
+const switched: Readonly<Record<string, FlagName>> = {
+  'POST /api/workflows/:name/runs': 'runs.start',
+  'POST /api/runs/:id/retry': 'runs.start',
+  'POST /api/runs/:id/fork': 'runs.start',
+  'POST /api/search/semantic': 'search',
+  'POST /api/import': 'import',
+  'POST /api/documents': 'documents.write',
+};
+/** Must answer whatever the load: restarting what is busy helps nobody. */
+const alwaysAnswered = new Set(['/api/health', '/api/ready', '/api/metrics']);
+/** Milliseconds the event loop may lag on average before new work is refused. */
+const maxEventLoopDelay = 1_000;
+const exposed = ['location', 'retry-after', 'x-request-id', 'preference-applied'];
+
+type Options = {
+  config: Pick<GatewayConfig, 'CORS_ORIGINS'>;
+  flags: Flags;
+  /** Does Postgres take questions and answer none? */
+  storeHangs: () => boolean;
+};
+
+/** What stands between the network and the routes: headers, other origins, overload, switches. Before authentication. */
+export async function guardEdge(app: App, { config, flags, storeHangs }: Options): Promise<void> {
+  await app.register(fastifyHelmet, {
+    // An API's answers load nothing; the pages state their own policy.
+    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+    referrerPolicy: { policy: 'same-origin' },
+  });
+  if (config.CORS_ORIGINS !== undefined) {
+    await app.register(fastifyCors, {
+      origin: config.CORS_ORIGINS.split(',').map((origin) => origin.trim()),
+      methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+      exposedHeaders: exposed,
+      maxAge: 600,
+    });
+  }
+  await app.register(underPressure, {
+    maxEventLoopDelay,
+    pressureHandler: ({ routeOptions: { url = '' } }) => {
+      if (alwaysAnswered.has(url)) return;
+      throw new FlowstateError('unavailable', 'Too much to do right now', { retryAfter: 2 });
+    },
+  });
+  app.addHook('onRequest', async ({ method, routeOptions: { url = '' } }) => {
+    if (alwaysAnswered.has(url)) return;
+    if (storeHangs())
+      throw new FlowstateError('unavailable', 'The database does not answer right now', { retryAfter: 2 });
+    const flag = switched[`${method} ${url}`];
+    if (flag !== undefined && !flags.isOn(flag)) {
+      throw new FlowstateError('unavailable', `Switched off for now (${flag})`, { retryAfter: 30 });
+    }
+  });
+}

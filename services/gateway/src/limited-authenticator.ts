@@ -1,0 +1,45 @@
+import { FlowstateError } from '@flowstate/contracts';
+import type { FastifyRequest } from 'fastify';
+import type { Authenticator } from './access.ts';
+import { within } from './deadline.ts';
+import type { RequestRates } from './request-rates.ts';
+
+/** Open routes that monitoring asks for, again and again, from one address. */
+const uncounted = new Set(['/api/health', '/api/ready', '/api/metrics']);
+
+/**
+ * The same authenticator with rates: a principal has its share of requests a minute, an address its share of those
+ * nobody answers for. Agents acting for a run, and workers, are bounded by how much runs at a time instead.
+ */
+export function limited(authenticator: Authenticator, rates: RequestRates): Authenticator {
+  /** A proof that failed counts against the address; a good one passes, whoever else shares it. */
+  function tried<T>(request: FastifyRequest, error: unknown): T {
+    if (error instanceof FlowstateError && ['invalid_token', 'session_mismatch'].includes(error.code)) {
+      rates.countAddress(request.ip);
+      rates.checkAddress(request.ip);
+    }
+    throw error;
+  }
+
+  return {
+    async authenticate(request) {
+      const principal = await within(authenticator.authenticate(request)).catch((error: unknown) =>
+        tried<never>(request, error),
+      );
+      if (!('run' in principal.via)) rates.countPrincipal(principal.id);
+      return principal;
+    },
+    authenticateWorker(request) {
+      try {
+        authenticator.authenticateWorker(request);
+      } catch (error) {
+        tried(request, error);
+      }
+    },
+    pass(request) {
+      if (uncounted.has(request.routeOptions.url ?? '')) return;
+      rates.countAddress(request.ip);
+      rates.checkAddress(request.ip);
+    },
+  };
+}

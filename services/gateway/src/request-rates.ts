@@ -1,0 +1,103 @@
+import { normalizeIP } from '@fastify/rate-limit';
+import { FlowstateError } from '@flowstate/contracts';
+import type { Redis } from 'ioredis';
+import type { Flags } from './flags.ts';
+
+export type RequestRates = {
+  /** Counts one more request of a principal. Throws `rate_limited` beyond its share of this minute. */
+  countPrincipal(id: string): void;
+  /** Counts one more request that nobody answers for. */
+  countAddress(address: string): void;
+  /** Throws `rate_limited` for an address that has used up its share of this minute. */
+  checkAddress(address: string): void;
+  /** Tells the others what was counted here, and learns what they counted. Resolves when Redis is away, too. */
+  sync(): Promise<void>;
+  close(): void;
+};
+
+type Count = { key: string; own: number; untold: number; others: number };
+
+const windowMs = 60_000;
+const everyMs = 500;
+const maxRemembered = 50_000;
+
+/**
+ * Requests a minute, counted here and told to Redis in one write every half second: no request waits for it. All
+ * gateways together may exceed a limit by what they let in within that time; without Redis each counts for itself.
+ */
+export function createRequestRates({ redis, flags }: { redis: Redis; flags: Flags }): RequestRates {
+  let window = 0;
+  const counts = new Map<string, Count>();
+  let untold = new Set<Count>();
+
+  function countOf(key: string): Count {
+    const current = Math.floor(Date.now() / windowMs);
+    if (current !== window) {
+      window = current;
+      counts.clear();
+      untold.clear();
+    }
+    let count = counts.get(key);
+    if (count === undefined) {
+      count = { key, own: 0, untold: 0, others: 0 };
+      counts.set(key, count);
+      if (counts.size > maxRemembered) counts.delete(counts.keys().next().value as string);
+    }
+    return count;
+  }
+
+  function add(key: string): number {
+    const count = countOf(key);
+    count.own += 1;
+    count.untold += 1;
+    untold.add(count);
+    return count.own + count.others;
+  }
+
+  function refuse(whose: string): never {
+    const retryAfter = Math.max(1, Math.ceil(((window + 1) * windowMs - Date.now()) / 1000));
+    throw new FlowstateError('rate_limited', `Too many requests ${whose} this minute`, { retryAfter });
+  }
+
+  async function sync(): Promise<void> {
+    const telling = [...untold].map((count) => ({ count, n: count.untold }));
+    if (telling.length === 0) return;
+    untold = new Set();
+    const of = window;
+    const pipeline = redis.pipeline();
+    for (const { count, n } of telling) {
+      count.untold -= n;
+      const key = `flowstate:rate:${of}:${count.key}`;
+      pipeline.incrby(key, n).pexpire(key, 2 * windowMs);
+    }
+    const answers = await pipeline.exec().catch(() => null);
+    for (const [i, { count, n }] of telling.entries()) {
+      const [error, total] = answers?.[2 * i] ?? [new Error('no answer'), null];
+      if (error === null && typeof total === 'number') {
+        count.others = Math.max(0, total - (count.own - count.untold));
+      } else if (of === window) {
+        count.untold += n; // told the next time
+        untold.add(count);
+      }
+    }
+  }
+
+  let syncing: Promise<void> | undefined;
+  const timer = setInterval(() => {
+    syncing ??= sync().finally(() => (syncing = undefined));
+  }, everyMs).unref();
+
+  const addressKey = (address: string) => `address:${normalizeIP(address)}`;
+  return {
+    countPrincipal(id) {
+      if (add(`principal:${id}`) > flags.limit('rate.principal')) refuse('of this principal');
+    },
+    countAddress: (address) => void add(addressKey(address)),
+    checkAddress(address) {
+      const { own, others } = countOf(addressKey(address));
+      if (own + others > flags.limit('rate.address')) refuse('from this address');
+    },
+    sync,
+    close: () => clearInterval(timer),
+  };
+}
