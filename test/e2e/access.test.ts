@@ -70,6 +70,22 @@ t.test('a queued run whose owner may not start it any more does not begin', asyn
   t.match(await told(unharmed, 'run.completed'), { state: 'completed' }, 'a change that does not concern it only asks');
 });
 
+t.test('a queued run of somebody who was disabled meanwhile does not begin', async (t) => {
+  const before = recorder.calls.length;
+  const service = await platform.as('service');
+  const { body } = await service.post<Run>('/api/workflows/recorded-steps/runs', {
+    input: { recorder: recorder.url, steps: 1 },
+    delayMs: 1_000,
+  });
+  const { body: me } = await service.get<{ id: string }>('/api/auth/me');
+  const change = (disabled: boolean) => admin.call('PATCH', `/api/admin/users/${me.id}`, { body: { disabled } });
+  t.equal((await change(true)).status, 200);
+  t.match(await told(body.id, 'run.parked'), { state: 'parked', error: { message: /may not run it any more/ } });
+  t.equal(recorder.calls.length, before, 'no line of it ran');
+  t.match(await admin.post(`/api/runs/${body.id}/cancel`), { status: 202 });
+  t.equal((await change(false)).status, 200);
+});
+
 t.test('a running agent is stopped at its next call', async (t) => {
   const agent = await platform.as('agent');
   const running = async () => {

@@ -53,7 +53,10 @@ if (typeof stores === 'string') {
       const server = stores.postgres.pid();
       if (server === undefined) throw new Error('Postgres is not running');
       const children = await readFile(`/proc/${server}/task/${server}/children`, 'utf8').catch(() => null);
-      if (children === null) return t.pass('no way to find its processes here', { skip: 'not Linux' });
+      if (children === null) {
+        t.pass('no way to find its processes here', { skip: 'not Linux' });
+        return;
+      }
       const pids = [server, ...children.trim().split(' ').map(Number)];
       const goOn = () => pids.forEach((pid) => process.kill(pid, 'SIGCONT'));
       t.teardown(goOn);
@@ -62,10 +65,8 @@ if (typeof stores === 'string') {
       const first = await start();
       t.match(first, { status: 503, body: { code: 'unavailable' } });
       t.ok(first.headers.get('retry-after'));
-      t.comment(` answered after ${(performance.now() - began).toFixed(0)} ms`);
-      const later = performance.now();
-      t.match(await start(), { status: 503, body: { detail: /does not answer/ } });
-      t.ok(performance.now() - later < performance.now() - began, 'nobody waits for what is known to hang');
+      t.comment(`answered after ${(performance.now() - began).toFixed(0)} ms`);
+      t.match(await start(), { status: 503, body: { detail: /does not answer/ } }, 'known to hang: refused at once');
       t.equal((await manager.get('/api/health')).status, 200);
       goOn();
       let after = await start();

@@ -12,6 +12,7 @@ export const flagDefinitions = {
     default: 1_200,
     description: 'Requests of one address a minute that are not, or wrongly, authenticated',
   },
+  'shed.lag-ms': { default: 2_000, description: 'Milliseconds the event loop may lag, on average over a second' },
 } as const;
 
 export type FlagName = keyof typeof flagDefinitions;

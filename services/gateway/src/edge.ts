@@ -17,8 +17,10 @@ const switched: Readonly<Record<string, FlagName>> = {
 };
 /** Must answer whatever the load: restarting what is busy helps nobody. */
 const alwaysAnswered = new Set(['/api/health', '/api/ready', '/api/metrics']);
-/** Milliseconds the event loop may lag on average before new work is refused. */
-const maxEventLoopDelay = 1_000;
+/** Milliseconds of lag from which on the flag `shed.lag-ms` is looked at. */
+const leastLag = 100;
+/** What loads and compiles at a start is no load. */
+const startMs = 5_000;
 const exposed = ['location', 'retry-after', 'x-request-id', 'preference-applied'];
 
 type Options = {
@@ -30,6 +32,7 @@ type Options = {
 
 /** What stands between the network and the routes: headers, other origins, overload, switches. Before authentication. */
 export async function guardEdge(app: App, { config, flags, storeHangs }: Options): Promise<void> {
+  const begun = performance.now();
   await app.register(fastifyHelmet, {
     // An API's answers load nothing; the pages state their own policy.
     contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
@@ -44,9 +47,10 @@ export async function guardEdge(app: App, { config, flags, storeHangs }: Options
     });
   }
   await app.register(underPressure, {
-    maxEventLoopDelay,
-    pressureHandler: ({ routeOptions: { url = '' } }) => {
-      if (alwaysAnswered.has(url)) return;
+    maxEventLoopDelay: leastLag,
+    pressureHandler: ({ routeOptions: { url = '' } }, _reply, _type, lag) => {
+      if (alwaysAnswered.has(url) || performance.now() - begun < startMs) return;
+      if (lag !== undefined && lag < flags.limit('shed.lag-ms')) return;
       throw new FlowstateError('unavailable', 'Too much to do right now', { retryAfter: 2 });
     },
   });

@@ -13,7 +13,7 @@ const uncounted = new Set(['/api/health', '/api/ready', '/api/metrics']);
  */
 export function limited(authenticator: Authenticator, rates: RequestRates): Authenticator {
   /** A proof that failed counts against the address; a good one passes, whoever else shares it. */
-  function tried<T>(request: FastifyRequest, error: unknown): T {
+  function tried(request: FastifyRequest, error: unknown): never {
     if (error instanceof FlowstateError && ['invalid_token', 'session_mismatch'].includes(error.code)) {
       rates.countAddress(request.ip);
       rates.checkAddress(request.ip);
@@ -24,7 +24,7 @@ export function limited(authenticator: Authenticator, rates: RequestRates): Auth
   return {
     async authenticate(request) {
       const principal = await within(authenticator.authenticate(request)).catch((error: unknown) =>
-        tried<never>(request, error),
+        tried(request, error),
       );
       if (!('run' in principal.via)) rates.countPrincipal(principal.id);
       return principal;

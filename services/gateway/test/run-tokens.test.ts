@@ -77,14 +77,21 @@ t.test('a run token ends with the run, with its owner, and with its user', async
   t.match(await gateway.failures(), { run_not_owned: Number });
 
   const other = await tokenFor(taken, second);
-  await changeUserAccess(sql, users.agent.id, { role: 'analyst' });
+  await changeUserAccess(sql, users.agent.id, { role: 'service' });
   await gateway.identity.policy.refresh();
   t.match(
     (await gateway.call('GET', '/api/auth/me', { token: other })).body,
-    { role: 'analyst' },
+    { role: 'service' },
     "the role is today's",
   );
   t.equal((await gateway.call('POST', '/api/customers', { token: other, body: {} })).status, 403);
+  await changeUserAccess(sql, users.agent.id, { role: 'analyst' });
+  await gateway.identity.policy.refresh();
+  t.match(
+    await gateway.call('GET', '/api/auth/me', { token: other }),
+    { status: 403, body: { detail: /may not run probe/ } },
+    'a role that may not start such runs has none that go on',
+  );
   await changeUserAccess(sql, users.agent.id, { disabled: true });
   await gateway.identity.policy.refresh();
   t.equal(await statusOf(other), 401);

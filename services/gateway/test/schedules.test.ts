@@ -208,6 +208,7 @@ t.test('whoever says what it does is its owner, and it runs for them', async (t)
     admin,
   );
   const other = `/api/schedules/${String(ofAdmin.body.id)}`;
+  await changeUserAccess(sql, users.analyst.id, { role: 'admin' }); // somebody has to be
   await changeUserAccess(sql, users.admin.id, { disabled: true });
   t.match(await call('POST', `${other}/trigger`), { status: 409, body: { detail: /owner is disabled/ } });
   await sql`UPDATE schedules SET next_at = NULL, last_error = 'Its owner is disabled' WHERE id = ${String(ofAdmin.body.id)}`;
