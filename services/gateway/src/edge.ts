@@ -11,6 +11,8 @@ const switched: Readonly<Record<string, FlagName>> = {
   'POST /api/workflows/:name/runs': 'runs.start',
   'POST /api/runs/:id/retry': 'runs.start',
   'POST /api/runs/:id/fork': 'runs.start',
+  'POST /api/runs/retry': 'runs.start',
+  'POST /api/schedules/:id/trigger': 'runs.start',
   'POST /api/search/semantic': 'search',
   'POST /api/import': 'import',
   'POST /api/documents': 'documents.write',

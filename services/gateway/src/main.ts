@@ -9,7 +9,14 @@ import {
   trackUnusedConnections,
 } from '@flowstate/runtime';
 import { createSearch } from '@flowstate/search';
-import { createAudit, createIdentity, createKeyRing, createSessionAdmin, splitSecrets, toAuditLine } from '@flowstate/security';
+import {
+  createAudit,
+  createIdentity,
+  createKeyRing,
+  createSessionAdmin,
+  splitSecrets,
+  toAuditLine,
+} from '@flowstate/security';
 import { createLanes, createSql, insertAudit } from '@flowstate/store';
 import { Redis } from 'ioredis';
 import { createAccessRules } from './access-rules.ts';

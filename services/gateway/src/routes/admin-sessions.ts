@@ -82,6 +82,7 @@ export function adminSessionRoutes(app: App, { sessionAdmin, audit }: Pick<Deps,
   app.post(
     '/api/admin/sessions/verify',
     {
+      config: { deadlineMs: 5 * 60_000 },
       schema: {
         tags,
         summary: 'Hold the copies in Redis against Postgres',

@@ -57,6 +57,7 @@ export function auditRoutes(app: App, { sql, audit }: Pick<Deps, 'sql' | 'audit'
   app.get(
     '/api/admin/audit/verify',
     {
+      config: { deadlineMs: 5 * 60_000 }, // it reads every entry there is
       schema: {
         tags,
         summary: 'Recompute the hash chain and name whatever was changed, removed or inserted',
