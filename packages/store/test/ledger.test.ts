@@ -11,6 +11,8 @@ import {
   readEvents,
   readRun,
   readSteps,
+  sendSignal,
+  suspendRun,
   retryRuns,
   writeChunks,
   type Chunk,
@@ -75,6 +77,25 @@ t.test('of two claims at once one gets the run', async (t) => {
   const claims = await Promise.all([claim(a, [id]), claim(b, [id])]);
   t.equal(claims.flat().length, 1);
   t.match(claims.flat()[0], { id, workflow: 'sample', chunk: 0, resumed: false, events: [] });
+});
+
+t.test('a claim that waited while a signal came in does not take it for seen', async (t) => {
+  const id = await accept();
+  const me = await worker();
+  let claiming: ReturnType<typeof claim> | undefined;
+  await sql.begin(async (other) => {
+    await sendSignal(other, { runId: id, name: 'go', data: 1, principalId });
+    claiming = claim(me, [id]);
+    // It has begun, and waits for the row.
+    while (
+      (await sql`SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+        .length === 0
+    );
+  });
+  const [claimed] = (await claiming) ?? [];
+  t.match(claimed, { id, inbox: { seen: 0, entries: [] } });
+  const waiting = { runId: id, owner: me, chunk: 1, events: '[]', inbox: claimed?.inbox.seen ?? -1, wakeAt: null };
+  t.equal(await suspendRun(sql, waiting), 'news', 'it must not sleep over it');
 });
 
 t.test('a worker that lost its run writes nothing: neither steps nor an end', async (t) => {

@@ -127,12 +127,7 @@ const app = createApp({
   runOwned: runner.runOwned,
 });
 const dropUnused = trackUnusedConnections(app.server);
-await app.listen({ host: config.HOST, port: config.PORT });
-log.info(
-  { incarnation: incarnation.id(), bundle, workflows: catalogue.all.map(({ name, version }) => `${name}@${version}`) },
-  'worker ready',
-);
-
+// Before the first run can be in hand here: a SIGTERM that finds no drain would kill it.
 onShutdown(log, [
   {
     name: 'drain',
@@ -153,3 +148,8 @@ onShutdown(log, [
   { name: 'postgres', stop: () => Promise.all([sql.end({ timeout: 5 }), claimSql.end({ timeout: 5 })]) },
   { name: 'log sinks', stop: () => sinks.close() },
 ]);
+await app.listen({ host: config.HOST, port: config.PORT });
+log.info(
+  { incarnation: incarnation.id(), bundle, workflows: catalogue.all.map(({ name, version }) => `${name}@${version}`) },
+  'worker ready',
+);

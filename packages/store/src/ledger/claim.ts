@@ -82,7 +82,10 @@ function claimedColumns(db: Db) {
            CASE WHEN c.chunk > 0 THEN (
              SELECT array_agg(j.events ORDER BY j.chunk) FROM run_journal j WHERE j.run_id = c.id
            ) END AS journal,
-           c.inbox AS seen, ${inboxEntries(db, 'c')} AS entries`;
+           -- As of this statement's snapshot, as the entries are: a claim that waited for the row's lock would
+           -- count what came in meanwhile, and not see it.
+           CASE WHEN c.inbox > 0 THEN (SELECT s.inbox FROM run_live s WHERE s.id = c.id) ELSE 0 END AS seen,
+           ${inboxEntries(db, 'c')} AS entries`;
 }
 
 function claimedJoins(db: Db) {

@@ -14,7 +14,12 @@ type How = { state: EndedRun['state']; error: RunError | null; where: ReturnType
  */
 export async function endUnowned(db: Db, ids: string[], { state, error, where }: How): Promise<Ended> {
   const rows = await db<{ seq: number | null; delivery: Delivery }[]>`
-    WITH gone AS (DELETE FROM run_live WHERE id = ANY(${ids}::uuid[]) AND owner IS NULL AND ${where} RETURNING *),
+    WITH gone AS (
+      DELETE FROM run_live WHERE id = ANY(${ids}::uuid[]) AND owner IS NULL AND ${where}
+        -- Not if something was recorded while this waited for the row: its journal is read as it was before.
+        AND chunk = (SELECT s.chunk FROM run_live s WHERE s.id = run_live.id)
+      RETURNING *
+    ),
     ended AS (
       SELECT id, attempt, ${state} AS state, started_at, seq_base, chunk, '[]' AS events, NULL AS output,
         NULL AS output_ref, ${error === null ? null : JSON.stringify(error)}::text AS error, webhook, parent_id,
