@@ -41,8 +41,8 @@ type Options = { sql: Sql; lanes: Pick<Lanes, 'carried' | 'concurrency'>; leads:
 const everyMs = 1_000;
 /** Share of one core that counting may take. */
 const effort = 1 / 50;
-/** Gateways are told of principals who have this share of what they may have. */
-const crowdedFrom = 1 / 2;
+/** Gateways are told of principals who could reach their limit before the next count: they start no more in that time. */
+const untilNextCount = 10_000;
 
 /** Counts live runs: for the metrics, and for gateways, which refuse runs of whoever has too many. */
 export function createCensus({ sql, lanes, leads }: Options): Census {
@@ -92,7 +92,7 @@ export function createCensus({ sql, lanes, leads }: Options): Census {
   return { count, latest: () => latest };
 }
 
-/** Principals near or over their limit, with how many live runs they have. */
+/** Principals who may reach their limit, with how many live runs they have. */
 async function crowded(sql: Sql, counts: readonly LiveCount[]): Promise<Record<string, number>> {
   const live = Map.groupBy(counts, ({ principalId }) => principalId);
   const limits = await listLimits(sql);
@@ -102,7 +102,7 @@ async function crowded(sql: Sql, counts: readonly LiveCount[]): Promise<Record<s
   return Object.fromEntries(
     [...live].flatMap(([id, lines]) => {
       const runs = lines.reduce((sum, line) => sum + line.live, 0);
-      return runs >= limitsOf(limits, { id, role: roles.get(id) }).maxBacklog * crowdedFrom ? [[id, runs]] : [];
+      return runs + untilNextCount >= limitsOf(limits, { id, role: roles.get(id) }).maxBacklog ? [[id, runs]] : [];
     }),
   );
 }

@@ -32,7 +32,7 @@ export async function countLiveRuns(sql: Sql): Promise<{ countedAt: Date; counts
   });
 }
 
-/** Principals with many runs that have not ended, and when that was counted. */
+/** Principals who may soon have too many runs that have not ended, and when that was counted. */
 export type Census = {
   countedAt: Date;
   /** Counted in the last minute. */
@@ -45,8 +45,14 @@ export async function publishCensus(db: Db, { countedAt, crowded }: Omit<Census,
     UPDATE backlog_census SET counted_at = ${countedAt}, crowded = ${JSON.stringify(crowded)}::text::jsonb`;
 }
 
-export async function readCensus(db: Db): Promise<Census> {
-  const [row] = await db<Census[]>`
-    SELECT counted_at AS "countedAt", counted_at > now() - interval '1 minute' AS fresh, crowded FROM backlog_census`;
-  return row ?? { countedAt: new Date(0), fresh: false, crowded: {} };
+/** What was counted last; without its (long) list when that is the count `known` already. */
+export async function readCensus(
+  db: Db,
+  known = new Date(0),
+): Promise<Omit<Census, 'crowded'> & { crowded: Census['crowded'] | null }> {
+  const [row] = await db<(Omit<Census, 'crowded'> & { crowded: Census['crowded'] | null })[]>`
+    SELECT counted_at AS "countedAt", counted_at > now() - interval '1 minute' AS fresh,
+           CASE WHEN counted_at <> ${known} THEN crowded END AS crowded
+    FROM backlog_census`;
+  return row ?? { countedAt: known, fresh: false, crowded: null };
 }

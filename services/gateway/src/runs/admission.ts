@@ -9,7 +9,7 @@ import {
   type QueueName,
 } from '@flowstate/contracts';
 import type { RunQueues } from '@flowstate/queue';
-import { listLimits, readCensus, readQueueStates, type Sql } from '@flowstate/store';
+import { listLimits, readQueueStates, type Sql } from '@flowstate/store';
 import { createBacklogCount } from './backlog-count.ts';
 import { createDirectBudget } from './direct-budget.ts';
 import type { KnownWorkflow } from './workflow-catalogue.ts';
@@ -60,21 +60,28 @@ export function createAdmission({ sql, queues, everyMs = 250 }: Options): Admiss
   }
 
   async function lookAtLimits(): Promise<void> {
-    const [set, census] = await Promise.all([listLimits(sql), readCensus(sql)]);
+    const [set] = await Promise.all([listLimits(sql), backlog.look()]);
     limits = set;
-    backlog.looked(census);
+  }
+
+  /** Joins a look under way. */
+  function look(): Promise<unknown> {
+    // Without Postgres nothing is accepted anyway: what was known stays.
+    looking ??= Promise.allSettled([lookAtQueues(), lookAtLimits()]).finally(() => {
+      looking = undefined;
+    });
+    return looking;
   }
 
   async function refresh(): Promise<void> {
-    // Without Postgres nothing is accepted anyway: what was known stays.
-    looking ??= Promise.allSettled([lookAtQueues(), lookAtLimits()]);
+    // One under way may have missed what the caller has just written.
     await looking;
-    looking = undefined;
+    await look();
   }
 
   async function poll(): Promise<void> {
     while (!stopped.signal.aborted) {
-      await refresh();
+      await look();
       await wait(everyMs, undefined, { signal: stopped.signal }).catch(() => {});
     }
   }
@@ -100,7 +107,7 @@ export function createAdmission({ sql, queues, everyMs = 250 }: Options): Admiss
       );
     },
     mayGoDirect(queue, principalId) {
-      if (budget(queue).stale()) void refresh();
+      if (budget(queue).stale()) void look();
       return budget(queue).take(principalId);
     },
     round: (queue) => budget(queue).round(),

@@ -1,12 +1,12 @@
-import { stillLive, type Census, type Sql } from '@flowstate/store';
+import { readCensus, stillLive, type Census, type Sql } from '@flowstate/store';
 
 export type BacklogCount = {
   /** Adds the run unless its principal has `max` that have not ended; false then. */
   add(principalId: string, runId: string, max: number): Promise<boolean>;
   /** It was committed at this time of Postgres'; null: it never will be. */
   settled(principalId: string, runId: string, createdAt: Date | null): void;
-  /** What the controller last counted. */
-  looked(census: Census): void;
+  /** Reads what the controller counted last. */
+  look(): Promise<void>;
 };
 
 /** Own runs are looked up again after so many milliseconds for each of them: seldom when there are many. */
@@ -64,9 +64,10 @@ export function createBacklogCount(sql: Sql): BacklogCount {
       if (createdAt !== null && census.fresh) since.get(principalId)?.set(runId, createdAt);
       else since.get(principalId)?.delete(runId);
     },
-    looked(seen) {
-      census = seen;
-      for (const principalId of since.keys()) forget(principalId, (_, at) => !seen.fresh || at < seen.countedAt);
+    async look() {
+      const { countedAt, fresh, crowded } = await readCensus(sql, census.countedAt);
+      census = { countedAt, fresh, crowded: crowded ?? census.crowded };
+      for (const principalId of since.keys()) forget(principalId, (_, at) => !fresh || at < countedAt);
       for (const [principalId, at] of notBefore) if (at < performance.now()) notBefore.delete(principalId);
     },
   };
