@@ -27,12 +27,9 @@ t.test('one who queues hundreds of urgent runs does not keep another from the wo
   await recorder.called(`${body.id}/step-1`);
   const waitedFor = recorder.calls.findIndex((call) => call.startsWith(body.id)) - before;
   t.ok(waitedFor <= 3 * window + window / 2 + 2, `${waitedFor} others began before it`);
-  const last = queued.at(-1)?.body.id ?? '';
-  t.match(
-    (await Array.fromAsync(heavy.events(last))).at(-1),
-    { event: 'run.completed' },
-    'and all are done in the end',
-  );
+  const ends = [];
+  for (const run of queued) ends.push((await Array.fromAsync(heavy.events(run.body.id))).at(-1)?.event);
+  t.same([...new Set(ends)], ['run.completed'], 'and all are done in the end');
 });
 
 t.test('a paused queue accepts and begins nothing; resumed it goes on, also after FLUSHALL', async (t) => {

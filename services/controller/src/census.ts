@@ -48,13 +48,16 @@ const untilNextCount = 10_000;
 export function createCensus({ sql, lanes, leads }: Options): Census {
   let latest: Counted | null = null;
   let nextAt = -Infinity;
+  let led = false;
 
   async function count(): Promise<void> {
-    if (performance.now() < nextAt) return;
+    // A new leader at once: gateways refuse nobody until somebody has counted.
+    if (performance.now() < nextAt && leads() === led) return;
+    led = leads();
     const begun = performance.now();
     const { countedAt, counts } = await countLiveRuns(sql);
     nextAt = performance.now() + Math.max(everyMs, (performance.now() - begun) / effort);
-    if (leads()) await publishCensus(sql, { countedAt, crowded: await crowded(sql, counts) });
+    if (led) await publishCensus(sql, { countedAt, crowded: await crowded(sql, counts) });
     latest = { queues: await queueCounts(counts), stranded: await stranded(counts) };
   }
 
