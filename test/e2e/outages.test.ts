@@ -13,8 +13,8 @@ if (typeof stores === 'string') {
   const platform = await startPlatform(t, { workflows, stores });
   const manager = await platform.as('manager');
   const recorder = await startRecorder(t);
-  const start = () =>
-    manager.post<Run>('/api/workflows/recorded-steps/runs', { input: { recorder: recorder.url, steps: 2 } });
+  const start = (headers: Record<string, string> = {}) =>
+    manager.post<Run>('/api/workflows/recorded-steps/runs', { input: { recorder: recorder.url, steps: 2 } }, headers);
   const ended = async (id: string) => (await Array.fromAsync(manager.events(id))).at(-1);
 
   await t.test('Redis away: runs are accepted, and delivered once it is back', async (t) => {
@@ -62,16 +62,21 @@ if (typeof stores === 'string') {
       t.teardown(goOn);
       for (const pid of pids) process.kill(pid, 'SIGSTOP');
       const began = performance.now();
-      const first = await start();
+      const before = recorder.calls.length;
+      const key = { 'idempotency-key': crypto.randomUUID() };
+      const again = () => start(key);
+      const first = await again();
       t.match(first, { status: 503, body: { code: 'unavailable' } });
       t.ok(first.headers.get('retry-after'));
       t.comment(`answered after ${(performance.now() - began).toFixed(0)} ms`);
       t.match(await start(), { status: 503, body: { detail: /does not answer/ } }, 'known to hang: refused at once');
       t.equal((await manager.get('/api/health')).status, 200);
       goOn();
-      let after = await start();
-      while (after.status === 503) after = await start();
+      // Whether the first one was taken nobody could say; its key makes them one.
+      let after = await again();
+      while (after.status === 503) after = await again();
       t.match(await ended(after.body.id), { event: 'run.completed' });
+      t.equal(recorder.calls.length, before + 2, 'one run, every step once');
     },
   );
 
