@@ -36,9 +36,9 @@ export function createSql(
       application_name: name,
       ...(lazyCommit && { synchronous_commit: 'off' }),
       ...(ledger && {
-        enable_seqscan: false,
-        enable_hashjoin: false,
-        enable_mergejoin: false,
+        enable_seqscan: 'off',
+        enable_hashjoin: 'off',
+        enable_mergejoin: 'off',
         plan_cache_mode: 'force_generic_plan',
       }),
     },

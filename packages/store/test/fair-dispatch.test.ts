@@ -20,6 +20,7 @@ import {
   wakeDueRuns,
   writeChunks,
   type Db,
+  type Sql,
 } from '../src/index.ts';
 import { ledgerFixture } from './ledger-fixture.ts';
 
@@ -42,15 +43,7 @@ t.test('a long line costs as many index probes as it has groups, whatever its le
   await addRows(light, 3, { priority: 9 });
   await sql`ANALYZE run_live`;
 
-  /** Rows a statement read, as the server counted them. */
-  const rowsRead = <T>(statement: (db: Db) => Promise<T>) =>
-    ledger.begin(async (tx) => {
-      const before = await counters(tx);
-      const answer = await statement(tx);
-      const after = await counters(tx);
-      return { answer, read: { seq: after.seq - before.seq, index: after.index - before.index } };
-    });
-  const { answer: groups, read } = await rowsRead((db) => dueGroups(db, queue));
+  const { answer: groups, read } = await rowsRead(ledger, (db) => dueGroups(db, queue));
   t.same(
     groups.map(({ principalId, priority }) => ({ principalId, priority })),
     [
@@ -61,10 +54,37 @@ t.test('a long line costs as many index probes as it has groups, whatever its le
   );
   t.same(read, { seq: 0, index: 3 }, 'one entry of each of the three groups');
   const reading = groups.map((group) => ({ ...group, read: 50 }));
-  const runs = await rowsRead((db) => dueRuns(db, queue, reading));
+  const runs = await rowsRead(ledger, (db) => dueRuns(db, queue, reading));
   t.equal(runs.answer.length, 53);
   t.same(runs.read, { seq: 0, index: 53 }, '50 of the long line, 3 of the short one');
   await sql`TRUNCATE run_live`;
+});
+
+t.test('handing over reads no more than it hands over, though it was planned when nothing stood in line', async (t) => {
+  const ledger = ledgerPool(t);
+  await sql`TRUNCATE run_live`;
+  await handOver(ledger, [{ id: randomUUID(), capped: false }]);
+  await addRows(randomUUID(), 2_000);
+  const runs = await sql<{ id: string }[]>`SELECT id FROM run_live LIMIT 100`;
+  const { answer, read } = await rowsRead(ledger, (db) =>
+    handOver(
+      db,
+      runs.map(({ id }) => ({ id, capped: false })),
+    ),
+  );
+  t.equal(answer.length, 100);
+  t.same(read, { seq: 0, index: 0 }, 'by primary key alone, not through the line');
+  await sql`TRUNCATE run_live`;
+});
+
+t.test("the ledger's pool plans without sequential scans and hashes", async (t) => {
+  const ledger = ledgerPool(t);
+  const names = ['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin'];
+  const set = await ledger<{ setting: string }[]>`SELECT setting FROM pg_settings WHERE name = ANY(${names})`;
+  t.same(
+    set.map(({ setting }) => setting),
+    ['off', 'off', 'off'],
+  );
 });
 
 t.test('what is handed over is handed over once, in the order given, and counted while it is capped', async (t) => {
@@ -174,6 +194,16 @@ function ledgerPool(t: { teardown: (end: () => Promise<void>) => void }) {
   const ledger = createSql(url, { name: 'ledger', max: 1, ledger: true });
   t.teardown(() => ledger.end());
   return ledger;
+}
+
+/** Rows a statement read, as the server counted them. */
+function rowsRead<T>(ledger: Sql, statement: (db: Db) => Promise<T>) {
+  return ledger.begin(async (tx) => {
+    const before = await counters(tx);
+    const answer = await statement(tx);
+    const after = await counters(tx);
+    return { answer, read: { seq: after.seq - before.seq, index: after.index - before.index } };
+  });
 }
 
 async function counters(db: Db): Promise<{ seq: number; index: number }> {

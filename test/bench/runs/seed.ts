@@ -72,7 +72,8 @@ export async function seedQueuedRuns(sql: Sql, workflow: string, total: number):
 
 async function runsOf(sql: Sql, name: string, owner: number | null): Promise<() => AcceptedRun> {
   const workflow = (await listWorkflows(sql)).find((each) => each.name === name);
-  const [manager] = await sql<{ id: string }[]>`SELECT id FROM users WHERE role = 'manager'`;
+  const [manager] = await sql<{ id: string; epoch: number }[]>`
+    SELECT id, epoch FROM users, policy WHERE role = 'manager'`;
   if (workflow === undefined || manager === undefined) throw new Error(`${name} was not published`);
   const input = JSON.stringify((JSON.parse(requestBody) as { input: unknown }).input);
   return () => ({
@@ -88,5 +89,6 @@ async function runsOf(sql: Sql, name: string, owner: number | null): Promise<() 
     trace: null,
     delayMs: 0,
     owner,
+    epoch: manager.epoch,
   });
 }

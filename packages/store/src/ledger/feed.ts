@@ -7,11 +7,18 @@ import { deliveryColumns } from './deliveries.ts';
  * run as things are now, so it counts as in flight until it ends, waits or stands in line again.
  */
 export async function handOver(db: Db, runs: readonly { id: string; capped: boolean }[]): Promise<Delivery[]> {
+  if (runs.length === 0) return [];
   const rows = await db<Delivery[]>`
-    UPDATE run_live l SET due_at = NULL, capped = i.capped = 1
-    FROM unnest(${runs.map((run) => run.id)}::uuid[], ${runs.map((run) => Number(run.capped))}::int[]) AS i(id, capped)
-    WHERE l.id = i.id AND l.state = 'queued' AND l.owner IS NULL AND l.due_at <= now()
+    UPDATE run_live l SET due_at = NULL, capped = l.id = ANY(${idsOf(runs.filter(({ capped }) => capped))}::uuid[])
+    WHERE l.id = ANY(${idsOf(runs)}::uuid[]) AND l.state = 'queued' AND l.owner IS NULL
+      -- Not bare: that would imply what run_live_due indexes, and a plan made while the table was small would walk
+      -- through all of that index, for each of the runs.
+      AND coalesce(l.due_at <= now(), false)
     RETURNING ${deliveryColumns(db, 'l')}`;
   const taken = new Map(rows.map((delivery) => [delivery.runId, delivery]));
   return runs.flatMap(({ id }) => taken.get(id) ?? []);
+}
+
+function idsOf(runs: readonly { id: string }[]): string[] {
+  return runs.map(({ id }) => id);
 }

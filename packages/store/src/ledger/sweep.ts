@@ -57,7 +57,7 @@ export async function reclaimFromDead(db: Db): Promise<Reclaimed> {
 export async function reclaimStrays(db: Db): Promise<number> {
   const rows = await db`
     UPDATE run_live l SET owner = NULL, state = 'queued', dispatch = dispatch + 1, due_at = now()
-    FROM workers w WHERE l.owner = w.id AND w.ended_at < now() - interval '1 second' RETURNING l.id`;
+    WHERE l.owner = ANY(ARRAY(SELECT id FROM workers WHERE ended_at < now() - interval '1 second')) RETURNING l.id`;
   return rows.length;
 }
 
