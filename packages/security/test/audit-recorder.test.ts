@@ -4,7 +4,7 @@ import t, { type Test } from 'tap';
 import { createAudit } from '../src/audit-recorder.ts';
 import type { AuditEntry } from '../src/audit.ts';
 
-const entry = (n: number): AuditEntry => ({ action: 'run.start', actor: 'ann', outcome: 'success', details: { n } });
+const entry = (n: number): AuditEntry => ({ action: 'run.cancel', actor: 'ann', outcome: 'success', details: { n } });
 
 /** A recorder whose database can be taken away. */
 async function fixture(t: Test, options: { maxBytes?: number } = {}) {

@@ -18,7 +18,7 @@ import {
 
 function row(values: Partial<AuditRow> = {}): AuditRow {
   const base = { actor: 'ann', subject: null, outcome: 'success' as const, details: null, personal: [] };
-  return { id: uuidv7(), action: 'run.start', ...base, ...values };
+  return { id: uuidv7(), action: 'run.cancel', ...base, ...values };
 }
 
 /** Seals until so many entries are: transactions of other tests on this server may be open for a moment. */
@@ -95,7 +95,7 @@ t.test('a changed, removed or inserted row is found and named', async (t) => {
   const forged = uuidv7();
   await sql`
     INSERT INTO audit_log (id, at, xid, action, outcome)
-    VALUES (${forged}, uuidv7_time(${forged}), 1, 'run.start', 'success')`;
+    VALUES (${forged}, uuidv7_time(${forged}), 1, 'run.cancel', 'success')`;
   const { ok, findings } = await verifyAudit(sql);
   t.notOk(ok);
   t.same(

@@ -2,9 +2,12 @@ import type { AuditEntry, AuditRecorder } from '@flowstate/security';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { App } from './deps.ts';
 
-/** Requests of which every one is recorded, by the name of what they do. Whoever is refused is recorded on any route. */
+/**
+ * Requests of which every one is recorded, by the name of what they do. Whoever is refused is recorded on any route.
+ * A run's start is not among them: the run's own row says who started it, when and as what, and there are thousands
+ * of them a second.
+ */
 export const auditedRoutes: Readonly<Record<string, string>> = {
-  'POST /api/workflows/:name/runs': 'run.start',
   'POST /api/runs/:id/cancel': 'run.cancel',
   'POST /api/runs/:id/retry': 'run.retry',
   'POST /api/runs/:id/fork': 'run.fork',
@@ -61,8 +64,9 @@ function entryOf(request: FastifyRequest, reply: FastifyReply): AuditEntry | nul
     ...(subject !== undefined && { subject }),
     outcome: status < 400 ? 'success' : status === 401 || status === 403 ? 'denied' : 'failed',
     details: {
-      // A run is started thousands of times a second: what its own row says is not said again.
-      ...(known !== 'run.start' && { method, route, requestId: request.id }),
+      method,
+      route,
+      requestId: request.id,
       ...(status >= 400 && { status }),
       ...('session' in via && { session: via.session }),
       ...('apiKey' in via && { keyId: via.apiKey }),
