@@ -38,6 +38,13 @@ export type Journal = {
    */
   flushed(): Promise<void>;
   /**
+   * The last record is an effect's result: it must be in the ledger before another step runs. Not waited for here, so
+   * that a next effect's intent may share its write.
+   */
+  owe(): void;
+  /** What the next step has to wait for; undefined: nothing is owed. Throws as `flushed`. */
+  paid(): Promise<void> | undefined;
+  /**
    * Hands a last event, and what has not been written, to `letGo`, which releases the run with them: the event
    * happened only if it answers `released`. Else the run goes on here.
    */
@@ -59,6 +66,7 @@ export function createJournal(options: Options): Journal {
   let inFlight = false;
   let closed = false;
   let lost = false;
+  let owed = false;
 
   async function writeAll(): Promise<void> {
     while (pending.length > 0 && !closed) {
@@ -90,6 +98,15 @@ export function createJournal(options: Options): Journal {
     return writing;
   }
 
+  async function flushed(): Promise<void> {
+    while (pending.length > 0 || writing) {
+      // Nothing of it will be written from here: to ask on would be to ask for ever.
+      if (closed && writing === undefined) throw new RunInterrupt(lost ? 'lost' : 'over');
+      await flush();
+    }
+    owed = false;
+  }
+
   function tell(told: Written[]): void {
     publish(
       told.map(({ event }) => event),
@@ -103,13 +120,9 @@ export function createJournal(options: Options): Journal {
       pending.push(write({ seq: lastSeq, type, at: new Date().toISOString(), data }, output));
       flush().catch(onFailure);
     },
-    async flushed() {
-      while (pending.length > 0 || writing) {
-        // Nothing of it will be written from here: to ask on would be to ask for ever.
-        if (closed && writing === undefined) throw new RunInterrupt(lost ? 'lost' : 'over');
-        await flush();
-      }
-    },
+    flushed,
+    owe: () => void (owed = true),
+    paid: () => (owed ? flushed() : undefined),
     async release(type, data, letGo) {
       closed = true;
       // What is on its way has the number before ours.

@@ -81,13 +81,14 @@ async function tryOnce<T>(env: StepEnvironment, { name, fn, options }: Step<T>, 
     await Promise.race([doubted, env.interrupted]);
     env.signal.throwIfAborted();
   }
-  if (effect !== 'pure') {
-    // Everything before the effect, and that it is about to happen, must be on record first.
-    journal.record('step.intended', { name, effect, attempt });
-    await journal.flushed();
+  // Everything before the effect, and that it is about to happen, must be on record first.
+  if (effect !== 'pure') journal.record('step.intended', { name, effect, attempt });
+  const unwritten = effect === 'pure' ? journal.paid() : journal.flushed();
+  if (unwritten !== undefined) {
+    await unwritten;
     env.signal.throwIfAborted();
-    if (effect === 'unsafe') env.inDoubt.add(name);
   }
+  if (effect === 'unsafe') env.inDoubt.add(name);
   const startedAt = new Date(env.now()).toISOString();
   const begun = performance.now();
   publish({ type: 'step.started', at: startedAt, data: { name, attempt } });
@@ -101,7 +102,7 @@ async function tryOnce<T>(env: StepEnvironment, { name, fn, options }: Step<T>, 
     if (outputRef === undefined) journal.record('step.completed', data, json);
     else journal.record('step.completed', { ...data, outputRef });
     env.inDoubt.delete(name); // on its way to the ledger: however the run leaves here, that goes with it
-    if (effect !== 'pure') await journal.flushed();
+    if (effect !== 'pure') journal.owe();
     // What the ledger will give back on replay is what the workflow gets now: the JSON form.
     return JSON.parse(json) as T;
   } finally {

@@ -332,9 +332,34 @@ t.test(
 );
 
 t.test(
+  "an effect's result travels with the next one's intent, and is on record before anything else runs",
+  async (t) => {
+    const recorded = async () => (await readEvents(sql, id)).map(({ type, data }) => `${type} ${data['name'] ?? ''}`);
+    let seen: string[] = [];
+    const workflow = define(async (ctx) => {
+      for (const name of ['one', 'two']) await ctx.step(name, () => name, { effect: 'keyed' });
+      await ctx.step('look', async () => void (seen = await recorded()));
+    });
+    const id = await accept(workflow);
+    const execution = await begin(workflow, id);
+    t.match(await execution.done, { state: 'completed' });
+    t.same(seen.slice(-4), ['step.intended one', 'step.completed one', 'step.intended two', 'step.completed two']);
+    const chunks = await sql<{ events: { type: string }[] }[]>`
+    SELECT events::json AS events FROM run_journal WHERE run_id = ${id} ORDER BY chunk`;
+    t.same(
+      chunks.slice(0, 3).map(({ events }) => events.map(({ type }) => type)),
+      [['step.intended'], ['step.completed', 'step.intended'], ['step.completed']],
+    );
+  },
+);
+
+t.test(
   'a cancel parks for the effect in doubt only: not for one whose result is known, and for any that is',
   async (t) => {
-    const known = define(async (ctx) => ctx.step('pay', paid, { effect: 'unsafe' }));
+    const known = define(async (ctx) => {
+      await ctx.step('pay', paid, { effect: 'unsafe' });
+      await ctx.step('ship', () => {}, { effect: 'keyed' });
+    });
     const id = await accept(known);
     const execution = await begin(known, id);
     function paid() {
