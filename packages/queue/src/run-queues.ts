@@ -78,6 +78,8 @@ export function createRunQueues(redisUrl: string, lanes: Lanes, onError: (error:
 
   /** What one event-loop turn delivers goes to Redis in one round trip. */
   let batch: { deliveries: Placed[]; done: Promise<void> } | undefined;
+  /** The last batch: Redis answers in order, so what came before it is done with it. */
+  let adding: Promise<void> = Promise.resolve();
 
   async function addBatch(): Promise<void> {
     const { deliveries } = batch ?? { deliveries: [] };
@@ -94,7 +96,10 @@ export function createRunQueues(redisUrl: string, lanes: Lanes, onError: (error:
   return {
     queues,
     deliver(deliveries, round) {
-      batch ??= { deliveries: [], done: endOfTurn().then(addBatch) };
+      if (batch === undefined) {
+        adding = endOfTurn().then(addBatch);
+        batch = { deliveries: [], done: adding };
+      }
       batch.deliveries.push(...deliveries.map((delivery) => ({ ...delivery, round })));
       return batch.done;
     },
@@ -137,6 +142,7 @@ export function createRunQueues(redisUrl: string, lanes: Lanes, onError: (error:
     },
     ready: () => redis.status === 'ready',
     async close() {
+      await adding.catch(() => {});
       await Promise.allSettled([...open.values()].map((queue) => queue.close()));
       redis.disconnect();
     },

@@ -116,7 +116,7 @@ export function createRunService(options: Options): RunService {
       const { run, replayed } = await commit(accepted, key);
       if (replayed) return { run: await mustRead(run.id), replayed };
       ({ createdAt } = run);
-      await afterAccept(accepted);
+      afterAccept(accepted);
       return { run: asRun(accepted, workflow, input, run), replayed };
     } finally {
       admission.settled(principal, accepted.id, createdAt);
@@ -141,11 +141,12 @@ export function createRunService(options: Options): RunService {
     });
   }
 
-  async function afterAccept(run: AcceptedRun): Promise<void> {
+  /** The run is accepted whether Redis takes its job now or not: the answer does not wait for it. */
+  function afterAccept(run: AcceptedRun): void {
     if (run.direct !== true) return;
     const { id: runId, priority, workflowId } = run;
     const queue = run.queue as QueueName;
-    await deliver([{ runId, queue, priority, dispatch: 0, workflowId, suspect: false }], admission.round(queue));
+    void deliver([{ runId, queue, priority, dispatch: 0, workflowId, suspect: false }], admission.round(queue));
   }
 
   async function mustRead(id: string): Promise<StoredRun> {
