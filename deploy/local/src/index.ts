@@ -1,1 +1,2 @@
 export { startStores, type Outage, type StoreOptions, type Stores, type StoreSource } from './stores.ts';
+export { storeImages } from './stores/images.ts';

@@ -9,7 +9,10 @@ const sure = process.argv.includes('--yes') || (await confirm());
 if (!sure) {
   console.log('Nothing was deleted.');
 } else if (await stopClone(console.log)) {
-  await removeDockerStores(clone.stores, { volumes: true });
+  if (!(await removeDockerStores(clone.stores, { volumes: true })))
+    console.log(
+      'Docker does not answer, so that its volumes of this clone are left: docker volume ls -f name=flowstate-',
+    );
   if (clone.stores !== clone.dir) rmSync(clone.stores, { recursive: true, force: true });
   // Downloads may have had to go into the clone; they are no data.
   const data = existsSync(clone.dir) ? readdirSync(clone.dir).filter((name) => name !== 'cache') : [];

@@ -144,7 +144,8 @@ async function download(
       return stdout;
     };
     try {
-      await apt('update', '--error-on=any');
+      // A mirror that cannot be reached is tried twice as it is, for two files; the next source may do.
+      await apt('update', '--error-on=any', '-o', 'Acquire::Retries=0');
       const plan = await apt('install', '--no-install-recommends', '--print-uris', ...wanted);
       const names = [...plan.matchAll(/^'[^']+' ([^_ ]+)_/gm)].map((match) => match[1] ?? '');
       await apt('download', ...names.filter((name) => wanted.includes(name) || isLibrary(name)));
@@ -164,7 +165,8 @@ function aptFailure(output: string): string {
   const lines = output.split('\n').filter((line) => line.startsWith('E: '));
   return (lines.find((line) => line.includes('Failed to fetch')) ?? lines[0] ?? 'apt-get failed')
     .replace(/^E: /, '')
-    .trim();
+    .replace(/\s+/g, ' ')
+    .replace(/[\s:.]+$/, '');
 }
 
 /** Shared libraries only: no maintainer scripts run, and LLVM (46 of 99 MB) would serve the JIT that is off. */

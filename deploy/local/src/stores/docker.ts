@@ -1,14 +1,18 @@
 import { createHash } from 'node:crypto';
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Advice, run } from '../../host.mjs';
 import { freePort } from '../ports.ts';
+import { storeImages } from './images.ts';
 import type { StoreHome } from './store-home.ts';
 
 const composeFile = fileURLToPath(new URL('../../stores.compose.yaml', import.meta.url));
-/** Beside the data once Docker was used, so that a later stop or reset knows of it. */
-const markerName = 'docker-project';
+/** Beside the data once Docker was used, with the names of what ran there: a later start, stop or reset knows of it. */
+const markerName = 'docker-services';
+const answerMs = 20_000;
 
 export type DockerStores = {
   databaseUrl: string;
@@ -17,46 +21,47 @@ export type DockerStores = {
   stop(): Promise<void>;
 };
 
-/** Whether a Docker engine answers and has compose. */
-export async function hasDocker(signal: AbortSignal): Promise<boolean> {
-  for (const args of [['info'], ['compose', 'version']]) {
-    if ((await run('docker', args, { signal })).code !== 0) return false;
-  }
-  return true;
-}
-
-/** Runs the stores that are needed as containers; their data is in volumes that `removeDockerStores` deletes. */
+/**
+ * Runs the stores that are needed as containers; their data is in volumes that `removeDockerStores` deletes.
+ * Throws `Advice` where no engine with compose answers or it cannot start them; then no container is left.
+ */
 export async function startDockerStores(
   needed: { postgres: boolean; redis: boolean },
   home: StoreHome,
+  env: NodeJS.ProcessEnv,
 ): Promise<DockerStores> {
-  const project = `flowstate-${createHash('sha256').update(home.dir).digest('hex').slice(0, 8)}`;
+  await assertEngine(home.signal, env);
+  const project = projectName(home.dir);
   const services = [...(needed.postgres ? ['postgres'] : []), ...(needed.redis ? ['redis', 'redis-cache'] : [])];
-  await down(project, home.ephemeral);
+  const known = dockerServices(home.dir);
+  const isNew = home.ephemeral || known.size === 0;
+  // Volumes this clone does not know of are an earlier clone's at the same path.
+  await down(project, { volumes: isNew, env });
   const ports = new Map<string, number>();
   for (const name of ['postgres', 'redis', 'redis-cache']) {
     const port = await freePort(home.ports.get(name));
     home.ports.set(name, port);
     ports.set(name, port);
   }
-  const env = {
-    ...process.env,
+  const composeEnv = {
+    ...env,
+    FLOWSTATE_POSTGRES_IMAGE: storeImages.postgres,
+    FLOWSTATE_REDIS_IMAGE: storeImages.redis,
     FLOWSTATE_STORE_PASSWORD: home.password,
     FLOWSTATE_POSTGRES_PORT: String(ports.get('postgres')),
     FLOWSTATE_REDIS_PORT: String(ports.get('redis')),
     FLOWSTATE_REDIS_CACHE_PORT: String(ports.get('redis-cache')),
   };
   home.log(`Starting ${services.join(', ')} in Docker …`);
-  writeFileSync(join(home.dir, markerName), project);
-  const stop = async (): Promise<void> => {
-    await down(project, home.ephemeral);
-  };
+  mark(home.dir, new Set([...known, ...services]));
   try {
     const up = ['compose', '-p', project, '-f', composeFile, 'up', '--detach', '--wait', ...services];
-    const { code, stderr } = await run('docker', up, { env, signal: home.signal });
-    if (code !== 0) throw new Advice(`Docker could not start the stores: ${stderr.trim().split('\n').at(-1)}`);
+    const { code, stderr } = await run('docker', up, { env: composeEnv, signal: home.signal });
+    if (code !== 0) throw new Advice(await whyNot(stderr, project, home, env));
+    await assertReachable(ports.get(services[0] ?? ''));
   } catch (error) {
-    await stop();
+    await down(project, { volumes: isNew, env });
+    mark(home.dir, known);
     throw error;
   }
   const redis = (name: string): string => `redis://:${home.password}@127.0.0.1:${ports.get(name)}`;
@@ -64,20 +69,84 @@ export async function startDockerStores(
     databaseUrl: `postgres://flowstate:${home.password}@127.0.0.1:${ports.get('postgres')}/flowstate`,
     redisUrl: redis('redis'),
     redisCacheUrl: redis('redis-cache'),
-    stop,
+    async stop() {
+      await down(project, { volumes: home.ephemeral, env });
+    },
   };
 }
 
-/** Removes containers a killed start left, and with `volumes` their data. Does nothing where Docker was not used. */
-export async function removeDockerStores(dir: string, { volumes }: { volumes: boolean }): Promise<void> {
-  const project = `flowstate-${createHash('sha256').update(dir).digest('hex').slice(0, 8)}`;
+/** Names of the compose services that keep, or kept, data of the stores in this folder. */
+export function dockerServices(dir: string): Set<string> {
   const marker = join(dir, markerName);
-  if (!existsSync(marker)) return;
-  await down(project, volumes);
-  if (volumes) rmSync(marker, { force: true });
+  return new Set(existsSync(marker) ? readFileSync(marker, 'utf8').split('\n') : []);
 }
 
-async function down(project: string, volumes: boolean): Promise<void> {
+function mark(dir: string, services: Set<string>): void {
+  const marker = join(dir, markerName);
+  if (services.size === 0) rmSync(marker, { force: true });
+  else writeFileSync(marker, [...services].join('\n'));
+}
+
+/**
+ * Removes containers a killed start left, and with `volumes` their data. Does nothing where Docker was not used.
+ * Returns false when Docker was used but could not be told to.
+ */
+export async function removeDockerStores(dir: string, { volumes }: { volumes: boolean }): Promise<boolean> {
+  if (dockerServices(dir).size === 0) return true;
+  const removed = await down(projectName(dir), { volumes, env: process.env });
+  if (volumes) mark(dir, new Set());
+  return removed;
+}
+
+/** Compose project of the stores in this folder: it names their containers and volumes. */
+export function projectName(dir: string): string {
+  return `flowstate-${createHash('sha256').update(dir).digest('hex').slice(0, 8)}`;
+}
+
+async function down(project: string, { volumes, env }: { volumes: boolean; env: NodeJS.ProcessEnv }): Promise<boolean> {
   // By project name alone: the compose file's variables are not known here.
-  await run('docker', ['compose', '-p', project, 'down', ...(volumes ? ['--volumes'] : [])]);
+  const args = ['compose', '-p', project, 'down', ...(volumes ? ['--volumes'] : [])];
+  return (await run('docker', args, { env })).code === 0;
+}
+
+async function assertEngine(signal: AbortSignal, env: NodeJS.ProcessEnv): Promise<void> {
+  const limit = AbortSignal.timeout(answerMs);
+  const ask = async (...args: string[]) => run('docker', args, { env, signal: AbortSignal.any([signal, limit]) });
+  try {
+    const engine = await ask('version');
+    if (engine.code === 127) throw new Advice('no engine answers (there is no docker command)');
+    if (engine.code !== 0) throw new Advice(`no engine answers (${firstLine(engine.stderr)})`);
+    if ((await ask('compose', 'version')).code !== 0)
+      throw new Advice('an engine answers, but its command has no compose: install the plugin docker-compose');
+  } catch (error) {
+    if (!limit.aborted || signal.aborted) throw error;
+    throw new Advice(`no engine answers (waited ${answerMs / 1000} s)`);
+  }
+}
+
+/** The engine of another machine, or of the host when this is a container itself, publishes ports where we are not. */
+async function assertReachable(port = 0): Promise<void> {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+  } catch {
+    throw new Advice('the containers started, but not on this machine: their ports are not on its 127.0.0.1');
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Compose's last line, and where to read on when a container itself did not come up. */
+async function whyNot(stderr: string, project: string, home: StoreHome, env: NodeJS.ProcessEnv): Promise<string> {
+  const images = Object.values(storeImages).join(', ');
+  const reason = `the containers (${images}) did not start: ${stderr.trim().split('\n').at(-1)}`;
+  const { stdout } = await run('docker', ['compose', '--ansi=never', '-p', project, 'logs'], { env });
+  if (home.ephemeral || stdout.trim() === '') return reason;
+  const file = join(home.dir, 'docker.log');
+  writeFileSync(file, stdout, { mode: 0o600 });
+  return `${reason} (what they said is in ${file})`;
+}
+
+function firstLine(text: string): string {
+  return text.trim().split('\n')[0] || 'no reason given';
 }

@@ -16,6 +16,7 @@ import { basename, dirname, join } from 'node:path';
 import { Advice, isRoot, openToAll } from '../../host.mjs';
 import { readIfThere, writePrivate } from '../private-file.ts';
 import { createProcessRecord, readProcesses, reapOrphans, type ProcessRecord } from '../processes.ts';
+import { removeDockerStores } from './docker.ts';
 
 /** Where the stores of one clone (or one test run) keep their data, and what they share. */
 export type StoreHome = {
@@ -109,6 +110,7 @@ async function temporaryHome(): Promise<string> {
     if (statSync(leftover).uid !== process.getuid?.() || !readIfThere(join(leftover, recordName))) continue;
     if (readProcesses(join(leftover, recordName)).supervisor) continue;
     await reapOrphans(join(leftover, recordName), 2_000);
+    await removeDockerStores(leftover, { volumes: true });
     rmSync(leftover, { recursive: true, force: true });
   }
   const dir = mkdtempSync(join(parent, temporaryPrefix));
