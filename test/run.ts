@@ -39,6 +39,8 @@ try {
 } finally {
   await stores?.stop();
 }
+// An image that is still being pulled must not hold the terminal.
+if (stop.signal.aborted) process.exit();
 
 type TestStores = Pick<Stores, 'databaseUrl' | 'redisUrl' | 'redisCacheUrl' | 'stop'>;
 
@@ -47,7 +49,7 @@ async function startTestStores(): Promise<TestStores> {
   const { DATABASE_URL, REDIS_URL } = process.env;
   const log = (line: string) => console.log(line);
   if (!DATABASE_URL && !REDIS_URL) {
-    const containers = await startContainerStores(log);
+    const containers = await startContainerStores({ log, signal: stop.signal });
     if (containers) {
       log('stores: containers');
       return containers;
