@@ -334,8 +334,8 @@ t.test(
 t.test(
   "an effect's result travels with the next one's intent, and is on record before anything else runs",
   async (t) => {
-    const recorded = async () => (await readEvents(sql, id)).map(({ type, data }) => `${type} ${data['name'] ?? ''}`);
-    let seen: string[] = [];
+    const recorded = async () => (await readEvents(sql, id)).map(({ type, data }) => [type, data['name']]);
+    let seen: unknown[] = [];
     const workflow = define(async (ctx) => {
       for (const name of ['one', 'two']) await ctx.step(name, () => name, { effect: 'keyed' });
       await ctx.step('look', async () => void (seen = await recorded()));
@@ -343,7 +343,12 @@ t.test(
     const id = await accept(workflow);
     const execution = await begin(workflow, id);
     t.match(await execution.done, { state: 'completed' });
-    t.same(seen.slice(-4), ['step.intended one', 'step.completed one', 'step.intended two', 'step.completed two']);
+    t.same(seen.slice(-4), [
+      ['step.intended', 'one'],
+      ['step.completed', 'one'],
+      ['step.intended', 'two'],
+      ['step.completed', 'two'],
+    ]);
     const chunks = await sql<{ events: { type: string }[] }[]>`
     SELECT events::json AS events FROM run_journal WHERE run_id = ${id} ORDER BY chunk`;
     t.same(
