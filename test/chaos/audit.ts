@@ -1,31 +1,36 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { auditSteps, type StoredRun } from './audit-steps.ts';
 import type { Client } from './clients.ts';
 import type { Execution, FarEnd } from './far-end.ts';
 import type { Findings } from './findings.ts';
 import { isTerminal, type RunRecord, type SeenEvent } from './run-record.ts';
+import type { Webhooks } from './webhooks.ts';
 
 type Options = {
   run: RunRecord & { id: string };
   client: Client;
   farEnd: FarEnd;
+  webhooks: Webhooks;
   findings: Findings;
   executions: Execution[];
+  idOf: (ticket: string) => string | undefined;
+  signal: AbortSignal;
 };
 
 /** All is quiet by then: a gateway may still have to find its stores again. */
 const tries = 10;
 
-type Run = { id: string; state: string; output: { values: string[] } | null; createdAt: string };
-
 /** Holds what the ledger says of an ended run at the very end against what its client and the far end saw. */
-export async function auditRun({ run, client, farEnd, findings, executions }: Options): Promise<void> {
+export async function auditRun(options: Options): Promise<void> {
+  const { run, client, farEnd, webhooks, findings, executions, idOf, signal } = options;
   const wrong = (text: string) => findings.add(text, run.id);
-  const { body } = await client.call<Run>('GET', `/api/runs/${run.id}`);
-  const ledger = run.state === 'parked' ? run.events : await readEvents(run, client);
-  auditLive(run, ledger, wrong);
-  auditEvents(run, ledger, wrong);
-  auditSteps(run, body, ledger, farEnd, wrong);
-  auditExecutions(run, body, executions, wrong);
+  const { body: stored } = await client.call<StoredRun>('GET', `/api/runs/${run.id}`);
+  const events = await readEvents(run, client);
+  auditLive(run, events, wrong);
+  auditEvents(run, events, wrong);
+  const idOfChild = (name: string) => idOf(`${run.ticket}.${name}`);
+  auditSteps({ run, stored, events, executions, farEnd, idOfChild, wrong });
+  if (run.webhook) await webhooks.audit(run, events, signal);
 }
 
 /** The run's events from its first, as the API gives them now. */
@@ -52,21 +57,15 @@ function auditLive(run: RunRecord, ledger: SeenEvent[], wrong: (text: string) =>
   if (vanished.length > 0) wrong(`published, but not in the ledger: ${vanished.join(', ')}`);
 }
 
-function auditEvents({ kind, state }: RunRecord, events: SeenEvent[], wrong: (text: string) => void): void {
+function auditEvents({ kind }: RunRecord, events: SeenEvent[], wrong: (text: string) => void): void {
   const gaps = events.filter(({ seq }, index) => seq !== index + 1);
   if (gaps.length > 0) wrong(`its events are not numbered one by one: ${events.map(({ seq }) => seq).join(' ')}`);
   const last = events.at(-1);
   const ends = events.filter(isTerminal);
-  const attempts = 1 + events.filter(({ type }) => type === 'run.retried').length;
-  if (state === 'parked') {
-    const doubtful = events.some(
-      ({ type, data }) =>
-        type === 'step.intended' &&
-        data.effect === 'unsafe' &&
-        !events.some((other) => other.type === 'step.completed' && other.data.name === data.name),
-    );
-    if (!doubtful) wrong('it is parked without an unsafe effect in doubt');
-    return;
+  const attempts = 1 + events.filter(({ type, data }) => type === 'run.retried' && data.auto !== true).length;
+  for (const [index, { type, data }] of events.entries()) {
+    if (type === 'run.parked' && data.step !== '' && !inDoubt(events.slice(0, index), data.step))
+      wrong(`it was parked for ${String(data.step)}, whose effect was in no doubt`);
   }
   if (ends.length !== attempts) wrong(`${attempts} attempts have ${ends.length} terminal events`);
   if (last === undefined || !isTerminal(last)) wrong(`its last event is ${last?.type ?? 'missing'}`);
@@ -75,48 +74,8 @@ function auditEvents({ kind, state }: RunRecord, events: SeenEvent[], wrong: (te
     wrong(`it ended with ${last?.type}: ${JSON.stringify(last?.data)}`);
 }
 
-function auditSteps(
-  run: RunRecord,
-  { state, output }: Run,
-  events: SeenEvent[],
-  farEnd: FarEnd,
-  wrong: (text: string) => void,
-): void {
-  const completed = events.filter(({ type }) => type === 'step.completed');
-  const names = completed.map(({ data }) => String(data.name));
-  const twice = names.filter((name, index) => names.indexOf(name) !== index);
-  if (twice.length > 0) wrong(`steps were recorded twice: ${twice.join(', ')}`);
-  for (const { data } of completed) {
-    if (!farEnd.said(run.ticket, String(data.name)).has(String(data.output))) {
-      wrong(`step ${String(data.name)} is recorded with ${JSON.stringify(data.output)}, which the far end never said`);
-    }
-  }
-  if (state !== 'completed') return;
-  const missing = run.kind.steps(run.input).filter((name) => !names.includes(name));
-  if (missing.length > 0) wrong(`it completed without its steps ${missing.join(', ')}`);
-  const recorded = new Map(completed.map(({ data }) => [String(data.name), String(data.output)]));
-  const values = run.kind.steps(run.input).map((name) => recorded.get(name));
-  if (JSON.stringify(output?.values) !== JSON.stringify(values)) {
-    wrong(`its output ${JSON.stringify(output)} is not what its steps recorded: ${JSON.stringify(values)}`);
-  }
-}
-
-function auditExecutions(
-  run: RunRecord,
-  { createdAt }: Run,
-  executions: Execution[],
-  wrong: (text: string) => void,
-): void {
-  const seenAt = new Map(
-    run.events.filter(({ type }) => type === 'step.completed').map(({ data, seenAt }) => [String(data.name), seenAt]),
-  );
-  for (const { step, beganAt, run: id } of executions) {
-    const seen = seenAt.get(step);
-    if (seen !== undefined && beganAt > seen) {
-      wrong(`finished step ${step} ran again ${beganAt - seen} ms after its completion had been read from the API`);
-    }
-    if (id !== run.id) wrong(`one piece of work, ${run.ticket}, was done by two runs: ${run.id} and ${id}`);
-    if (beganAt < Date.parse(createdAt) + run.delayMs)
-      wrong(`step ${step} began before the delay of ${run.delayMs} ms was over`);
-  }
+/** Was the step's unsafe effect intended, and nothing known of what came of it? */
+function inDoubt(events: SeenEvent[], step: unknown): boolean {
+  const last = events.findLast(({ data }) => data.name === step);
+  return last?.type === 'step.intended' && last.data.effect === 'unsafe';
 }

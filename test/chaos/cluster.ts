@@ -26,6 +26,7 @@ export type Cluster = {
   /** Taken away at once, as by a power cut, and brought back at the same address. */
   stores: Record<'redis' | 'postgres', { kill(): Promise<void>; start(): Promise<void> }>;
   password: string;
+  webhookSecret: string;
 };
 
 type Options = {
@@ -56,10 +57,13 @@ export async function startCluster(
   await sql.end();
 
   const shared = { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, LOG_LEVEL: 'info' };
+  const webhookSecret = `whsec_${randomBytes(32).toString('base64')}`;
+  const hooks = { WEBHOOK_SECRET: webhookSecret, WEBHOOK_ALLOW_PRIVATE: 'true' };
   const workerKey = { WORKER_API_KEY: secret() };
   const gatewayEnv = {
     ...shared,
     ...workerKey,
+    ...hooks,
     REDIS_CACHE_URL: redisCacheUrl,
     JWT_SECRET: secret(),
     JWT_ISSUER: 'flowstate-chaos',
@@ -146,7 +150,7 @@ export async function startCluster(
   };
   const [workers, controllers] = await Promise.all([
     several(counts.workers, 'worker', workerEnv),
-    several(counts.controllers, 'controller', shared),
+    several(counts.controllers, 'controller', { ...shared, ...hooks }),
   ]);
   return {
     gateways,
@@ -156,5 +160,6 @@ export async function startCluster(
     // SIGQUIT is what `pg_ctl stop -m immediate` sends: no checkpoint, recovery at the next start.
     stores: { redis: store('redis', 'SIGKILL'), postgres: store('postgres', 'SIGQUIT') },
     password,
+    webhookSecret,
   };
 }

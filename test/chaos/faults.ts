@@ -24,13 +24,20 @@ const alone: Partial<Record<FaultName, ('postgres' | 'redis')[]>> = {
   'flush-redis': ['redis'],
   'repeat-deliveries': ['redis'],
   'restart-postgres': ['postgres'],
+  'kill-worker-without-postgres': ['postgres'],
   // Exit code 0 and an unlost session are promised while the stores are there.
   'drain-worker': ['postgres', 'redis'],
   'pause-worker': ['postgres'],
 };
 
 /** Faults after which the process is gone and is started again. */
-const ends = new Set<FaultName>(['kill-worker', 'kill-gateway', 'kill-controller', 'drain-worker']);
+const ends = new Set<FaultName>([
+  'kill-worker',
+  'kill-worker-without-postgres',
+  'kill-gateway',
+  'kill-controller',
+  'drain-worker',
+]);
 
 /**
  * Makes things go wrong as scheduled, and right again; resolves with what was done when everything runs once more.
@@ -54,10 +61,12 @@ export async function injectFaults(options: Options): Promise<Fault[]> {
       done.push(fault);
       await inject(options, fault, member);
     }
-    const work = exclusively(member ? [member.name] : [], async () => {
+    // Somebody must be there to ask, however long it takes to start one again.
+    const resource = fault.name === 'kill-gateway' ? ['gateways'] : member ? [member.name] : [];
+    const work = exclusively(resource, async () => {
       await exclusively(alone[fault.name] ?? [], hit);
       if (!done.includes(fault) || !member || !ends.has(fault.name)) return;
-      await wait(fault.forMs);
+      if (fault.name !== 'kill-worker-without-postgres') await wait(fault.forMs);
       await member.start();
     });
     all.push(
@@ -114,6 +123,12 @@ async function inject(
       await wait(forMs);
       return store.start();
     }
+    case 'kill-worker-without-postgres':
+      // A host lost: whatever was told before it was on record is told of nothing now.
+      await stores.postgres.kill();
+      await wait(forMs);
+      await member?.kill('SIGKILL');
+      return stores.postgres.start();
     case 'kill-worker':
     case 'kill-gateway':
     case 'kill-controller':
@@ -126,15 +141,16 @@ async function inject(
     }
     case 'pause-worker':
     case 'pause-worker-past-lease': {
+      if (member === undefined) return undefined;
       // Not right after an outage: it must have its session back for the stop to find it alive.
-      const before = member && (await incarnationOf(member, Date.now()));
-      member?.signal('SIGSTOP');
+      const before = await incarnationOf(member, Date.now());
+      member.signal('SIGSTOP');
       await wait(forMs);
-      member?.signal('SIGCONT');
-      const after = member && (await incarnationOf(member, Date.now()));
+      member.signal('SIGCONT');
+      const after = await incarnationOf(member, Date.now());
       if (name === 'pause-worker' && before !== after) {
         findings.add(
-          `${member?.name} was stopped for ${forMs} ms only, and declared dead (incarnation ${before}, then ${after})`,
+          `${member.name} was stopped for ${forMs} ms only, and declared dead (incarnation ${before}, then ${after})`,
         );
       }
       return undefined;

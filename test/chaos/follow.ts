@@ -2,18 +2,26 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { politeMs, type Client } from './clients.ts';
 import type { FarEnd } from './far-end.ts';
 import type { Findings } from './findings.ts';
+import type { Person } from './person.ts';
 import type { Random } from './random.ts';
 import { isTerminal, type RunRecord } from './run-record.ts';
 
-type Options = { client: Client; farEnd: FarEnd; findings: Findings; random: Random; signal: AbortSignal };
+type Options = {
+  client: Client;
+  person: Person;
+  farEnd: FarEnd;
+  findings: Findings;
+  random: Random;
+  signal: AbortSignal;
+};
 
 /**
  * Follows a run to its end over whichever gateway is there, resuming after the last event seen; does what its client
- * does on the way. Resolves when it has ended for good or is parked.
+ * does on the way, and has it settled when it is parked. Resolves when it has ended for good.
  */
 export async function followRun(run: RunRecord & { id: string }, options: Options): Promise<void> {
-  const { client, farEnd, findings, random, signal } = options;
-  const hand = { id: run.id, ticket: run.ticket, client, farEnd };
+  const { client, person, farEnd, findings, random, signal } = options;
+  const hand = { id: run.id, run, client, farEnd };
   for (let failures = 0; ; failures++) {
     let ended = false;
     try {
@@ -25,13 +33,11 @@ export async function followRun(run: RunRecord & { id: string }, options: Option
           return;
         }
         failures = 0;
-        run.events.push({ seq, type, data: data.data as Record<string, unknown>, seenAt: Date.now() });
-        const next = await run.kind.onEvent?.({ type, data }, hand);
-        ended = isTerminal({ type }) && next !== 'go-on';
-        if (type === 'run.parked' && (await isParked(run.id, client))) {
-          run.state = 'parked';
-          return;
-        }
+        const event = { seq, type, data: data.data as Record<string, unknown>, seenAt: Date.now() };
+        run.events.push(event);
+        const next = await run.kind.onEvent?.(event, hand);
+        ended = isTerminal(event) && next !== 'go-on';
+        if (type === 'run.parked') await person.settle(run.id, String(event.data.step));
       }
     } catch (error) {
       signal.throwIfAborted();
@@ -47,14 +53,4 @@ export async function followRun(run: RunRecord & { id: string }, options: Option
     }
     await wait(politeMs(failures, random), undefined, { signal });
   }
-}
-
-/** The event is committed before the state: a worker killed in between leaves the run to be parked once more. */
-async function isParked(id: string, client: Client): Promise<boolean> {
-  for (let attempt = 0; attempt < 50; attempt++) {
-    const { body } = await client.call<{ state: string }>('GET', `/api/runs/${id}`);
-    if (body.state === 'parked') return true;
-    await wait(100);
-  }
-  return false;
 }

@@ -7,8 +7,9 @@ import {
 } from '@flowstate/workflow';
 import Type, { type Static, type TObject, type TProperties } from 'typebox';
 import type { Client } from './clients.ts';
-import type { FarEnd } from './far-end.ts';
+import type { Execution, FarEnd } from './far-end.ts';
 import type { Random } from './random.ts';
+import type { RunRecord } from './run-record.ts';
 
 /** One sort of run in the mixed workload: the workflow the workers carry, and what its client does and may expect. */
 export type Kind = {
@@ -24,21 +25,44 @@ export type Kind = {
   ends?: readonly string[];
   /** What the client does as its run goes on. `go-on`: this terminal event will not be the last. */
   onEvent?(event: { type: string; data: Record<string, unknown> }, hand: RunInHand): Promise<'go-on' | void>;
+  /** Runs that its run starts itself, by name: each has the ticket `<its own>.<name>`. */
+  children?(input: Record<string, unknown>): Record<string, Kind>;
+  /** What a run is that was forked from one of these. */
+  fork?: Kind;
+  /** What else must hold of a run that ended; says what is wrong. */
+  check?(facts: Facts): string | undefined;
 };
 
-export type RunInHand = { id: string; ticket: string; client: Client; farEnd: FarEnd };
+export type RunInHand = { id: string; run: RunRecord; client: Client; farEnd: FarEnd };
+
+export type Facts = {
+  run: RunRecord;
+  state: string;
+  /** Outputs on record by step. */
+  recorded: ReadonlyMap<string, unknown>;
+  /** What this very run did at the far end, in order. */
+  executions: readonly Execution[];
+};
 
 /** What every kind's input has: where steps report to, and what the client calls this piece of work. */
 const reporting = { farEnd: Type.String(), ticket: Type.String() };
-const Output = Type.Object({ values: Type.Array(Type.String()) });
+export const Output = Type.Object({ values: Type.Array(Type.String()) });
 
 type Reporting = { farEnd: string; ticket: string };
+/** Makes a context's step report; `prefix` is what the ledger puts before its name. */
+type StepIn = (scope: WorkflowContext, prefix: string) => ReportedStep;
 
 /** A workflow whose steps all report to the far end; it answers with what the far end said to each. */
 export function reportingWorkflow<P extends TProperties>(
   name: string,
   input: P,
-  run: (step: ReportedStep, input: Static<TObject<P>>, ctx: WorkflowContext) => Promise<string[]>,
+  run: (
+    step: ReportedStep,
+    input: Static<TObject<P>> & Reporting,
+    ctx: WorkflowContext,
+    stepIn: StepIn,
+  ) => Promise<string[]>,
+  retries: Partial<Pick<Workflow, 'retry' | 'runRetry'>> = {},
 ): Workflow {
   return defineWorkflow(
     {
@@ -47,22 +71,25 @@ export function reportingWorkflow<P extends TProperties>(
       description: 'Part of the chaos suite',
       input: Type.Object({ ...reporting, ...input }),
       output: Output,
+      ...retries,
     },
     async (ctx, given) => {
       const to = given as unknown as Reporting;
-      const step: ReportedStep = (stepName, { holdMs = 0, failures = 0, say, ...options } = {}) =>
-        ctx.step(
-          stepName,
-          (context) =>
-            report(
-              to,
-              { run: ctx.runId, step: stepName, holdMs, failures, ...(say !== undefined && { say }) },
-              options,
-              context,
-            ),
-          options,
-        );
-      return { values: await run(step, given as never, ctx) };
+      const stepIn: StepIn =
+        (scope, prefix) =>
+        (stepName, { holdMs = 0, failures = 0, say, ...options } = {}) =>
+          scope.step(
+            stepName,
+            (context) =>
+              report(
+                to,
+                { run: ctx.runId, step: prefix + stepName, holdMs, failures, ...(say !== undefined && { say }) },
+                options,
+                context,
+              ),
+            options,
+          );
+      return { values: await run(stepIn(ctx, ''), given as never, ctx, stepIn) };
     },
   );
 }
@@ -72,7 +99,7 @@ export type ReportedStep = (name: string, options?: StepOptions & ReportOptions)
 type ReportOptions = {
   /** The far end takes this long. */
   holdMs?: number;
-  /** It refuses this many tries. */
+  /** It refuses the first so many tries. */
   failures?: number;
   /** It says this back instead of a value of its own. */
   say?: string;

@@ -53,8 +53,6 @@ async function main(): Promise<number> {
       seed: whole('seed', values.seed, randomSeed()),
       durationMs: minutes * 60_000,
       faultEveryMs: positive('every', values.every, 3) * 1_000,
-      // It takes a third of a minute: the short form has no room for it.
-      pastLease: minutes >= 1,
       say: (line) => console.log(line),
       signal: stop.signal,
     },

@@ -2,17 +2,22 @@ import type { ChaosOptions } from './chaos.ts';
 import type { FarEnd } from './far-end.ts';
 import type { Incident } from './faults.ts';
 import type { Findings } from './findings.ts';
+import type { Person } from './person.ts';
+import type { KnownRun } from './reconcile.ts';
 import { isTerminal, type RunRecord } from './run-record.ts';
 import type { Fault } from './schedule.ts';
+import type { Webhooks } from './webhooks.ts';
 import type { Workload } from './workload.ts';
 
 export type Report = {
   /** One line with all figures. */
   summary: string;
   violations: Violation[];
-  accepted: number;
+  /** Runs answered 202, found in the ledger though nobody heard an answer, or started by other runs. */
+  all: number;
   terminal: number;
-  parked: number;
+  /** How often a person settled a parked run. */
+  settled: number;
   /** How often a run went on with another owner. */
   resumed: number;
 };
@@ -22,8 +27,10 @@ export type Violation = { what: string; story: string[] };
 
 type Options = {
   options: ChaosOptions;
-  records: (RunRecord & { id: string })[];
+  records: KnownRun[];
   workload: Workload;
+  webhooks: Webhooks;
+  person: Person;
   farEnd: FarEnd;
   findings: Findings;
   incidents: Incident[];
@@ -31,11 +38,17 @@ type Options = {
   began: number;
 };
 
-export function summarise({ options, records, workload, farEnd, findings, incidents, faults, began }: Options): Report {
-  const accepted = records.filter((run) => run.accepted).length;
-  const unanswered = records.length - accepted;
+export function summarise(seen: Options): Report {
+  const { options, records, workload, webhooks, person, farEnd, findings, incidents, faults, began } = seen;
+  const accepted = workload.records.filter((run) => run.accepted).length;
+  const asked = new Set(workload.records);
+  const unanswered = records.filter((run) => asked.has(run) && !run.accepted).length;
+  const born = records.filter((run) => !asked.has(run)).length;
+  const { happened, notHappened, wentOn } = person.settled;
+  const settled = happened + notHappened + wentOn;
+  const hooks = webhooks.counts();
+  const all = accepted + unanswered + born;
   const terminal = records.filter((run) => run.state === 'ended').length;
-  const parked = records.filter((run) => run.state === 'parked').length;
   const recorded = records.reduce(
     (sum, { events }) => sum + events.filter(({ type }) => type === 'step.completed').length,
     0,
@@ -49,12 +62,13 @@ export function summarise({ options, records, workload, farEnd, findings, incide
   const count = (pattern: RegExp) => findings.all.filter(({ text }) => pattern.test(text)).length;
   const figures = [
     `seed ${options.seed}`,
-    `accepted ${accepted} (+ ${unanswered} taken without an answer) = terminal ${terminal} + parked ${parked}`,
+    `accepted ${accepted} (+ ${unanswered} without an answer + ${born} children and forks = ${all}), terminal ${terminal}, lost ${all - terminal}`,
     `steps recorded ${recorded}, executed ${farEnd.executions.length}, re-run after recorded ${count(/^finished step/)}`,
-    `runs resumed ${resumed}`,
+    `runs resumed ${resumed}, parked and settled ${settled} (happened ${happened}, not ${notHappened}, went on ${wentOn})`,
     `keyed effects ${farEnd.keyed.size} (${keyedCalls} calls), under two keys ${count(/ keys$/)}`,
     `unsafe effects ${farEnd.unsafe.length}, twice ${count(/^the unsafe effect/)}`,
     `keyed starts repeated ${workload.replays}`,
+    `webhooks ${hooks.calls - hooks.repeated} (${hooks.calls} calls), wrong or missing ${count(/webhook/)}`,
     `faults ${faults.length} (${sorts.join(', ')})`,
     `died on their own ${count(/died/)}`,
     `violations ${findings.all.length}`,
@@ -63,9 +77,9 @@ export function summarise({ options, records, workload, farEnd, findings, incide
   return {
     summary: figures.join('; '),
     violations: findings.all.map((finding) => describe(finding, records, incidents, farEnd)),
-    accepted,
+    all,
     terminal,
-    parked,
+    settled,
     resumed,
   };
 }
@@ -85,7 +99,7 @@ function describe(
     line: `event ${seq} ${type} ${JSON.stringify(data)}`,
   }));
   const executions = farEnd.executions
-    .filter(({ ticket }) => ticket === run.ticket)
+    .filter((one) => one.run === runId)
     .map(({ beganAt, arrivedAt, endedAt, step, attempt }) => ({
       at: beganAt,
       line: `step ${step} began, attempt ${attempt} (reached the far end ${arrivedAt - beganAt} ms later, ${endedAt === null ? 'never ended' : `took ${endedAt - arrivedAt} ms`})`,

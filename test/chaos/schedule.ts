@@ -2,6 +2,7 @@ import type { Random } from './random.ts';
 
 export const faultNames = [
   'kill-worker',
+  'kill-worker-without-postgres',
   'kill-gateway',
   'kill-controller',
   'flush-redis',
@@ -19,33 +20,39 @@ export type Fault = { atMs: number; name: FaultName; target: number; forMs: numb
 
 /** A worker stopped for less than its lease keeps its runs; one stopped for longer has lost them when it wakes. */
 const pauseMs = 3_000;
-const pastLeaseMs = [16_000, 20_000] as const;
+const pastLeaseMs = [15_500, 19_000] as const;
+const longest: FaultName = 'pause-worker-past-lease';
 
 /**
  * Faults at random moments until `durationMs`, drawn from shuffled decks so that each sort comes before any comes
- * again. The same seed makes the same schedule.
+ * again; the one that lasts longest comes first, so that a short run has room for it. The same seed makes the same
+ * schedule.
  */
 export function faultSchedule(
   random: Random,
-  { durationMs, everyMs, pastLease }: { durationMs: number; everyMs: number; pastLease: boolean },
+  { durationMs, everyMs, workers }: { durationMs: number; everyMs: number; workers: number },
 ): Fault[] {
-  const deck = faultNames.filter((name) => pastLease || name !== 'pause-worker-past-lease');
   const faults: Fault[] = [];
-  let cards: FaultName[] = [];
+  let cards: FaultName[] = [...random.shuffled(faultNames.filter((name) => name !== longest)), longest];
+  let standing = { target: 0, untilMs: 0 };
   let atMs = 0;
   for (;;) {
     atMs += random.between(everyMs / 2, everyMs * 1.5);
     if (atMs > durationMs) return faults;
-    if (cards.length === 0) cards = random.shuffled(deck);
+    if (cards.length === 0) cards = random.shuffled(faultNames);
     const name = cards.pop() as FaultName;
-    const target = random.between(0, 1_000);
-    const downMs = random.between(0, 1_500);
-    faults.push({ atMs, name, target, forMs: lengthOf(name, downMs, random) });
+    let target = random.between(0, 1_000);
+    // What is to hit a worker hits one that moves: it would have to wait for the other.
+    if (atMs < standing.untilMs && target % workers === standing.target % workers) target += 1;
+    const forMs = lengthOf(name, random.between(0, 1_500), random);
+    if (name === longest) standing = { target, untilMs: atMs + forMs };
+    faults.push({ atMs, name, target, forMs });
   }
 }
 
 function lengthOf(name: FaultName, downMs: number, random: Random): number {
   if (name === 'flush-redis' || name === 'repeat-deliveries') return 0;
   if (name === 'pause-worker') return pauseMs;
-  return name === 'pause-worker-past-lease' ? random.between(...pastLeaseMs) : downMs;
+  if (name === 'kill-worker-without-postgres') return Math.max(500, downMs);
+  return name === longest ? random.between(...pastLeaseMs) : downMs;
 }

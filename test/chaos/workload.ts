@@ -4,8 +4,10 @@ import type { FarEnd } from './far-end.ts';
 import type { Findings } from './findings.ts';
 import { followRun } from './follow.ts';
 import type { Kind } from './kind.ts';
+import type { Person } from './person.ts';
 import type { Random } from './random.ts';
-import type { RunRecord } from './run-record.ts';
+import { newRecord, type RunRecord } from './run-record.ts';
+import type { Webhooks } from './webhooks.ts';
 
 type Options = {
   kinds: readonly Kind[];
@@ -13,7 +15,9 @@ type Options = {
   runs: number;
   durationMs: number;
   clients: readonly Client[];
+  person: Person;
   farEnd: FarEnd;
+  webhooks: Webhooks;
   findings: Findings;
   random: Random;
   signal: AbortSignal;
@@ -24,7 +28,7 @@ type Options = {
 export type Workload = { records: RunRecord[]; replays: number };
 
 /** Runs whose clients wait for them at the same time, at most. */
-const lanes = 64;
+const lanes = 96;
 
 /** Starts the mixed runs, follows each to its end; resolves when the last one has ended or is parked. */
 export async function runWorkload(options: Options): Promise<void> {
@@ -53,15 +57,23 @@ type Start = Options & { kind: Kind; client: Client; name: string };
 
 /** Starts a run until one is known to be accepted. What nobody knows of is kept: it may have been accepted all the same. */
 async function startRun(options: Start): Promise<RunRecord & { id: string }> {
-  const { kind, client, name, farEnd, random, done, signal } = options;
+  const { kind, client, name, farEnd, webhooks, random, done, signal } = options;
   const { input, delayMs = 0 } = kind.start(random);
   const keyed = random.chance(0.5);
   const priority = random.between(0, 9);
+  const webhook = random.chance(0.4);
+  const refusing = random.chance(0.05);
   for (let attempt = 1; ; attempt++) {
     const ticket = `${name}.${attempt}`;
-    const run: RunRecord = { kind, ticket, input, delayMs, id: undefined, accepted: false, events: [], state: 'open' };
+    const run = newRecord({ kind, ticket, input, delayMs, webhook });
     done.records.push(run);
-    const body = { input: { ...input, farEnd: farEnd.url, ticket }, priority, delayMs, tags: [ticket] };
+    const body = {
+      input: { ...input, farEnd: farEnd.url, ticket },
+      priority,
+      delayMs,
+      tags: [ticket],
+      ...(webhook && { webhookUrl: webhooks.urlFor(ticket, refusing) }),
+    };
     const id = keyed ? await postKeyed(options, ticket, body) : await postOnce(options, body);
     if (id !== undefined) {
       run.accepted = true;

@@ -15,24 +15,27 @@ export type WebhookReceiver = {
   /** Resolves with the first `count` calls of `path`. */
   received(path: string, count?: number): Promise<Received[]>;
   /** How calls of `path` are answered; 204 unless said otherwise. */
-  answer(path: string, how: (response: ServerResponse, call: number) => void): void;
+  answer(path: string, how: HowToAnswer): void;
 };
+
+type HowToAnswer = (response: ServerResponse, call: number, received: Received) => void;
 
 /** The far end of webhooks: a real HTTP server that keeps what it was sent. */
 export async function startWebhookReceiver(t: Pick<Test, 'teardown'>, port = 0): Promise<WebhookReceiver> {
   const calls: Received[] = [];
-  const answers = new Map<string, (response: ServerResponse, call: number) => void>();
+  const answers = new Map<string, HowToAnswer>();
   const waiting = new Set<() => void>();
   const of = (path: string) => calls.filter((call) => call.path === path);
   const server = createServer((request, response) => {
     void (async () => {
       const path = request.url ?? '';
-      calls.push({ path, headers: request.headers, body: await text(request) });
+      const received = { path, headers: request.headers, body: await text(request) };
+      calls.push(received);
       const answer = answers.get(path);
-      if (answer) answer(response, of(path).length);
+      if (answer) answer(response, of(path).length, received);
       else response.writeHead(204).end();
       for (const wake of waiting) wake();
-    })();
+    })().catch(() => response.destroy()); // its sender was killed while it spoke
   });
   server.listen(port, '127.0.0.1');
   await once(server, 'listening');

@@ -30,6 +30,14 @@ export const slowSteps: Kind = {
   start: (random) => ({ input: { count: random.between(2, 4), holdMs: random.between(100, 700) } }),
 };
 
+/** Steps of seconds: one whose worker stands still is begun elsewhere, and may be under way twice when that one wakes. */
+export const lastingSteps: Kind = {
+  ...pureSteps,
+  name: 'lasting',
+  weight: 1,
+  start: () => ({ input: { count: 2, holdMs: 2_500 } }),
+};
+
 /** Accepted now, to be started later: Redis knows nothing of it until then. */
 export const delayedRun: Kind = {
   ...pureSteps,

@@ -19,3 +19,15 @@ export const unsafeEffect: Kind = {
   start: (random) => ({ input: { holdMs: random.between(100, 800) } }),
   steps: () => ['write', 'send', 'file'],
 };
+
+/** Cancelled while its effect is about to happen or happening: nobody may take it for not having happened. */
+export const cancelledUnsafe: Kind = {
+  ...unsafeEffect,
+  name: 'cancelled unsafe',
+  weight: 2,
+  ends: ['cancelled', 'completed'],
+  async onEvent({ type, data }, { id, client }) {
+    if (type === 'step.intended' && data.name === 'send')
+      await client.call('POST', `/api/runs/${id}/cancel`, { allow: [202, 409] });
+  },
+};
