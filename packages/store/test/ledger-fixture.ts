@@ -10,6 +10,7 @@ import {
   publishWorkflow,
   registerWorker,
   type AcceptedRun,
+  type Db,
   type Sql,
 } from '../src/index.ts';
 
@@ -59,6 +60,6 @@ export async function ledgerFixture(sql: Sql) {
         runs.map(({ id }) => ({ id, capped: false })),
       );
     },
-    claim: (owner: number, ids: string[]) => claimRuns(sql, owner, [workflow.id], ids),
+    claim: (owner: number, ids: string[], db: Db = sql) => claimRuns(db, owner, [workflow.id], ids),
   };
 }

@@ -112,6 +112,26 @@ t.test('a worker that lost its run writes nothing: neither steps nor an end', as
   t.equal((await readRun(sql, id))?.state, 'running');
 });
 
+t.test('a write that had begun while another claimed the run is fenced too', async (t) => {
+  const id = await accept();
+  const [first, second] = [await worker(), await worker()];
+  await claim(first, [id]);
+  const answers: boolean[][] = [];
+  let writing: Promise<unknown> | undefined;
+  await sql.begin(async (other) => {
+    await handBackRun(other, first, id);
+    t.match(await claim(second, [id], other), [{ id, chunk: 0 }]);
+    writing = write(first, [{ runId: id, chunk: 1, events: '[]' }]).then((written) => answers.push(written));
+    // It waits for the row, or saw it as it was before.
+    const waiting = () =>
+      sql`SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+    while (answers.length === 0 && (await waiting()).length === 0);
+  });
+  await writing;
+  t.same(answers, [[false]]);
+  t.same(await sql`SELECT chunk FROM run_journal WHERE run_id = ${id}`, []);
+});
+
 t.test('a write whose answer was lost is recognised, a chunk is never written twice', async (t) => {
   const id = await accept();
   const me = await worker();
