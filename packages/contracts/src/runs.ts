@@ -1,7 +1,16 @@
 import Type, { type Static } from 'typebox';
 import { Id, Nullable, OneOf, Timestamp, type Problem } from './schema.ts';
 
-export const runStates = ['queued', 'running', 'waiting', 'parked', 'completed', 'failed', 'cancelled'] as const;
+export const runStates = [
+  'queued',
+  'running',
+  'waiting',
+  'parked',
+  'quarantined',
+  'completed',
+  'failed',
+  'cancelled',
+] as const;
 export type RunState = (typeof runStates)[number];
 
 export const terminalStates = ['completed', 'failed', 'cancelled'] as const;
@@ -106,6 +115,8 @@ export const eventTypes = [
   'run.waiting',
   'run.parked',
   'run.resolved',
+  'run.quarantined',
+  'run.released',
   'step.intended',
   'step.completed',
   'step.failed',

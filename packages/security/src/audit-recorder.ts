@@ -1,8 +1,11 @@
 import type { AuditRow } from '@flowstate/store';
+import { createAuditedChange, type ChangeAudited } from './audited-change.ts';
 import { sizeOfRow, toAuditRow } from './audit-row.ts';
 import type { Audit } from './audit.ts';
 
 export type AuditRecorder = Audit & {
+  /** For changes in Postgres: they and their entries are one transaction. */
+  change: ChangeAudited;
   /**
    * Resolves when everything recorded so far is committed, for what must not be answered before; false when Postgres
    * did not take it within the time (it is still kept and tried again).
@@ -109,6 +112,8 @@ export function createAudit({
   }
 
   return {
+    change: createAuditedChange(onEntry),
+
     record(entry) {
       const row = toAuditRow(entry);
       onEntry?.(row);

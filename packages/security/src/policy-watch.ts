@@ -8,6 +8,8 @@ export type PolicyWatch = {
   isRevoked(sessionId: string): boolean;
   /** Lockdowns in force; the last ones known while Postgres is away. */
   overrides(): readonly PolicyOverride[];
+  /** Containments in force, by the same rule. */
+  contained(): Policy['contained'];
   /** Value of a flag that was set; undefined: it has its default. */
   flag(name: string): unknown;
   /** Did Postgres answer, in time, when it was last asked? */
@@ -16,6 +18,8 @@ export type PolicyWatch = {
   hangs(): boolean;
   /** Reads the policy now. Resolves whether or not Postgres answered. */
   refresh(): Promise<void>;
+  /** Calls back whenever Postgres has answered and the answer is in force here; until the returned function is called. */
+  onApplied(listener: () => void): () => void;
   /** What this process did itself counts at once. */
   noteRevoked(sessionIds: readonly string[]): void;
   noteEpoch(epoch: number): void;
@@ -34,7 +38,12 @@ const deadlineMs = 2_000;
  */
 export function createPolicyWatch(sql: Sql): PolicyWatch {
   let epoch: number | undefined;
-  let policy: Pick<Policy, 'overrides' | 'flags'> & { epoch?: number } = { overrides: [], flags: {} };
+  let policy: Pick<Policy, 'overrides' | 'flags' | 'contained'> & { epoch?: number } = {
+    overrides: [],
+    contained: [],
+    flags: {},
+  };
+  const listeners = new Set<() => void>();
   let polled = new Set<string>();
   const noted = new Map<string, number>();
   let reachable = false;
@@ -60,6 +69,7 @@ export function createPolicyWatch(sql: Sql): PolicyWatch {
       answered = question;
       polled = new Set(answer.revoked);
       policy = answer;
+      for (const listener of listeners) listener();
     } catch {
       reachable = false; // readiness reports it
     }
@@ -90,10 +100,15 @@ export function createPolicyWatch(sql: Sql): PolicyWatch {
     appliedEpoch: () => policy.epoch,
     isRevoked: (id) => noted.has(id) || polled.has(id),
     overrides: () => policy.overrides,
+    contained: () => policy.contained,
     flag: (name) => (Object.hasOwn(policy.flags, name) ? policy.flags[name] : undefined),
     reachable: () => reachable,
     hangs: () => hanging,
     refresh: ask,
+    onApplied(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     noteRevoked(ids) {
       for (const id of ids) noted.set(id, performance.now());
     },

@@ -41,6 +41,8 @@ export type Sessions = {
   revoke(session: { id: string; userId: string }): Promise<boolean>;
   /** Ends all sessions of a user (but `except`): committed in Postgres, then deleted in Redis. Returns how many. */
   deleteUserSessions(userId: string, except?: string): Promise<number>;
+  /** Sessions of a user were ended in Postgres, and that is committed: nobody believes their copies any more. */
+  forget(userId: string, sessionIds: readonly string[]): Promise<void>;
 };
 
 const minuteMs = 60_000;
@@ -139,19 +141,22 @@ export function createSessions({ sql, redis, policy }: { sql: Sql; redis: Redis;
 
     async deleteUserSessions(userId, except) {
       const ids = await revokeUserSessions(sql, userId, except ?? null);
-      policy.noteRevoked(ids);
-      await copies.remove(userId, ids);
+      await forget(userId, ids);
       return ids.length;
     },
+
+    forget,
   };
 
   async function revoke(session: { id: string; userId: string }): Promise<boolean> {
     const revoked = await revokeSession(sql, session);
-    if (revoked) {
-      policy.noteRevoked([session.id]);
-      await copies.remove(session.userId, [session.id]);
-    }
+    if (revoked) await forget(session.userId, [session.id]);
     return revoked;
+  }
+
+  async function forget(userId: string, ids: readonly string[]): Promise<void> {
+    policy.noteRevoked(ids);
+    await copies.remove(userId, ids);
   }
 }
 

@@ -1,5 +1,7 @@
-import type { AuditEntry, AuditRecorder } from '@flowstate/security';
+import type { Principal } from '@flowstate/contracts';
+import type { AuditEntry, AuditRecorder, Operator } from '@flowstate/security';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { principalOf } from './access.ts';
 import type { App } from './deps.ts';
 
 /**
@@ -37,6 +39,7 @@ const watched = [
  * forget it; logins and failed authentications, which have no principal yet, are recorded where they are decided.
  */
 export function auditRequests(app: App, audit: AuditRecorder): void {
+  app.decorateRequest('audited', false);
   app.addHook('onSend', async (request, reply) => {
     const entry = entryOf(request, reply);
     if (entry === null) return;
@@ -49,7 +52,8 @@ export function auditRequests(app: App, audit: AuditRecorder): void {
 function entryOf(request: FastifyRequest, reply: FastifyReply): AuditEntry | null {
   const { principal, method } = request;
   const route = request.routeOptions.url;
-  if (route === undefined) return null;
+  // Its handler wrote the entry itself, with what it did, in the transaction that did it.
+  if (route === undefined || request.audited) return null;
   const { statusCode: status } = reply;
   const byWorker = route === '/api/internal/run-tokens' && status !== 401;
   if (principal === null && !byWorker) return null;
@@ -68,10 +72,27 @@ function entryOf(request: FastifyRequest, reply: FastifyReply): AuditEntry | nul
       route,
       requestId: request.id,
       ...(status >= 400 && { status }),
-      ...('session' in via && { session: via.session }),
-      ...('apiKey' in via && { keyId: via.apiKey }),
-      ...('run' in via && { run: via.run }),
+      ...credentialOf(via),
     },
+  };
+}
+
+/** The handler has recorded what this request did: nothing is left to say. */
+export function markAudited(request: FastifyRequest): void {
+  request.audited = true;
+}
+
+/** Who makes a request, and by what, for entries their handler writes itself. */
+export function operatorOf(request: FastifyRequest): Operator {
+  const { id, via } = principalOf(request);
+  return { id, details: { ...credentialOf(via), requestId: request.id } };
+}
+
+function credentialOf(via: Principal['via'] | Record<string, never>): Record<string, unknown> {
+  return {
+    ...('session' in via && { session: via.session }),
+    ...('apiKey' in via && { keyId: via.apiKey }),
+    ...('run' in via && { run: via.run }),
   };
 }
 
@@ -88,4 +109,11 @@ function subjectOf(request: FastifyRequest, reply: FastifyReply): string | undef
   const { id, jobId, name } = (request.params ?? {}) as { id?: string; jobId?: string; name?: string };
   const { runId } = (request.body ?? {}) as { runId?: unknown };
   return id ?? jobId ?? name ?? (typeof runId === 'string' ? runId : undefined);
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What it did stands in the audit log already. */
+    audited: boolean;
+  }
 }

@@ -13,6 +13,8 @@ type Options = {
   accessRules: Pick<AccessRules, 'mayRun'>;
   /** WORKER_API_KEY: what workers prove themselves with. */
   workerApiKey: string;
+  /** Puts a run of a contained user in quarantine. */
+  holdRun: (run: { id: string; userId: string }) => Promise<void>;
   onFailure: OnAuthFailure;
   /** Told the key id of every accepted token. */
   onVerified: (kid: string) => void;
@@ -24,6 +26,7 @@ export function createAuthenticator({
   verifyToken,
   accessRules,
   workerApiKey,
+  holdRun,
   onFailure,
   onVerified,
 }: Options): Authenticator {
@@ -71,6 +74,8 @@ export function createAuthenticator({
     if (authority === null || authority.owner !== inc || authority.userId !== sub) {
       throw refuse('run_not_owned', { userId: sub });
     }
+    // First: a refusal would end the run as failed.
+    if (authority.userContained) await holdRun({ id: run, userId: sub });
     if (authority.userDisabled) throw refuse('user_disabled', { userId: sub });
     // A role that may not start such runs any more has none that go on.
     if (!accessRules.mayRun(authority.role, authority.workflow)) {

@@ -44,7 +44,7 @@ export function createLogin({ sql, identity, attempts, audit, onFailure }: Optio
     async prove(request, { email, password }) {
       const succeed = await throttle(request, accountKey(email));
       const user = storableErrors(email, 'email').length > 0 ? null : await findUserByEmail(sql, email);
-      const hash = user === null || user.disabledAt !== null ? null : user.passwordHash;
+      const hash = user === null || user.disabledAt !== null || user.containedAt !== null ? null : user.passwordHash;
       if (!(await identity.passwords.verify(hash, password)) || user === null) {
         throw authenticationFailed(request, 'credentials', onFailure, user === null ? {} : { userId: user.id });
       }

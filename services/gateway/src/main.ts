@@ -11,6 +11,7 @@ import {
 import { createSearch } from '@flowstate/search';
 import {
   createAudit,
+  createContainments,
   createIdentity,
   createKeyRing,
   createSessionAdmin,
@@ -28,6 +29,8 @@ import { bootstrapAdmin } from './bootstrap-admin.ts';
 import { readConfig } from './config.ts';
 import { createFlags } from './flags.ts';
 import { createGatewayMetrics } from './metrics.ts';
+import { createObedience } from './obedience.ts';
+import { createOpenStreams } from './open-streams.ts';
 import { createRequestRates } from './request-rates.ts';
 import { access, permissions } from './routes/index.ts';
 import { createAdmission } from './runs/admission.ts';
@@ -86,6 +89,11 @@ const runs = createRunService({
   entities,
 });
 const schedules = createScheduleService({ sql, queues, catalogue, entities });
+const { policy, sessions } = identity;
+const containments = createContainments({ sql, policy, sessions, changeAudited: audit.change });
+const reportPolicy = (err: unknown) => log.warn({ err }, 'a change of access could not be followed; again soon');
+const streams = createOpenStreams({ sql, policy, accessRules, onError: reportPolicy });
+const obedience = createObedience({ sql, policy, streams, onError: reportPolicy });
 const draining = new AbortController();
 
 const app = await createApp(
@@ -110,6 +118,8 @@ const app = await createApp(
     accessRules,
     flags,
     rates,
+    containments,
+    streams,
     sessionAdmin: createSessionAdmin({ sql, redis, sessions: identity.sessions }),
     metrics,
     draining: draining.signal,
@@ -119,6 +129,7 @@ const app = await createApp(
     verifyToken: createTokenVerifier(keys),
     accessRules,
     workerApiKey: config.WORKER_API_KEY,
+    holdRun: (run) => containments.hold(run),
     onFailure,
     onVerified: (kid) => metrics.tokensVerified.inc({ kid }),
   }),
@@ -135,6 +146,8 @@ onShutdown(log, [
   { name: 'audit', stop: () => audit.stop() },
   { name: 'embedder', stop: () => embedder.close() },
   { name: 'bootstrap', stop: () => bootstrap.stop() },
+  { name: 'obedience', stop: () => obedience.stop() },
+  { name: 'streams', stop: () => streams.stop() },
   { name: 'rates', stop: () => rates.close() },
   { name: 'identity', stop: () => identity.close() },
   { name: 'admission', stop: () => admission.stop() },

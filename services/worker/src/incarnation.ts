@@ -28,6 +28,8 @@ type Held = {
   cancel(runId: string): void;
   /** A held run's inbox has had this many entries by now. */
   news(runId: string, inbox: number): void;
+  /** A held run is this worker's no more. */
+  lose(runId: string): void;
   /** The ledger declared this worker dead: whatever it still runs belongs to others. */
   loseAll(): void;
 };
@@ -52,6 +54,7 @@ export async function createIncarnation({ databaseUrl, sql, log, ...what }: Opti
   await lockIncarnation(session, id);
   const stopped = new AbortController();
   let confirmedAt = performance.now();
+  let obeyed = 0;
   let beatEnd = Promise.withResolvers<void>();
   let clockAhead = (await beat(sql, id, [])).now - performance.now();
 
@@ -60,13 +63,14 @@ export async function createIncarnation({ databaseUrl, sql, log, ...what }: Opti
       const askedAt = performance.now();
       try {
         // Also on the session itself, so that a broken one is replaced and locked again.
-        const [{ alive, cancelled, inboxes, now }] = await Promise.all([
-          beat(sql, id, runner.held()),
+        const [{ alive, cancelled, inboxes, lost, epoch, now }] = await Promise.all([
+          beat(sql, id, runner.held(), obeyed),
           lockIncarnation(session, id),
         ]);
         clockAhead = now - performance.now();
         for (const { runId, inbox } of inboxes) runner.news(runId, inbox);
         for (const runId of cancelled) runner.cancel(runId);
+        for (const runId of lost) runner.lose(runId);
         if (!alive && !stopped.signal.aborted) {
           log.error(
             { incarnation: id },
@@ -79,6 +83,11 @@ export async function createIncarnation({ databaseUrl, sql, log, ...what }: Opti
         confirmedAt = askedAt;
         beatEnd.resolve();
         beatEnd = Promise.withResolvers();
+        // Somebody may be waiting to hear that what was taken from here has stopped.
+        if (alive && epoch > obeyed) {
+          obeyed = epoch;
+          continue;
+        }
       } catch (err) {
         log.warn({ err }, 'heartbeat failed');
       }

@@ -21,6 +21,8 @@ export type Runner = {
   held(): string[];
   cancel(runId: string): void;
   news(runId: string, inbox: number): void;
+  /** The run is somebody else's now, or nobody's: it stops here, and records nothing more. */
+  lose(runId: string): void;
   loseAll(): void;
   /** Hands unfinished runs back at their next step boundary; after `graceMs` at once. */
   drain(graceMs: number): Promise<void>;
@@ -67,6 +69,10 @@ export function createRunner(options: Options): Runner {
       );
     }
     log.debug({ runId: claimed.id, workflow: workflow.name, resumed: claimed.resumed }, 'run started');
+    // Taken from here and given back before this worker heard of it: what still runs of it has to stop first.
+    const earlier = executions.get(claimed.id);
+    earlier?.lose();
+    await earlier?.done;
     const begun = performance.now();
     const execution = executeRun({
       run: claimed,
@@ -90,7 +96,7 @@ export function createRunner(options: Options): Runner {
       log[level]({ runId: claimed.id, workflow: workflow.name, outcome: outcome.state }, 'run left this worker');
       return outcome;
     } finally {
-      executions.delete(claimed.id);
+      if (executions.get(claimed.id) === execution) executions.delete(claimed.id);
     }
   }
 
@@ -151,6 +157,7 @@ export function createRunner(options: Options): Runner {
     held: () => [...executions.keys()],
     cancel: (runId) => executions.get(runId)?.cancel(),
     news: (runId, inbox) => executions.get(runId)?.news(inbox),
+    lose: (runId) => executions.get(runId)?.lose(),
     loseAll() {
       for (const execution of executions.values()) execution.lose();
     },

@@ -32,7 +32,7 @@ export async function insertApiKey(db: Db, key: NewApiKey): Promise<string> {
 export async function findApiKey(db: Db, prefix: string): Promise<ApiKeyRecord | null> {
   const [row] = await db<ApiKeyRecord[]>`
     SELECT k.id, k.hash, k.user_id AS "userId", k.scopes, k.last_used_at AS "lastUsedAt", u.role,
-           u.disabled_at IS NOT NULL AS "userDisabled",
+           u.barred AS "userDisabled",
            k.revoked_at IS NOT NULL OR coalesce(k.expires_at <= now(), false) AS ended
     FROM api_keys k JOIN users u ON u.id = k.user_id WHERE k.prefix = ${prefix}`;
   return row ?? null;

@@ -9,6 +9,8 @@ export type Policy = {
   revoked: string[];
   /** Lockdowns in force. */
   overrides: PolicyOverride[];
+  /** Containments in force. */
+  contained: { id: string; userId: string }[];
   /** Flags that were set: name to value. */
   flags: Record<string, unknown>;
 };
@@ -27,6 +29,8 @@ export async function readPolicy(db: Db): Promise<Policy> {
       ) AS revoked,
       (SELECT coalesce(json_agg(json_build_object('id', id, 'target', target, 'roles', roles)), '[]')
        FROM access_overrides WHERE released_at IS NULL AND expires_at > now()) AS overrides,
+      (SELECT coalesce(json_agg(json_build_object('id', id, 'userId', user_id)), '[]')
+       FROM containments WHERE released_at IS NULL) AS contained,
       (SELECT coalesce(json_object_agg(name, value::json), '{}') FROM flags) AS flags
     FROM policy`;
   if (row === undefined) throw new Error('the policy row is missing');

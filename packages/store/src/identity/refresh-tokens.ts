@@ -27,7 +27,7 @@ export async function rotateRefreshToken(db: Db, hash: Buffer, next: NewRefreshT
       UPDATE refresh_tokens t SET used_at = now()
       FROM sessions s JOIN users u ON u.id = s.user_id
       WHERE t.hash = ${hash} AND t.used_at IS NULL AND t.expires_at > now() AND s.id = t.session_id
-        AND s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL
+        AND s.revoked_at IS NULL AND s.expires_at > now() AND NOT u.barred
       RETURNING t.session_id, s.expires_at
     )
     INSERT INTO refresh_tokens (hash, session_id, expires_at)

@@ -1,4 +1,4 @@
-import type { Role } from '@flowstate/contracts';
+import { FlowstateError, type Role } from '@flowstate/contracts';
 import { v7 as uuidv7 } from 'uuid';
 import type { Db } from '../client.ts';
 
@@ -37,19 +37,21 @@ export type SessionSummary = {
 export type LiveSessionSummary = SessionSummary & { userId: string; user: string; role: Role };
 
 const record = (db: Db) => db`
-  s.id, s.user_id AS "userId", u.role, u.disabled_at IS NOT NULL AS "userDisabled", s.revoked_at IS NOT NULL AS revoked,
+  s.id, s.user_id AS "userId", u.role, u.barred AS "userDisabled", s.revoked_at IS NOT NULL AS revoked,
   s.last_seen_at AS "lastSeenAt", s.expires_at AS "expiresAt", p.epoch`;
 
+/** Throws `invalid_credentials` when its user may not log in (any more). */
 export async function insertSession(db: Db, session: NewSession): Promise<SessionRecord> {
   const [row] = await db<SessionRecord[]>`
     WITH s AS (
       INSERT INTO sessions (id, user_id, expires_at, user_agent, address)
-      VALUES (${uuidv7()}, ${session.userId}, now() + ${session.lifetime} * interval '1 second',
-              ${session.userAgent}, ${session.address})
+      SELECT ${uuidv7()}, id, now() + ${session.lifetime} * interval '1 second', ${session.userAgent}, ${session.address}
+      -- Shared: of a login and a containment at once, the second sees what the first did.
+      FROM users WHERE id = ${session.userId} AND NOT barred FOR SHARE
       RETURNING *
     )
     SELECT ${record(db)} FROM s JOIN users u ON u.id = s.user_id, policy p`;
-  if (row === undefined) throw new Error('a session was not stored');
+  if (row === undefined) throw new FlowstateError('invalid_credentials', 'This user may not log in');
   return row;
 }
 
@@ -93,7 +95,7 @@ export async function listLiveSessions(
     SELECT s.id, s.created_at AS "createdAt", s.last_seen_at AS "lastSeenAt", s.expires_at AS "expiresAt",
            s.user_agent AS "userAgent", s.address, u.id AS "userId", u.email AS user, u.role
     FROM sessions s JOIN users u ON u.id = s.user_id
-    WHERE s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL
+    WHERE s.revoked_at IS NULL AND s.expires_at > now() AND NOT u.barred
       ${userId === undefined ? db`` : db`AND s.user_id = ${userId}`}
       ${before === undefined ? db`` : db`AND s.id < ${before}`}
     ORDER BY s.id DESC LIMIT ${limit}`;
@@ -102,7 +104,7 @@ export async function listLiveSessions(
 export async function countLiveSessions(db: Db): Promise<number> {
   const [row] = await db<{ count: number }[]>`
     SELECT count(*) FROM sessions s JOIN users u ON u.id = s.user_id
-    WHERE s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL`;
+    WHERE s.revoked_at IS NULL AND s.expires_at > now() AND NOT u.barred`;
   return row?.count ?? 0;
 }
 

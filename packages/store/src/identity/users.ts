@@ -10,11 +10,12 @@ export type User = {
   /** Null: nobody logs in with a password as this user. */
   passwordHash: string | null;
   disabledAt: Date | null;
+  containedAt: Date | null;
   createdAt: Date;
 };
 
 const columns = (db: Db) => db`id, email, name, role, password_hash AS "passwordHash", disabled_at AS "disabledAt",
-  created_at AS "createdAt"`;
+  contained_at AS "containedAt", created_at AS "createdAt"`;
 
 /** Upper and lower case of an email address are the same user. */
 export async function findUserByEmail(db: Db, email: string): Promise<User | null> {
@@ -89,7 +90,7 @@ export async function countAdmins(db: Db): Promise<number> {
   return row?.count ?? 0;
 }
 
-const isAdmin = (db: Db) => db`(role = 'admin' AND disabled_at IS NULL AND password_hash IS NOT NULL)`;
+const isAdmin = (db: Db) => db`(role = 'admin' AND NOT barred AND password_hash IS NOT NULL)`;
 
 export type UserFilter = {
   role?: Role | undefined;

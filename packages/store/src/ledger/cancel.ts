@@ -18,14 +18,17 @@ export function cancelRuns(db: Db, ids: string[]): Promise<Cancelled> {
 
 /**
  * Cancels up to `limit` live runs whose time to live is over, and their children. A parked run is left to the person
- * it waits for: its effect in doubt must not be settled by a clock.
+ * it waits for: its effect in doubt must not be settled by a clock. So is a quarantined one.
  */
 export async function cancelExpiredRuns(db: Db, limit: number): Promise<Cancelled> {
   const rows = await db<{ id: string }[]>`
-    SELECT id FROM run_live WHERE expires_at <= now() AND state <> 'parked' AND (NOT cancel OR (owner IS NULL AND NOT ${inDoubt(db)}))
+    SELECT id FROM run_live WHERE expires_at <= now() AND state NOT IN ('parked', 'quarantined') AND (NOT cancel OR (owner IS NULL AND NOT ${inDoubt(db)}))
     ORDER BY expires_at LIMIT ${limit}`;
   const ids = rows.map(({ id }) => id);
-  return cancelTrees(db, ids, { error: expiredError, where: db`expires_at <= now() AND state <> 'parked'` });
+  return cancelTrees(db, ids, {
+    error: expiredError,
+    where: db`expires_at <= now() AND state NOT IN ('parked', 'quarantined')`,
+  });
 }
 
 /** Level by level: parents first, so that none starts another child meanwhile. */

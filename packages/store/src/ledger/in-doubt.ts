@@ -6,7 +6,7 @@ import type { Db } from '../client.ts';
  * run has nothing under way, and a parked one has its person.
  */
 export function inDoubt(db: Db) {
-  return db`(run_live.state = 'queued' AND run_live.started_at IS NOT NULL AND EXISTS (
+  return db`(run_live.state IN ('queued', 'quarantined') AND run_live.started_at IS NOT NULL AND EXISTS (
     WITH events AS MATERIALIZED (
       SELECT (e->>'seq')::int AS seq, e->>'type' AS type, e->'data'->>'name' AS step, e->'data'->>'effect' AS effect
       FROM run_journal j, json_array_elements(j.events::json) e WHERE j.run_id = run_live.id

@@ -39,24 +39,45 @@ export type Heartbeat = {
   cancelled: string[];
   /** Held runs with something in their inbox, and how many entries were ever put there. */
   inboxes: { runId: string; inbox: number }[];
+  /** Held runs it owns no more: ended, taken by others or put in quarantine. */
+  lost: string[];
+  /** Policy epoch as of this answer. */
+  epoch: number;
   /** Postgres time, in milliseconds. */
   now: number;
 };
 
-/** One row per worker, none per run; the answer carries what the worker must hear. */
-export async function beat(db: Db, incarnation: number, held: string[]): Promise<Heartbeat> {
-  const [row] = await db<{ held: { runId: string; cancel: boolean; inbox: number }[] | null; now: number }[]>`
-    WITH beat AS (UPDATE workers SET heartbeat_at = now() WHERE id = ${incarnation} AND ended_at IS NULL RETURNING id)
+/**
+ * One row per worker, none per run; the answer carries what the worker must hear. `obeyed`: the epoch of an earlier
+ * answer, all of whose lost runs it has stopped.
+ */
+export async function beat(db: Db, incarnation: number, held: string[], obeyed = 0): Promise<Heartbeat> {
+  type Row = Pick<Heartbeat, 'lost' | 'epoch' | 'now'> & {
+    held: { runId: string; cancel: boolean; inbox: number }[] | null;
+  };
+  const [row] = await db<Row[]>`
+    WITH beat AS (
+      UPDATE workers SET heartbeat_at = now(), obeyed_epoch = greatest(obeyed_epoch, ${obeyed}),
+        obeyed_at = CASE WHEN obeyed_epoch < ${obeyed} THEN clock_timestamp() ELSE obeyed_at END
+      WHERE id = ${incarnation} AND ended_at IS NULL RETURNING id
+    )
     SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now, (
       SELECT json_agg(json_build_object('runId', id, 'cancel', cancel, 'inbox', inbox)) FROM run_live
       WHERE id = ANY(${held}::uuid[]) AND owner = ${incarnation} AND (cancel OR inbox > 0)
-    ) AS held
-    FROM beat`;
+    ) AS held,
+    ARRAY(
+      SELECT h.id FROM unnest(${held}::uuid[]) AS h(id)
+      WHERE NOT EXISTS (SELECT FROM run_live l WHERE l.id = h.id AND l.owner = ${incarnation})
+    ) AS lost,
+    p.epoch
+    FROM beat, policy p`;
   const news = row?.held ?? [];
   return {
     alive: row !== undefined,
     cancelled: news.filter(({ cancel }) => cancel).map(({ runId }) => runId),
     inboxes: news.filter(({ inbox }) => inbox > 0).map(({ runId, inbox }) => ({ runId, inbox })),
+    lost: row?.lost ?? [],
+    epoch: row?.epoch ?? 0,
     now: row?.now ?? Date.now(),
   };
 }

@@ -4,6 +4,7 @@ import type { Db, Sql } from '../client.ts';
 import { acceptRuns, type AcceptedRun } from '../ledger/accept.ts';
 import { cancelRuns } from '../ledger/cancel.ts';
 import type { Ended } from '../ledger/end-unowned.ts';
+import { ownerContained } from './due-schedules.ts';
 import { readFiringSchedules, toFireable, type Fireable, type FiringSchedule } from './firing-schedule.ts';
 import { planFirings, type Plan } from './plan-firings.ts';
 
@@ -35,8 +36,8 @@ const keptFirings = 100;
 export async function fireSchedules(sql: Sql, ids: string[], checks: InputChecks): Promise<Fired> {
   return sql.begin(async (tx) => {
     const locked = await tx<{ id: string }[]>`
-      SELECT id FROM schedules WHERE id = ANY(${ids}::uuid[]) AND next_at <= now() ORDER BY id
-      FOR UPDATE SKIP LOCKED`;
+      SELECT id FROM schedules s WHERE id = ANY(${ids}::uuid[]) AND next_at <= now() AND NOT ${ownerContained(tx)}
+      ORDER BY id FOR UPDATE SKIP LOCKED`;
     const schedules = await readFiringSchedules(
       tx,
       locked.map(({ id }) => id),

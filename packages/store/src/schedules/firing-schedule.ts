@@ -8,6 +8,7 @@ export type FiringSchedule = ScheduleRow & {
   /** The owner's role now; null when there is no such user any more. */
   role: Role | null;
   ownerDisabled: boolean | null;
+  ownerContained: boolean | null;
   /** The newest version of its workflow; null when there is none. */
   workflowId: number | null;
   queue: string | null;
@@ -26,6 +27,7 @@ export type Fireable = { role: Role; workflowId: number; queue: string; input: s
 export async function readFiringSchedules(db: Db, ids: string[]): Promise<FiringSchedule[]> {
   return db<FiringSchedule[]>`
     SELECT ${scheduleColumns(db)}, now(), u.role, u.disabled_at IS NOT NULL AS "ownerDisabled",
+           u.contained_at IS NOT NULL AS "ownerContained",
            w.id AS "workflowId", w.queue, w.input_schema AS "inputSchema",
            ARRAY(SELECT l.id FROM run_live l WHERE l.schedule_id = s.id ORDER BY l.id) AS "liveRuns"
     FROM schedules s

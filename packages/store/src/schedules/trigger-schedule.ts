@@ -19,6 +19,7 @@ export async function triggerSchedule(
     await tx`SELECT id FROM schedules WHERE id = ${id} FOR UPDATE`;
     const [schedule] = await readFiringSchedules(tx, [id]);
     if (schedule === undefined) throw new FlowstateError('not_found', `There is no schedule ${id}`);
+    if (schedule.ownerContained === true) throw new FlowstateError('conflict', 'Its owner is contained');
     const fireable = toFireable(schedule, checks);
     if ('reason' in fireable) throw new FlowstateError('conflict', `The schedule cannot fire: ${fireable.reason}`);
     const { overlap, liveRuns, now } = schedule;

@@ -27,7 +27,11 @@ function Body<const S extends readonly string[]>(states: S) {
 }
 
 const actions = [
-  ['cancel', 'Cancel all runs that match, and their children', Body(['queued', 'running', 'waiting', 'parked'])],
+  [
+    'cancel',
+    'Cancel all runs that match, and their children',
+    Body(['queued', 'running', 'waiting', 'parked', 'quarantined']),
+  ],
   ['retry', 'Retry all failed runs that match, from their failed steps', Body(['failed'])],
 ] as const;
 

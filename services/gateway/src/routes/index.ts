@@ -4,6 +4,7 @@ import type { Permissions } from '../access-rules.ts';
 import type { App, Deps } from '../deps.ts';
 import { createLogin } from '../login.ts';
 import { adminAccessRoutes } from './admin-access.ts';
+import { adminContainRoutes } from './admin-contain.ts';
 import { adminFlagRoutes } from './admin-flags.ts';
 import { adminKeyRoutes } from './admin-keys.ts';
 import { adminLimitRoutes } from './admin-limits.ts';
@@ -153,6 +154,9 @@ export const access: AccessTable = {
   'GET /api/admin/access/routes': administer,
   'GET /api/admin/access/owners': administer,
   'PUT /api/admin/access/owners/:role': administer,
+  'GET /api/admin/contain': administer,
+  'POST /api/admin/contain': administer,
+  'POST /api/admin/contain/release': administer,
 
   'POST /api/internal/run-tokens': 'worker',
 
@@ -197,6 +201,7 @@ export function registerRoutes(app: App, deps: Deps): void {
   adminSessionRoutes(app, deps);
   adminFlagRoutes(app, deps);
   adminAccessRoutes(app, deps);
+  adminContainRoutes(app, deps);
   runTokenRoutes(app, deps);
   adminLoginRoutes(app, { ...deps, login, onFailure, mayEnter: watchQueues });
   adminQueueRoutes(app, deps);

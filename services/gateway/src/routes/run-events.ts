@@ -7,7 +7,7 @@ import { watchEvents } from '../runs/run-watch.ts';
 const heartbeatMs = 15_000;
 
 /** A run's events as server-sent events: recorded ones carry their `seq` as id, progress has none. */
-export function runEventRoute(app: App, { runs, sql, subscriber, metrics, draining }: Deps): void {
+export function runEventRoute(app: App, { runs, sql, subscriber, metrics, streams, draining }: Deps): void {
   app.get(
     '/api/runs/:id/events',
     {
@@ -15,7 +15,8 @@ export function runEventRoute(app: App, { runs, sql, subscriber, metrics, draini
         tags: ['runs'],
         summary: 'Follow a run (SSE)',
         description:
-          'Resumes after `Last-Event-ID`; ends with the terminal event, or with `reauth` when the token expires',
+          'Resumes after `Last-Event-ID`; ends with the terminal event, or with `reauth` when the token expires, its ' +
+          'session or key ends, or its user may read this no more',
         params: Type.Object({ id: Type.String({ format: 'uuid' }) }),
         headers: Type.Object({ 'last-event-id': Type.Optional(Type.String({ maxLength: 20 })) }),
       },
@@ -27,7 +28,8 @@ export function runEventRoute(app: App, { runs, sql, subscriber, metrics, draini
       request.raw.once('close', () => left.abort());
       // A stream lasts no longer than the token that opened it.
       const expired = expiry(request.authority?.expiresAt);
-      const signal = AbortSignal.any([left.signal, draining, expired.signal]);
+      const reading = streams.open(request);
+      const signal = AbortSignal.any([left.signal, draining, expired.signal, reading.signal]);
 
       reply.hijack();
       const stream = reply.raw;
@@ -50,7 +52,8 @@ export function runEventRoute(app: App, { runs, sql, subscriber, metrics, draini
       } finally {
         clearInterval(heartbeat);
         expired.clear();
-        if (expired.signal.aborted) stream.write('event: reauth\ndata: {}\n\n');
+        reading.close();
+        if (expired.signal.aborted || reading.signal.aborted) stream.write('event: reauth\ndata: {}\n\n');
         metrics.sseActive.dec();
         stream.end();
       }

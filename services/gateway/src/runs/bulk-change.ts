@@ -70,7 +70,7 @@ async function refusals(sql: Sql, action: BulkAction, ids: string[], principalId
 }
 
 const changeable: Record<BulkAction, Set<RunState | undefined>> = {
-  cancel: new Set(['queued', 'running', 'waiting', 'parked']),
+  cancel: new Set(['queued', 'running', 'waiting', 'parked', 'quarantined']),
   retry: new Set(['failed']),
 };
 

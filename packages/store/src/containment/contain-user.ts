@@ -1,0 +1,52 @@
+import { FlowstateError } from '@flowstate/contracts';
+import { v7 as uuidv7 } from 'uuid';
+import type { Db } from '../client.ts';
+import { countAdmins, raiseEpoch } from '../identity/users.ts';
+
+export type Contained = {
+  id: string;
+  /** When this call began, by the clock of Postgres. */
+  calledAt: Date;
+  /** Sessions it ended, whose copies must go. */
+  sessions: string[];
+  families: number;
+  keys: number;
+};
+
+/**
+ * Takes a user's access in one transaction: no login, no session, no refresh, no key is good after it, and the policy
+ * epoch tells everybody. Their runs are the caller's next step; none of them is begun once this is committed. Again it
+ * goes on with the containment that is open. Throws `not_found`, and `conflict` for the last administrator.
+ */
+export async function containUser(
+  tx: Db,
+  { userId, reason, authorId }: { userId: string; reason: string; authorId: string | null },
+): Promise<Contained> {
+  // First, as every change of access does: its row's lock lets one of them at a time look for administrators.
+  await raiseEpoch(tx);
+  // Waits for logins under way: the sessions they open are seen, and ended, below.
+  const [user] = await tx<{ admin: boolean; now: Date }[]>`
+    UPDATE users SET contained_at = coalesce(contained_at, now()) WHERE id = ${userId}
+    RETURNING role = 'admin' AND disabled_at IS NULL AND password_hash IS NOT NULL AS admin, now()`;
+  if (user === undefined) throw new FlowstateError('not_found', `There is no user ${userId}`);
+  if (user.admin && (await countAdmins(tx)) === 0) {
+    throw new FlowstateError('conflict', 'This is the last administrator who can log in: make another one first');
+  }
+  const sessions = await tx<{ id: string; family: boolean }[]>`
+    UPDATE sessions s SET revoked_at = now() WHERE user_id = ${userId} AND revoked_at IS NULL
+    RETURNING id, EXISTS (
+      SELECT FROM refresh_tokens t WHERE t.session_id = s.id AND t.used_at IS NULL AND t.expires_at > now()
+    ) AS family`;
+  const { count: keys } = await tx`
+    UPDATE api_keys SET revoked_at = now() WHERE user_id = ${userId} AND revoked_at IS NULL`;
+  const families = sessions.filter(({ family }) => family).length;
+  const [row] = await tx<{ id: string }[]>`
+    INSERT INTO containments AS c (id, user_id, reason, author_id, sessions, families, keys)
+    VALUES (${uuidv7()}, ${userId}, ${reason}, ${authorId}, ${sessions.length}, ${families}, ${keys})
+    ON CONFLICT (user_id) WHERE released_at IS NULL DO UPDATE
+      SET sessions = c.sessions + excluded.sessions, families = c.families + excluded.families,
+          keys = c.keys + excluded.keys
+    RETURNING id`;
+  if (row === undefined) throw new Error('a containment was not stored');
+  return { id: row.id, calledAt: user.now, sessions: sessions.map(({ id }) => id), families, keys };
+}
