@@ -1,5 +1,12 @@
+import { hostname, userInfo } from 'node:os';
 import { FlowstateError } from '@flowstate/contracts';
+import type { Operator } from '@flowstate/security';
 import { CommandError } from './terminal.ts';
+
+/** Who works past the gateway, as far as this machine knows. */
+export function directOperator(): Operator {
+  return { id: null, details: { direct: true, operator: `${userInfo().username}@${hostname()}` } };
+}
 
 /** Does work straight on the stores; what they refuse is one clear line, as from the gateway. */
 export async function onStores<T>(work: () => Promise<T>): Promise<T> {

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { addAccessCommand } from './access-command.ts';
 import { addAdminCommand } from './admin-command.ts';
 import { addAuditCommand } from './audit-command.ts';
+import { addContainCommands } from './contain-command.ts';
 import { addFlagsCommand } from './flags-command.ts';
 import { addImportCommand } from './import-command.ts';
 import { addKeysCommand } from './keys-command.ts';
@@ -42,6 +43,7 @@ export async function runCli(args: string[], terminal: Terminal): Promise<number
   addKeysCommand(program, terminal);
   addSessionsCommand(program, terminal, done);
   addAccessCommand(program, terminal);
+  addContainCommands(program, terminal, done);
   addFlagsCommand(program, terminal);
   try {
     await program.parseAsync(args, { from: 'user' });

@@ -129,6 +129,17 @@ t.test('sessions are listed, verified and ended, by the API and without a gatewa
   t.match(await flowstate(['sessions', 'revoke', crypto.randomUUID()]), { code: 1, err: /404/ });
   t.match(await flowstate(['sessions', 'revoke']), { code: 2, err: /--user/ });
 
+  const contained = await flowstate(['contain', 'user:agent@flowstate.local', '--reason', 'incident 7']);
+  t.match(
+    contained,
+    { code: 0, out: /is contained .*obeyed +by all 2 processes, the last after \d+ ms/s },
+    contained.err,
+  );
+  t.match((await flowstate(['contain', '--list'])).out, /agent@flowstate\.local .*admin@flowstate\.local .*incident 7/);
+  t.match(await flowstate(['contain']), { code: 2, err: /name whom/ });
+  t.match(await flowstate(['contain', 'user:x@example.org']), { code: 2, err: /--reason/ });
+  t.match(await flowstate(['release', 'user:agent@flowstate.local']), { code: 0, out: /stay revoked/ });
+
   const ended = platform.gateway.kill('SIGKILL');
   await ended;
   t.match(await flowstate(['sessions', 'list']), { code: 1, err: /No answer from/ });
@@ -153,7 +164,19 @@ t.test('sessions are listed, verified and ended, by the API and without a gatewa
   const noStores = { DATABASE_URL: 'postgres://127.0.0.1:9/x', REDIS_URL: 'redis://127.0.0.1:9' };
   t.match(await flowstate(['sessions', 'list', '--direct'], noStores), { code: 1, err: /stores cannot be used/ });
 
+  const without = ['contain', 'user:manager@flowstate.local', '--reason', 'no gateway', '--direct'];
+  t.match(await flowstate(without, stores), { code: 1, out: /NOT YET obeyed by gateway 1 / }, 'it was heard of lately');
+  t.match(await flowstate(['contain', '--list', '--direct', '--json'], stores), { code: 0, out: /"author": null/ });
+  t.match(await flowstate(['contain', 'user:admin@flowstate.local', '--reason', 'all', '--direct'], stores), {
+    code: 1,
+    err: /last administrator/,
+  });
+
   await platform.gateway.restart();
+  const login = { email: 'manager@flowstate.local', password: platform.secrets.password };
+  t.equal((await manager.post('/api/auth/login', login)).status, 401, 'whom it was told of meanwhile stays out');
+  t.match(await flowstate(['release', 'user:manager@flowstate.local', '--direct'], stores), { code: 0 });
+  t.equal((await manager.post('/api/auth/login', login)).status, 200);
   t.equal((await manager.get('/api/auth/me')).status, 401, 'what was ended without it is ended');
 });
 

@@ -38,13 +38,12 @@ const done = {
   obeyedMs: Nullable(
     Type.Number({ description: 'Milliseconds until the last process obeyed; null: not all have yet' }),
   ),
+  author: Nullable(Type.String({ description: 'null: by the command line, without a gateway' })),
+  releasedAt: Nullable(Timestamp),
 };
 
 /** A containment on record. */
-export const Containment = Type.Object(
-  { ...done, author: Nullable(Type.String()), releasedAt: Nullable(Timestamp) },
-  { $id: 'Containment' },
-);
+export const Containment = Type.Object(done, { $id: 'Containment' });
 export type Containment = Static<typeof Containment>;
 
 /** What a containment did, and which processes obey it. */

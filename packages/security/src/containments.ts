@@ -39,10 +39,10 @@ type Options = {
   policy: Pick<PolicyWatch, 'refresh'>;
   sessions: Pick<Sessions, 'forget'>;
   changeAudited: ChangeAudited;
+  /** Processes, and runs that somebody has locked, are waited for so many milliseconds. */
+  boundMs?: number;
 };
 
-/** Processes are waited for this long. */
-const boundMs = 2_000;
 /** One that was silent for longer before is not waited for, only named. */
 const silentMs = 5_000;
 /** Runs of one transaction. */
@@ -51,7 +51,7 @@ const lookEveryMs = 15;
 
 const note = 'Sessions and API keys stay revoked: the user logs in again, and keys are made anew';
 
-export function createContainments({ sql, policy, sessions, changeAudited }: Options): Containments {
+export function createContainments({ sql, policy, sessions, changeAudited, boundMs = 2_000 }: Options): Containments {
   async function find(subject: string): Promise<User> {
     const user = await findSubject(sql, subject);
     if (user === null) throw new FlowstateError('not_found', `There is no ${subject.replace(':', ' ')}`);
@@ -94,15 +94,15 @@ export function createContainments({ sql, policy, sessions, changeAudited }: Opt
       const user = await find(subject);
       if (user.id === by.id)
         throw new FlowstateError('conflict', 'Nobody contains themselves: another administrator can');
-      const { id, calledAt, ...begun } = await changeAudited(sql, async (tx, record) => {
+      const { id, calledAt, forget } = await changeAudited(sql, async (tx, record) => {
         const contained = await containUser(tx, { userId: user.id, reason, authorId: by.id });
         const { id: containment, families, keys } = contained;
-        const details = { ...by.details, containment, reason, sessions: contained.sessions.length, families, keys };
+        const details = { ...by.details, containment, reason, sessions: contained.sessions, families, keys };
         await record({ action: 'user.contained', actor: by.id, subject: user.id, outcome: 'success', details });
         return contained;
       });
       // From here on nobody lets them in, and no run of theirs begins: what follows stops what is under way.
-      const elsewhere = policy.refresh().then(() => sessions.forget(user.id, begun.sessions));
+      const elsewhere = policy.refresh().then(() => sessions.forget(user.id, forget));
       const left = await holdAll(user.id, by);
       // A worker that has heard of this epoch has let go of every run that was taken before it.
       const epoch = await raiseEpoch(sql);
@@ -115,19 +115,8 @@ export function createContainments({ sql, policy, sessions, changeAudited }: Opt
       await recordObeyed(sql, { id, obeyedMs });
       const stored = await readContainment(sql, id);
       if (stored === null) throw new Error(`containment ${id} is gone`);
-      const { queued, running, waiting, containedAt, userId, sessions: ended, families, keys, streams } = stored;
       return {
-        id,
-        userId,
-        user: stored.user,
-        reason: stored.reason,
-        containedAt: containedAt.toISOString(),
-        sessions: ended,
-        families,
-        keys,
-        streams,
-        runs: { queued, running, waiting },
-        obeyedMs,
+        ...stored,
         left,
         processes: processes.map(({ kind, id: number, host, pid, obeyedMs: after, silentMs: silent }) => ({
           kind,

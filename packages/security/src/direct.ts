@@ -1,5 +1,7 @@
 import { createSql, type Sql } from '@flowstate/store';
 import { Redis } from 'ioredis';
+import { createAuditedChange } from './audited-change.ts';
+import { createContainments, type Containments } from './containments.ts';
 import { createPolicyWatch } from './policy-watch.ts';
 import { createSessionAdmin, type SessionAdmin } from './session-admin.ts';
 import { createSessions } from './sessions.ts';
@@ -7,6 +9,7 @@ import { createSessions } from './sessions.ts';
 export type DirectStores = {
   sql: Sql;
   sessions: SessionAdmin;
+  containments: Containments;
   /** Why Redis cannot be reached; undefined when it can. Copies of revoked sessions may be left there then. */
   redisProblem: string | undefined;
   close(): Promise<void>;
@@ -33,9 +36,11 @@ export async function openStores({
   redis.on('error', (error: Error & { code?: string }) => (redisProblem ??= error.message || error.code));
   await redis.connect().catch((error: Error) => (redisProblem ??= error.message));
   const policy = createPolicyWatch(sql);
+  const sessions = createSessions({ sql, redis, policy });
   return {
     sql,
-    sessions: createSessionAdmin({ sql, redis, sessions: createSessions({ sql, redis, policy }) }),
+    sessions: createSessionAdmin({ sql, redis, sessions }),
+    containments: createContainments({ sql, policy, sessions, changeAudited: createAuditedChange() }),
     redisProblem,
     async close() {
       policy.close();

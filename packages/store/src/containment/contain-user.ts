@@ -7,8 +7,9 @@ export type Contained = {
   id: string;
   /** When this call began, by the clock of Postgres. */
   calledAt: Date;
-  /** Sessions it ended, whose copies must go. */
-  sessions: string[];
+  sessions: number;
+  /** Sessions whose copies must go: also those an earlier call ended, which may not have come to that. */
+  forget: string[];
   families: number;
   keys: number;
 };
@@ -32,9 +33,9 @@ export async function containUser(
   if (user.admin && (await countAdmins(tx)) === 0) {
     throw new FlowstateError('conflict', 'This is the last administrator who can log in: make another one first');
   }
-  const sessions = await tx<{ id: string; family: boolean }[]>`
+  const sessions = await tx<{ family: boolean }[]>`
     UPDATE sessions s SET revoked_at = now() WHERE user_id = ${userId} AND revoked_at IS NULL
-    RETURNING id, EXISTS (
+    RETURNING EXISTS (
       SELECT FROM refresh_tokens t WHERE t.session_id = s.id AND t.used_at IS NULL AND t.expires_at > now()
     ) AS family`;
   const { count: keys } = await tx`
@@ -48,5 +49,7 @@ export async function containUser(
           keys = c.keys + excluded.keys
     RETURNING id`;
   if (row === undefined) throw new Error('a containment was not stored');
-  return { id: row.id, calledAt: user.now, sessions: sessions.map(({ id }) => id), families, keys };
+  const ended = await tx<{ id: string }[]>`SELECT id FROM sessions WHERE user_id = ${userId} AND expires_at > now()`;
+  const forget = ended.map(({ id }) => id);
+  return { id: row.id, calledAt: user.now, sessions: sessions.length, forget, families, keys };
 }

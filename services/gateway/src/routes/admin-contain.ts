@@ -7,7 +7,7 @@ import {
   ReleaseBody,
   ReleaseReceipt,
 } from '@flowstate/contracts';
-import { listContainments, type StoredContainment } from '@flowstate/store';
+import { listContainments } from '@flowstate/store';
 import Type from 'typebox';
 import { markAudited, operatorOf } from '../audit-trail.ts';
 import type { App, Deps } from '../deps.ts';
@@ -29,7 +29,7 @@ export function adminContainRoutes(app: App, { sql, containments }: Pick<Deps, '
     async (request) => {
       const { limit = 50, cursor, all = false } = request.query;
       const found = await listContainments(sql, { all, before: readIdCursor(cursor), limit: limit + 1 });
-      return toPage(found.map(shown), limit, ({ id }) => id);
+      return toPage(found, limit, ({ id }) => id);
     },
   );
 
@@ -69,13 +69,4 @@ export function adminContainRoutes(app: App, { sql, containments }: Pick<Deps, '
       return receipt;
     },
   );
-}
-
-function shown({ queued, running, waiting, containedAt, releasedAt, ...containment }: StoredContainment): Containment {
-  return {
-    ...containment,
-    runs: { queued, running, waiting },
-    containedAt: containedAt.toISOString(),
-    releasedAt: releasedAt?.toISOString() ?? null,
-  };
 }
