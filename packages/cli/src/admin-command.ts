@@ -2,7 +2,7 @@ import { createFirstAdmin } from '@flowstate/security';
 import { createSql } from '@flowstate/store';
 import type { Command } from 'commander';
 import { databaseUrl, readPassword, type ConnectionOptions } from './connection.ts';
-import { onStores } from './direct-stores.ts';
+import { directOperator, onStores } from './direct-stores.ts';
 import { CommandError, exitCodes, type Terminal } from './terminal.ts';
 
 const shortest = 12;
@@ -31,7 +31,7 @@ export function addAdminCommand(program: Command, terminal: Terminal): void {
       }
       const sql = createSql(await databaseUrl(terminal), { name: 'flowstate-cli', max: 1 });
       try {
-        const admin = await onStores(() => createFirstAdmin(sql, { email, name, password }));
+        const admin = await onStores(() => createFirstAdmin(sql, { email, name, password, by: directOperator() }));
         if (admin === null) {
           throw new CommandError('There is an administrator already: make others with flowstate users create.');
         }

@@ -1,7 +1,8 @@
 import type { AuditEraseAnswer, AuditRecord, AuditVerdict } from '@flowstate/contracts';
-import { eraseFromAudit } from '@flowstate/security';
+import { createAuditedChange, eraseFromAudit } from '@flowstate/security';
 import { createSql, exportAudit, listAudit, verifyAudit, type AuditFilter, type StoredAudit } from '@flowstate/store';
 import { connect, databaseUrl, type ConnectionOptions } from './connection.ts';
+import { directOperator } from './direct-stores.ts';
 import { CommandError, type Terminal } from './terminal.ts';
 
 type Filter = Record<string, string>;
@@ -57,7 +58,8 @@ function direct(url: string): AuditAccess {
       }
     },
     verify: (head) => verifyAudit(sql, { head }).catch(refused),
-    erase: (subject) => eraseFromAudit(sql, { subject, actor: null }).catch(refused),
+    erase: (subject) =>
+      eraseFromAudit({ sql, changeAudited: createAuditedChange() }, { subject, by: directOperator() }).catch(refused),
     close: () => sql.end({ timeout: 1 }),
   };
 }

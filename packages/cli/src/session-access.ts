@@ -1,7 +1,7 @@
 import type { AdminSession, SessionReport } from '@flowstate/contracts';
 import { openStores } from '@flowstate/security';
 import { connect, databaseUrl, redisUrl, type ConnectionOptions } from './connection.ts';
-import { onStores } from './direct-stores.ts';
+import { directOperator, onStores } from './direct-stores.ts';
 import { CommandError, type Terminal } from './terminal.ts';
 
 /** Everybody's sessions, whichever way they are reached. */
@@ -42,6 +42,7 @@ async function throughApi(options: ConnectionOptions, terminal: Terminal): Promi
 async function direct(terminal: Terminal): Promise<SessionAccess> {
   const stores = await openStores({ databaseUrl: await databaseUrl(terminal), redisUrl: await redisUrl(terminal) });
   const { sessions, redisProblem } = stores;
+  const by = directOperator();
   if (redisProblem !== undefined) {
     terminal.stderr.write(
       `Redis cannot be reached (${redisProblem}): what is revoked counts once a gateway asks Postgres.\n`,
@@ -59,10 +60,10 @@ async function direct(terminal: Terminal): Promise<SessionAccess> {
       ),
     revoke: (id) =>
       onStores(async () => {
-        if ((await sessions.revoke(id)) === null) throw new CommandError(`There is no live session ${id}`);
+        if ((await sessions.revoke(id, by)) === null) throw new CommandError(`There is no live session ${id}`);
       }),
-    revokeUser: (user) => onStores(async () => (await sessions.revokeUser(user)).revoked),
-    verify: (repair) => onStores(() => sessions.verify({ repair })),
+    revokeUser: (user) => onStores(async () => (await sessions.revokeUser(user, by)).revoked),
+    verify: (repair) => onStores(() => sessions.verify({ repair, by })),
     close: () => stores.close(),
   };
 }

@@ -1,6 +1,9 @@
 import Type, { type Static } from 'typebox';
 import { Id, Nullable, OneOf, Timestamp } from './schema.ts';
 
+/** Redis channel on which a change of access that is urgent is announced, after its commit. */
+export const policyChannel = 'flowstate:policy';
+
 const Subject = Type.String({
   maxLength: 260,
   pattern: '^(user|key):[^\\x00-\\x20]+$',

@@ -11,3 +11,6 @@ export type AuditEntry = {
 
 /** Where security-relevant acts are recorded. Never waited for, never fails a request. */
 export type Audit = { record(entry: AuditEntry): void };
+
+/** Who changes something: a user, or (null) somebody with the stores' addresses; `details` tell more of them. */
+export type Operator = { id: string | null; details?: Record<string, unknown> };

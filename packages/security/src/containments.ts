@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { FlowstateError, type ContainmentReceipt, type ReleaseReceipt } from '@flowstate/contracts';
+import { FlowstateError, policyChannel, type ContainmentReceipt, type ReleaseReceipt } from '@flowstate/contracts';
 import {
   containUser,
   findSubject,
@@ -15,12 +15,11 @@ import {
   type Sql,
   type User,
 } from '@flowstate/store';
+import type { Redis } from 'ioredis';
+import type { Operator } from './audit.ts';
 import type { ChangeAudited } from './audited-change.ts';
 import type { PolicyWatch } from './policy-watch.ts';
 import type { Sessions } from './sessions.ts';
-
-/** Who does it: a user, or (null) somebody who has the stores' addresses; `details` go into the audit log. */
-export type Operator = { id: string | null; details?: Record<string, unknown> };
 
 export type Containments = {
   /**
@@ -36,6 +35,8 @@ export type Containments = {
 
 type Options = {
   sql: Sql;
+  /** Over it the others are told at once; without it they find out by themselves, within half a second. */
+  redis: Redis;
   policy: Pick<PolicyWatch, 'refresh'>;
   sessions: Pick<Sessions, 'forget'>;
   changeAudited: ChangeAudited;
@@ -51,7 +52,16 @@ const lookEveryMs = 15;
 
 const note = 'Sessions and API keys stay revoked: the user logs in again, and keys are made anew';
 
-export function createContainments({ sql, policy, sessions, changeAudited, boundMs = 2_000 }: Options): Containments {
+export function createContainments({
+  sql,
+  redis,
+  policy,
+  sessions,
+  changeAudited,
+  boundMs = 2_000,
+}: Options): Containments {
+  const announce = () => void redis.publish(policyChannel, '').catch(() => {});
+
   async function find(subject: string): Promise<User> {
     const user = await findSubject(sql, subject);
     if (user === null) throw new FlowstateError('not_found', `There is no ${subject.replace(':', ' ')}`);
@@ -103,9 +113,11 @@ export function createContainments({ sql, policy, sessions, changeAudited, bound
       });
       // From here on nobody lets them in, and no run of theirs begins: what follows stops what is under way.
       const elsewhere = policy.refresh().then(() => sessions.forget(user.id, forget));
+      announce();
       const left = await holdAll(user.id, by);
       // A worker that has heard of this epoch has let go of every run that was taken before it.
       const epoch = await raiseEpoch(sql);
+      announce();
       await elsewhere;
       const since = ({ obeyedAt }: Obedience) =>
         obeyedAt === null ? null : Math.max(0, obeyedAt.getTime() - calledAt.getTime());

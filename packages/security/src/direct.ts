@@ -37,10 +37,11 @@ export async function openStores({
   await redis.connect().catch((error: Error) => (redisProblem ??= error.message));
   const policy = createPolicyWatch(sql);
   const sessions = createSessions({ sql, redis, policy });
+  const changeAudited = createAuditedChange();
   return {
     sql,
-    sessions: createSessionAdmin({ sql, redis, sessions }),
-    containments: createContainments({ sql, policy, sessions, changeAudited: createAuditedChange() }),
+    sessions: createSessionAdmin({ sql, redis, sessions, changeAudited }),
+    containments: createContainments({ sql, redis, policy, sessions, changeAudited }),
     redisProblem,
     async close() {
       policy.close();

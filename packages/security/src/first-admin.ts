@@ -1,5 +1,7 @@
 import { FlowstateError } from '@flowstate/contracts';
 import { countAdmins, insertUser, raiseEpoch, type Sql, type User } from '@flowstate/store';
+import type { Operator } from './audit.ts';
+import { createAuditedChange } from './audited-change.ts';
 import { createPasswords } from './passwords.ts';
 
 /**
@@ -8,15 +10,17 @@ import { createPasswords } from './passwords.ts';
  */
 export async function createFirstAdmin(
   sql: Sql,
-  { email, name, password }: { email: string; name: string; password: string },
+  { email, name, password, by }: { email: string; name: string; password: string; by: Operator },
 ): Promise<User | null> {
   if ((await countAdmins(sql)) > 0) return null;
   const passwordHash = await createPasswords().hash(password);
-  return sql.begin(async (tx) => {
+  return createAuditedChange()(sql, async (tx, record) => {
     await raiseEpoch(tx); // its row's lock lets one caller at a time look
     if ((await countAdmins(tx)) > 0) return null;
     const user = await insertUser(tx, { email, name, role: 'admin', passwordHash });
     if (user === null) throw new FlowstateError('conflict', `${email} is the address of another user`);
+    const details = { ...by.details, role: user.role, first: true };
+    await record({ action: 'user.created', actor: by.id, subject: user.id, outcome: 'success', details });
     return user;
   });
 }

@@ -1,10 +1,10 @@
 export { createApiKey, createApiKeys, isApiKey, wholeApi, type ApiKeyRefusal, type ApiKeys } from './api-keys.ts';
-export type { Audit, AuditEntry } from './audit.ts';
+export type { Audit, AuditEntry, Operator } from './audit.ts';
 export { createAuditedChange, type ChangeAudited } from './audited-change.ts';
 export { toAuditLine } from './audit-row.ts';
 export { createAudit, type AuditRecorder } from './audit-recorder.ts';
 export { eraseFromAudit } from './audit-erasure.ts';
-export { createContainments, type Containments, type Operator } from './containments.ts';
+export { createContainments, type Containments } from './containments.ts';
 export { seedDemoUsers, type DemoUser } from './demo-users.ts';
 export { openStores, type DirectStores } from './direct.ts';
 export { createFirstAdmin } from './first-admin.ts';

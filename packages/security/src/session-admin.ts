@@ -4,15 +4,22 @@ import {
   listLiveSessions,
   readSession,
   readUser,
+  revokeSession,
+  revokeUserSessions,
   type LiveSessionSummary,
   type Sql,
   type User,
 } from '@flowstate/store';
 import type { Redis } from 'ioredis';
+import type { AuditEntry, Operator } from './audit.ts';
+import type { ChangeAudited } from './audited-change.ts';
 import type { Sessions } from './sessions.ts';
 import { verifySessions } from './verify-sessions.ts';
 
-/** What operators do about the logins of others. A user is named by id or email; an unknown one is `not_found`. */
+/**
+ * What operators do about the logins of others; each change is one transaction with its entry in the audit log. A user is named by id or email; an unknown one is
+ * `not_found`.
+ */
 export type SessionAdmin = {
   /** Live ones, newest first, older than the session `before`. */
   list(filter: {
@@ -21,37 +28,66 @@ export type SessionAdmin = {
     limit: number;
   }): Promise<LiveSessionSummary[]>;
   /** Ends one session; whose it was, null when there is none to end. */
-  revoke(sessionId: string): Promise<{ userId: string } | null>;
+  revoke(sessionId: string, by: Operator): Promise<{ userId: string } | null>;
   /** Ends all sessions of a user. */
-  revokeUser(user: string): Promise<{ userId: string; revoked: number }>;
-  verify(options: { repair: boolean }): Promise<SessionReport>;
+  revokeUser(user: string, by: Operator): Promise<{ userId: string; revoked: number }>;
+  verify(options: { repair: boolean; by: Operator }): Promise<SessionReport>;
 };
 
 export function createSessionAdmin({
   sql,
   redis,
   sessions,
+  changeAudited,
 }: {
   sql: Sql;
   redis: Redis;
-  sessions: Pick<Sessions, 'revoke' | 'deleteUserSessions'>;
+  sessions: Pick<Sessions, 'forget'>;
+  changeAudited: ChangeAudited;
 }): SessionAdmin {
   return {
     async list({ user, ...page }) {
       const userId = user === undefined ? undefined : (await mustFind(sql, user)).id;
       return listLiveSessions(sql, { ...page, userId });
     },
-    async revoke(id) {
+    async revoke(id, by) {
       const session = await readSession(sql, id);
-      if (session === null || !(await sessions.revoke({ id, userId: session.userId }))) return null;
-      return { userId: session.userId };
+      if (session === null) return null;
+      const { userId } = session;
+      const revoked = await changeAudited(sql, async (tx, record) => {
+        if (!(await revokeSession(tx, { id, userId }))) return false;
+        await record(entryOf('session.revoked', by, { subject: userId, details: { ended: id } }));
+        return true;
+      });
+      if (!revoked) return null;
+      await sessions.forget(userId, [id]);
+      return { userId };
     },
-    async revokeUser(user) {
+    async revokeUser(user, by) {
       const { id: userId } = await mustFind(sql, user);
-      return { userId, revoked: await sessions.deleteUserSessions(userId) };
+      const ended = await changeAudited(sql, async (tx, record) => {
+        const ended = await revokeUserSessions(tx, userId);
+        await record(entryOf('session.all_revoked', by, { subject: userId, details: { revoked: ended.length } }));
+        return ended;
+      });
+      await sessions.forget(userId, ended);
+      return { userId, revoked: ended.length };
     },
-    verify: (options) => verifySessions({ sql, redis }, options),
+    async verify({ repair, by }) {
+      const report = await verifySessions({ sql, redis }, { repair });
+      const details = { ...report.counts, repaired: report.repaired };
+      await changeAudited(sql, (_tx, record) => record(entryOf('session.verified', by, { details })));
+      return report;
+    },
   };
+}
+
+function entryOf(
+  action: string,
+  by: Operator,
+  { details, ...what }: Pick<AuditEntry, 'subject' | 'details'>,
+): AuditEntry {
+  return { action, ...what, actor: by.id, outcome: 'success', details: { ...details, ...by.details } };
 }
 
 async function mustFind(sql: Sql, user: string): Promise<User> {

@@ -32,7 +32,7 @@ const reason = 'a test';
 /** A subject with a way to have runs, and containments as one gateway does them; no process is there to obey. */
 async function fixture(t: Test) {
   const { sql, addGateway, addUser, logIn } = await createIdentityFixture(t);
-  const { identity } = await addGateway();
+  const { identity, redis } = await addGateway();
   const user = await addUser();
   const subject = `user:${user.id}`;
   const workflowId = await publishWorkflow(sql, {
@@ -68,6 +68,7 @@ async function fixture(t: Test) {
   const { policy, sessions } = identity;
   const containments = createContainments({
     sql,
+    redis,
     policy,
     sessions,
     changeAudited: createAuditedChange(),

@@ -1,14 +1,16 @@
-import { changeUserAccess } from '@flowstate/store';
+import { changeUserAccess, listAudit } from '@flowstate/store';
 import t from 'tap';
-import { createSessionAdmin, sessionKey, userSessionsKey } from '../src/index.ts';
+import { createAuditedChange, createSessionAdmin, sessionKey, userSessionsKey } from '../src/index.ts';
 import { createIdentityFixture } from './fixtures/identity-fixture.ts';
+
+const by = { id: null, details: { test: true } };
 
 t.test('what Redis holds of sessions is held against Postgres, and repaired', async (t) => {
   const { sql, direct, addGateway, addUser, logIn } = await createIdentityFixture(t);
   const { identity, redis } = await addGateway();
-  const admin = createSessionAdmin({ sql, redis, sessions: identity.sessions });
+  const admin = createSessionAdmin({ sql, redis, sessions: identity.sessions, changeAudited: createAuditedChange() });
   t.match(
-    await admin.verify({ repair: true }),
+    await admin.verify({ repair: true, by }),
     { copies: 0, indexed: 0, sessions: 0, sound: true },
     'nothing is sound',
   );
@@ -17,7 +19,7 @@ t.test('what Redis holds of sessions is held against Postgres, and repaired', as
   const [good, thief, elevated, longer, unindexed, garbled, revoked, expired, deleted] = (await Promise.all(
     Array.from({ length: 9 }, open),
   )) as [string, string, string, string, string, string, string, string, string];
-  t.match(await admin.verify({ repair: false }), { copies: 9, indexed: 9, sessions: 9, sound: true, findings: [] });
+  t.match(await admin.verify({ repair: false, by }), { copies: 9, indexed: 9, sessions: 9, sound: true, findings: [] });
 
   const change = async (id: string, changed: object) => {
     const copy = JSON.parse((await direct.get(sessionKey(id))) as string) as object;
@@ -34,7 +36,7 @@ t.test('what Redis holds of sessions is held against Postgres, and repaired', as
   await direct.set(sessionKey('not-an-id'), '{}');
   await direct.sadd(userSessionsKey(other.id), good);
 
-  const report = await admin.verify({ repair: false });
+  const report = await admin.verify({ repair: false, by });
   const of = (id: string, key = sessionKey(id)) =>
     report.findings.filter((finding) => finding.sessionId === id && finding.key === key);
   t.match(of(thief), [{ fault: 'mismatched', userId: user.id, detail: /user is .* in Redis/ }]);
@@ -53,9 +55,9 @@ t.test('what Redis holds of sessions is held against Postgres, and repaired', as
   t.equal(report.counts.orphaned, 3, 'two copies, one index entry');
   t.equal(report.counts.mismatched, 6);
 
-  const repaired = await admin.verify({ repair: true });
+  const repaired = await admin.verify({ repair: true, by });
   t.equal(repaired.repaired, report.findings.length);
-  t.match(await admin.verify({ repair: false }), { sound: true, findings: [] });
+  t.match(await admin.verify({ repair: false, by }), { sound: true, findings: [] });
   for (const id of [good, thief, elevated, longer, unindexed, garbled]) {
     t.match(
       await identity.sessions.check(id),
@@ -63,22 +65,22 @@ t.test('what Redis holds of sessions is held against Postgres, and repaired', as
       'Postgres decides, the copy is back',
     );
   }
-  t.match(await admin.verify({ repair: false }), { sound: true, findings: [] });
+  t.match(await admin.verify({ repair: false, by }), { sound: true, findings: [] });
 
   await changeUserAccess(sql, user.id, { role: 'agent' });
   t.match(
-    await admin.verify({ repair: false }),
+    await admin.verify({ repair: false, by }),
     { sound: true },
     'a copy older than the last change is believed by nobody',
   );
   await changeUserAccess(sql, user.id, { disabled: true });
-  t.match(await admin.verify({ repair: false }), { sound: false, counts: { revoked: 6 } });
+  t.match(await admin.verify({ repair: false, by }), { sound: false, counts: { revoked: 6 } });
 });
 
 t.test('a user is named by id or email; all their sessions end', async (t) => {
   const { sql, addGateway, addUser, logIn } = await createIdentityFixture(t);
   const { identity, redis } = await addGateway();
-  const admin = createSessionAdmin({ sql, redis, sessions: identity.sessions });
+  const admin = createSessionAdmin({ sql, redis, sessions: identity.sessions, changeAudited: createAuditedChange() });
   const [user, bystander] = [await addUser(), await addUser('agent')];
   const { session } = await logIn(identity, user);
   await logIn(identity, user);
@@ -86,9 +88,13 @@ t.test('a user is named by id or email; all their sessions end', async (t) => {
   t.equal((await admin.list({ limit: 10 })).length, 3);
   t.match(await admin.list({ user: user.email.toUpperCase(), limit: 10 }), { length: 2 });
   t.match(await admin.list({ user: user.id, before: session.id, limit: 10 }), []);
-  t.same(await admin.revoke(session.id), { userId: user.id });
-  t.equal(await admin.revoke(session.id), null);
-  t.same(await admin.revokeUser(user.email), { userId: user.id, revoked: 1 });
-  await t.rejects(admin.revokeUser('nobody@example.org'), { code: 'not_found' });
+  t.same(await admin.revoke(session.id, by), { userId: user.id });
+  t.equal(await admin.revoke(session.id, by), null);
+  t.same(await admin.revokeUser(user.email, by), { userId: user.id, revoked: 1 });
+  await t.rejects(admin.revokeUser('nobody@example.org', by), { code: 'not_found' });
+  t.match(await listAudit(sql, { limit: 9 }), [
+    { action: 'session.all_revoked', subject: user.id, details: { revoked: 1, test: true } },
+    { action: 'session.revoked', subject: user.id, details: { ended: session.id } },
+  ]);
   t.match(await admin.list({ limit: 10 }), [{ userId: bystander.id, user: bystander.email, role: 'agent' }]);
 });

@@ -63,7 +63,7 @@ export async function createApp(deps: Deps, authenticator: Authenticator): Promi
   });
   await registerRateLimits(app, deps.attempts);
   enforceAccess(app, deps.accessRules, limited(authenticator, deps.rates));
-  auditRequests(app, deps.audit);
+  auditRequests(app, deps);
   await describeApi(app, deps.config.FLOWSTATE_VERSION);
   registerRoutes(app, deps);
   await serveApiDocs(app);

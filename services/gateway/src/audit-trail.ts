@@ -1,8 +1,8 @@
 import type { Principal } from '@flowstate/contracts';
-import type { AuditEntry, AuditRecorder, Operator } from '@flowstate/security';
+import type { AuditEntry, Operator } from '@flowstate/security';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { principalOf } from './access.ts';
-import type { App } from './deps.ts';
+import type { App, Deps } from './deps.ts';
 
 /**
  * Requests of which every one is recorded, by the name of what they do. Whoever is refused is recorded on any route.
@@ -28,7 +28,10 @@ export const auditedRoutes: Readonly<Record<string, string>> = {
   'DELETE /api/documents/:id': 'data.delete',
   'POST /api/internal/run-tokens': 'run.token',
 };
-/** Where whatever changes something is recorded, known by name or not, and answered only once it is committed. */
+/**
+ * Where whatever changes something is recorded, known by name or not, and answered only once that is committed. Handlers
+ * that change Postgres record it themselves, in the same transaction (`recordedChange`).
+ */
 const watched = [
   { prefix: '/api/admin/', action: 'admin.change' },
   { prefix: '/admin/queues/', action: 'queues.change' },
@@ -38,14 +41,15 @@ const watched = [
  * Records what principals do, when the answer is known. One place, by route, so that a new way to do something cannot
  * forget it; logins and failed authentications, which have no principal yet, are recorded where they are decided.
  */
-export function auditRequests(app: App, audit: AuditRecorder): void {
+export function auditRequests(app: App, { sql, audit }: Pick<Deps, 'sql' | 'audit'>): void {
   app.decorateRequest('audited', false);
   app.addHook('onSend', async (request, reply) => {
     const entry = entryOf(request, reply);
     if (entry === null) return;
-    audit.record(entry);
-    // The change has its commit; its entry must not be the one thing a crash forgets.
-    if (isWatched(request) !== undefined && reply.statusCode < 400) await audit.settled();
+    const isChange = isWatched(request) !== undefined && reply.statusCode < 400;
+    if (!isChange) return audit.record(entry);
+    // What was changed outside Postgres (a queue's jobs) is done: its entry must not be the one thing a crash forgets.
+    await audit.change(sql, (_tx, record) => record(entry)).catch(() => audit.record(entry));
   });
 }
 

@@ -25,7 +25,11 @@ export function bootstrapAdmin(
   async function make(credentials: { email: string; password: string }): Promise<void> {
     while (!stopped.signal.aborted) {
       try {
-        const made = await createFirstAdmin(sql, { ...credentials, name: 'Administrator' });
+        const made = await createFirstAdmin(sql, {
+          ...credentials,
+          name: 'Administrator',
+          by: { id: null, details: { bootstrap: true } },
+        });
         if (made === null) log.info('there is an administrator: BOOTSTRAP_ADMIN_EMAIL does nothing and can be removed');
         else log.warn({ userId: made.id }, 'first administrator made from BOOTSTRAP_ADMIN_EMAIL');
         return;

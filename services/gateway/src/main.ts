@@ -1,4 +1,4 @@
-import { createRunPublisher, createRunQueues, createRunSubscriber } from '@flowstate/queue';
+import { createRunPublisher, createRunQueues, createRunSubscriber, hearPolicyNews } from '@flowstate/queue';
 import { embedderFrom } from '@flowstate/models';
 import {
   createAuditLog,
@@ -90,9 +90,10 @@ const runs = createRunService({
 });
 const schedules = createScheduleService({ sql, queues, catalogue, entities });
 const { policy, sessions } = identity;
-const containments = createContainments({ sql, policy, sessions, changeAudited: audit.change });
+const containments = createContainments({ sql, redis, policy, sessions, changeAudited: audit.change });
 const reportPolicy = (err: unknown) => log.warn({ err }, 'a change of access could not be followed; again soon');
 const streams = createOpenStreams({ sql, policy, accessRules, onError: reportPolicy });
+const policyNews = hearPolicyNews(config.REDIS_URL, { onNews: () => void policy.refresh(), onError: reportRedis });
 const obedience = createObedience({ sql, policy, streams, onError: reportPolicy });
 const draining = new AbortController();
 
@@ -120,7 +121,7 @@ const app = await createApp(
     rates,
     containments,
     streams,
-    sessionAdmin: createSessionAdmin({ sql, redis, sessions: identity.sessions }),
+    sessionAdmin: createSessionAdmin({ sql, redis, sessions, changeAudited: audit.change }),
     metrics,
     draining: draining.signal,
   },
@@ -153,7 +154,7 @@ onShutdown(log, [
   { name: 'admission', stop: () => admission.stop() },
   { name: 'lanes', stop: () => lanes.stop() },
   { name: 'queues', stop: () => queues.close() },
-  { name: 'subscriber', stop: () => subscriber.close() },
+  { name: 'subscribers', stop: () => [subscriber, policyNews].forEach((client) => client.close()) },
   { name: 'redis', stop: () => [redis, cache].forEach((client) => client.disconnect()) },
   { name: 'postgres', stop: () => Promise.all([sql, ledger, auditSql].map((pool) => pool.end({ timeout: 5 }))) },
   { name: 'log sinks', stop: () => sinks.close() },

@@ -12,6 +12,8 @@ export type Incarnation = {
   id(): number;
   /** Starts the heartbeat on behalf of whoever runs the runs. */
   keepAlive(runner: Held): void;
+  /** Asks the ledger for news now, and not at the next beat. */
+  hurry(): void;
   /** Postgres time in milliseconds, as of the last heartbeat and carried on. */
   now(): number;
   /** Undefined while the ledger confirmed it lately; else resolves after the next heartbeat's answer. */
@@ -55,12 +57,14 @@ export async function createIncarnation({ databaseUrl, sql, log, ...what }: Opti
   const stopped = new AbortController();
   let confirmedAt = performance.now();
   let obeyed = 0;
+  let pause = new AbortController();
   let beatEnd = Promise.withResolvers<void>();
   let clockAhead = (await beat(sql, id, [])).now - performance.now();
 
   async function beatForever(runner: Held): Promise<void> {
     while (!stopped.signal.aborted) {
       const askedAt = performance.now();
+      pause = new AbortController();
       try {
         // Also on the session itself, so that a broken one is replaced and locked again.
         const [{ alive, cancelled, inboxes, lost, epoch, now }] = await Promise.all([
@@ -91,7 +95,8 @@ export async function createIncarnation({ databaseUrl, sql, log, ...what }: Opti
       } catch (err) {
         log.warn({ err }, 'heartbeat failed');
       }
-      await wait(beatEveryMs, undefined, { signal: stopped.signal }).catch(() => {});
+      const signal = AbortSignal.any([stopped.signal, pause.signal]);
+      await wait(beatEveryMs, undefined, { signal }).catch(() => {});
     }
   }
   let beating: Promise<void> | undefined;
@@ -101,6 +106,7 @@ export async function createIncarnation({ databaseUrl, sql, log, ...what }: Opti
     keepAlive(runner) {
       beating ??= beatForever(runner);
     },
+    hurry: () => pause.abort(),
     now: () => clockAhead + performance.now(),
     confirmed: () => (performance.now() - confirmedAt < freshMs ? undefined : beatEnd.promise),
     silentMs: () => performance.now() - confirmedAt,

@@ -1,5 +1,11 @@
 import { createHash } from 'node:crypto';
-import { createRunConsumer, createRunPublisher, createRunQueues, type DeliveryResult } from '@flowstate/queue';
+import {
+  createRunConsumer,
+  createRunPublisher,
+  createRunQueues,
+  hearPolicyNews,
+  type DeliveryResult,
+} from '@flowstate/queue';
 import { createLogger, createLogSinks, measureLogSinks, onShutdown, trackUnusedConnections } from '@flowstate/runtime';
 import { createLanes, createSql, publishWorkflow } from '@flowstate/store';
 import { laneQueue, queueNames, type Delivery, type RunJob } from '@flowstate/contracts';
@@ -100,6 +106,7 @@ const runner = createRunner({
 });
 
 incarnation.keepAlive(runner);
+const policyNews = hearPolicyNews(config.REDIS_URL, { onNews: () => incarnation.hurry(), onError: reportRedis });
 
 const consume = (queue: string, concurrency: number, handle: (job: RunJob) => Promise<DeliveryResult>) =>
   createRunConsumer({ redisUrl: config.REDIS_URL, queue, concurrency, handle, onError: reportRedis });
@@ -144,7 +151,7 @@ onShutdown(log, [
   { name: 'embedder', stop: () => shipped.close() },
   { name: 'lanes', stop: () => lanes.stop() },
   { name: 'queues', stop: () => queues.close() },
-  { name: 'redis', stop: () => redis.disconnect() },
+  { name: 'redis', stop: () => [policyNews.close(), redis.disconnect()] },
   { name: 'postgres', stop: () => Promise.all([sql.end({ timeout: 5 }), claimSql.end({ timeout: 5 })]) },
   { name: 'log sinks', stop: () => sinks.close() },
 ]);

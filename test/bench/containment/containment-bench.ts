@@ -124,7 +124,7 @@ function follow(client: Client, run: string, count: number): Promise<{ ended: Pr
   return many(count, async () => {
     const begun = Promise.withResolvers<void>();
     const read = async () => {
-      for await (const _event of client.events(run)) begun.resolve();
+      for await (const { event } of client.events(run)) if (event !== undefined) begun.resolve();
     };
     const ended = read();
     await begun.promise;

@@ -1,6 +1,6 @@
 import { FlowstateError, type Role } from '@flowstate/contracts';
 import { v7 as uuidv7 } from 'uuid';
-import type { Db, Sql } from '../client.ts';
+import type { Db } from '../client.ts';
 
 export type User = {
   id: string;
@@ -47,35 +47,27 @@ export async function setPasswordHash(db: Db, id: string, passwordHash: string):
 export type UserChange = { name?: string | undefined; role?: Role | undefined; disabled?: boolean | undefined };
 
 /**
- * Changes a user. Returns the new policy epoch, by which every gateway forgets what it knew; null when there is none.
- * Throws `conflict` when nobody would be left who can log in as an administrator.
+ * Changes a user, in a transaction of its own unless it is given one. Returns the new policy epoch, by which every
+ * gateway forgets what it knew; null when there is no such user. Throws `conflict` when nobody would be left who can log
+ * in as an administrator.
  */
-export async function changeUserAccess(sql: Sql, id: string, change: UserChange): Promise<number | null> {
+export async function changeUserAccess(db: Db, id: string, change: UserChange): Promise<number | null> {
+  if ('begin' in db) return db.begin((tx) => changeUserAccess(tx, id, change));
   const { name = null, role = null, disabled = null } = change;
-  return sql
-    .begin(async (tx) => {
-      // The lock on this row lets one change at a time see whether it takes the last administrator.
-      const epoch = await raiseEpoch(tx);
-      const [before] = await tx<{ admin: boolean }[]>`SELECT ${isAdmin(tx)} AS admin FROM users WHERE id = ${id}`;
-      if (before === undefined) throw new NoSuchUser();
-      await tx`
-      UPDATE users SET name = coalesce(${name}, name), role = coalesce(${role}, role),
-        disabled_at = CASE ${disabled}::boolean
-          WHEN true THEN coalesce(disabled_at, now()) WHEN false THEN NULL ELSE disabled_at END
-      WHERE id = ${id}`;
-      if (before.admin && (await countAdmins(tx)) === 0) {
-        throw new FlowstateError('conflict', 'This is the last administrator who can log in: make another one first');
-      }
-      return epoch;
-    })
-    .catch((error: unknown) => {
-      if (error instanceof NoSuchUser) return null;
-      throw error;
-    });
+  // The lock on this row lets one change at a time see whether it takes the last administrator.
+  const epoch = await raiseEpoch(db);
+  const [before] = await db<{ admin: boolean }[]>`SELECT ${isAdmin(db)} AS admin FROM users WHERE id = ${id}`;
+  if (before === undefined) return null;
+  await db`
+    UPDATE users SET name = coalesce(${name}, name), role = coalesce(${role}, role),
+      disabled_at = CASE ${disabled}::boolean
+        WHEN true THEN coalesce(disabled_at, now()) WHEN false THEN NULL ELSE disabled_at END
+    WHERE id = ${id}`;
+  if (before.admin && (await countAdmins(db)) === 0) {
+    throw new FlowstateError('conflict', 'This is the last administrator who can log in: make another one first');
+  }
+  return epoch;
 }
-
-/** Rolls a change back that found nobody. */
-class NoSuchUser extends Error {}
 
 /** Every gateway notices within a second. Whoever raises it waits for others who do so in a transaction. */
 export async function raiseEpoch(db: Db): Promise<number> {

@@ -24,6 +24,7 @@ import Type from 'typebox';
 import { principalOf } from '../access.ts';
 import type { App, Deps } from '../deps.ts';
 import { readIdCursor, toPage } from '../list-page.ts';
+import { recordedChange } from '../recorded-change.ts';
 
 const tags = ['admin'];
 const ListQuery = Type.Object({
@@ -70,15 +71,13 @@ export function adminAccessRoutes(
         const message = 'must contain admin here, or nobody could end the lockdown: name a narrower target otherwise';
         throw invalidInput([{ field: 'roles', message }]);
       }
-      const override = await insertOverride(sql, { target, roles, reason, seconds, authorId });
-      await identity.policy.refresh();
-      audit.record({
-        action: 'access.locked',
-        actor: authorId,
-        subject: target,
-        outcome: 'success',
-        details: { override: override.id, roles, reason, expiresAt: override.expiresAt.toISOString() },
+      const override = await recordedChange({ sql, audit }, request, async (tx, record) => {
+        const made = await insertOverride(tx, { target, roles, reason, seconds, authorId });
+        const details = { override: made.id, roles, reason, expiresAt: made.expiresAt.toISOString() };
+        await record({ action: 'access.locked', subject: target, details });
+        return made;
       });
+      await identity.policy.refresh();
       return reply.code(201).send(shown(override));
     },
   );
@@ -108,16 +107,13 @@ export function adminAccessRoutes(
     async (request) => {
       const { id } = request.params;
       const { id: releasedBy } = principalOf(request);
-      const released = await releaseOverride(sql, { id, releasedBy });
-      if (released === null) throw new FlowstateError('not_found', `No lockdown ${id} is in force`);
-      await identity.policy.refresh();
-      audit.record({
-        action: 'access.released',
-        actor: releasedBy,
-        subject: released.target,
-        outcome: 'success',
-        details: { override: id },
+      const released = await recordedChange({ sql, audit }, request, async (tx, record) => {
+        const ended = await releaseOverride(tx, { id, releasedBy });
+        if (ended === null) throw new FlowstateError('not_found', `No lockdown ${id} is in force`);
+        await record({ action: 'access.released', subject: ended.target, details: { override: id } });
+        return ended;
       });
+      await identity.policy.refresh();
       return shown(released);
     },
   );
@@ -166,13 +162,9 @@ export function adminAccessRoutes(
       const { role } = request.params;
       const { owner, contact = null } = request.body;
       const { id: updatedBy } = principalOf(request);
-      await putRoleOwner(sql, { role, owner, contact, updatedBy });
-      audit.record({
-        action: 'access.owner_named',
-        actor: updatedBy,
-        subject: role,
-        outcome: 'success',
-        details: { owner },
+      await recordedChange({ sql, audit }, request, async (tx, record) => {
+        await putRoleOwner(tx, { role, owner, contact, updatedBy });
+        await record({ action: 'access.owner_named', subject: role, details: { owner } });
       });
       return shownOwner((await listRoleOwners(sql)).find((entry) => entry.role === role) as StoredRoleOwner);
     },

@@ -12,6 +12,7 @@ import { deleteFlag, listFlags, putFlag } from '@flowstate/store';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
 import type { App, Deps } from '../deps.ts';
+import { recordedChange } from '../recorded-change.ts';
 
 const tags = ['admin'];
 const Params = Type.Object({ name: OneOf(flagNames) });
@@ -54,19 +55,15 @@ export function adminFlagRoutes(app: App, { sql, identity, audit }: Pick<Deps, '
     async (request) => {
       const { name } = request.params;
       const { value, reason } = request.body;
-      const { id: actor } = principalOf(request);
+      const { id: updatedBy } = principalOf(request);
       const kind = typeof flagDefinitions[name].default;
       if (typeof value !== kind) throw invalidInput([{ field: 'value', message: `must be a ${kind}` }]);
       const before = (await one(name)).value;
-      await putFlag(sql, { name, value, reason, updatedBy: actor });
-      await identity.policy.refresh();
-      audit.record({
-        action: 'flag.set',
-        actor,
-        subject: name,
-        outcome: 'success',
-        details: { before, value, reason },
+      await recordedChange({ sql, audit }, request, async (tx, record) => {
+        await putFlag(tx, { name, value, reason, updatedBy });
+        await record({ action: 'flag.set', subject: name, details: { before, value, reason } });
       });
+      await identity.policy.refresh();
       return one(name);
     },
   );
@@ -77,15 +74,11 @@ export function adminFlagRoutes(app: App, { sql, identity, audit }: Pick<Deps, '
     async (request) => {
       const { name } = request.params;
       const before = (await one(name)).value;
-      if (!(await deleteFlag(sql, name))) throw new FlowstateError('not_found', `${name} has its default`);
-      await identity.policy.refresh();
-      audit.record({
-        action: 'flag.reset',
-        actor: principalOf(request).id,
-        subject: name,
-        outcome: 'success',
-        details: { before },
+      await recordedChange({ sql, audit }, request, async (tx, record) => {
+        if (!(await deleteFlag(tx, name))) throw new FlowstateError('not_found', `${name} has its default`);
+        await record({ action: 'flag.reset', subject: name, details: { before } });
       });
+      await identity.policy.refresh();
       return one(name);
     },
   );

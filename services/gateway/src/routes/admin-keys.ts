@@ -11,9 +11,9 @@ import {
 import { createApiKey } from '@flowstate/security';
 import { listApiKeys, readUser, revokeApiKey } from '@flowstate/store';
 import Type from 'typebox';
-import { principalOf } from '../access.ts';
 import type { App, Deps } from '../deps.ts';
 import { readIdCursor, toPage } from '../list-page.ts';
+import { recordedChange } from '../recorded-change.ts';
 
 const tags = ['admin'];
 const dayMs = 24 * 3600_000;
@@ -54,13 +54,11 @@ export function adminKeyRoutes(app: App, { sql, identity, audit }: Pick<Deps, 's
         throw invalidInput([{ field: 'userId', message: 'is not the id of a user' }]);
       }
       const expiresAt = new Date(Date.now() + expiresInDays * dayMs);
-      const { id, key, prefix } = await createApiKey(sql, { userId, name, scopes, expiresAt });
-      audit.record({
-        action: 'key.created',
-        actor: principalOf(request).id,
-        subject: userId,
-        outcome: 'success',
-        details: { key: id, prefix, scopes, expiresAt: expiresAt.toISOString() },
+      const { id, key, prefix } = await recordedChange({ sql, audit }, request, async (tx, record) => {
+        const made = await createApiKey(tx, { userId, name, scopes, expiresAt });
+        const details = { madeKey: made.id, prefix: made.prefix, scopes, expiresAt: expiresAt.toISOString() };
+        await record({ action: 'key.created', subject: userId, details });
+        return made;
       });
       reply.header('cache-control', 'no-store');
       return reply.code(201).send({ id, key, prefix: `fsk_${prefix}`, expiresAt: expiresAt.toISOString() });
@@ -72,9 +70,11 @@ export function adminKeyRoutes(app: App, { sql, identity, audit }: Pick<Deps, 's
     { schema: { tags, summary: 'End an API key', params: Type.Object({ id: Id }), response: { 204: Type.Null() } } },
     async (request, reply) => {
       const { id } = request.params;
-      if (!(await revokeApiKey(sql, id))) throw new FlowstateError('not_found', `There is no live key ${id}`);
+      await recordedChange({ sql, audit }, request, async (tx, record) => {
+        if (!(await revokeApiKey(tx, id))) throw new FlowstateError('not_found', `There is no live key ${id}`);
+        await record({ action: 'key.revoked', subject: id });
+      });
       await identity.policy.refresh();
-      audit.record({ action: 'key.revoked', actor: principalOf(request).id, subject: id, outcome: 'success' });
       return reply.code(204).send(null);
     },
   );

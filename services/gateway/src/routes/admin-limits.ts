@@ -2,13 +2,14 @@ import { FlowstateError, invalidInput, Limit, LimitBody, LimitKey, roles } from 
 import { deleteLimit, listLimits, putLimit, readUser } from '@flowstate/store';
 import Type from 'typebox';
 import type { App, Deps } from '../deps.ts';
+import { recordedChange } from '../recorded-change.ts';
 
 const tags = ['admin'];
 
 /** How much each principal and workflow may have at a time; gateways and the controller follow within a second. */
 export function adminLimitRoutes(
   app: App,
-  { sql, catalogue, admission }: Pick<Deps, 'sql' | 'catalogue' | 'admission'>,
+  { sql, audit, catalogue, admission }: Pick<Deps, 'sql' | 'audit' | 'catalogue' | 'admission'>,
 ): void {
   app.get(
     '/api/admin/limits',
@@ -27,7 +28,11 @@ export function adminLimitRoutes(
     async (request) => {
       const limit = toLimit(request.body);
       await checkSubject(limit);
-      await putLimit(sql, limit);
+      await recordedChange({ sql, audit }, request, async (tx, record) => {
+        await putLimit(tx, limit);
+        const { scope, subject, ...details } = limit;
+        await record({ action: 'limit.set', subject: `${scope}:${subject}`, details });
+      });
       await admission.refresh();
       return limit;
     },
@@ -47,8 +52,11 @@ export function adminLimitRoutes(
     },
     async (request, reply) => {
       const { scope, subject = '' } = request.query;
-      if (!(await deleteLimit(sql, { scope, subject })))
-        throw new FlowstateError('not_found', 'There is no such limit');
+      await recordedChange({ sql, audit }, request, async (tx, record) => {
+        if (!(await deleteLimit(tx, { scope, subject })))
+          throw new FlowstateError('not_found', 'There is no such limit');
+        await record({ action: 'limit.removed', subject: `${scope}:${subject}` });
+      });
       await admission.refresh();
       return reply.code(204).send(null);
     },

@@ -1,6 +1,6 @@
 import { AdminSession, FlowstateError, Id, Page, pageQuery, SessionReport } from '@flowstate/contracts';
 import Type from 'typebox';
-import { principalOf } from '../access.ts';
+import { markAudited, operatorOf } from '../audit-trail.ts';
 import type { App, Deps } from '../deps.ts';
 import { readIdCursor, toPage } from '../list-page.ts';
 
@@ -14,7 +14,7 @@ const User = Type.String({
 const Revoked = Type.Object({ userId: Id, revoked: Type.Integer() });
 
 /** The logins of everybody: the runbook's session management. */
-export function adminSessionRoutes(app: App, { sessionAdmin, audit }: Pick<Deps, 'sessionAdmin' | 'audit'>): void {
+export function adminSessionRoutes(app: App, { sessionAdmin }: Pick<Deps, 'sessionAdmin'>): void {
   app.get(
     '/api/admin/sessions',
     {
@@ -43,15 +43,9 @@ export function adminSessionRoutes(app: App, { sessionAdmin, audit }: Pick<Deps,
     { schema: { tags, summary: 'End one session', params: Type.Object({ id: Id }), response: { 200: Revoked } } },
     async (request) => {
       const { id } = request.params;
-      const ended = await sessionAdmin.revoke(id);
+      const ended = await sessionAdmin.revoke(id, operatorOf(request));
       if (ended === null) throw new FlowstateError('not_found', `There is no live session ${id}`);
-      audit.record({
-        action: 'session.revoked',
-        actor: principalOf(request).id,
-        subject: ended.userId,
-        outcome: 'success',
-        details: { session: id },
-      });
+      markAudited(request);
       return { userId: ended.userId, revoked: 1 };
     },
   );
@@ -67,14 +61,8 @@ export function adminSessionRoutes(app: App, { sessionAdmin, audit }: Pick<Deps,
       },
     },
     async (request) => {
-      const answer = await sessionAdmin.revokeUser(request.query.user);
-      audit.record({
-        action: 'session.all_revoked',
-        actor: principalOf(request).id,
-        subject: answer.userId,
-        outcome: 'success',
-        details: { revoked: answer.revoked },
-      });
+      const answer = await sessionAdmin.revokeUser(request.query.user, operatorOf(request));
+      markAudited(request);
       return answer;
     },
   );
@@ -92,13 +80,8 @@ export function adminSessionRoutes(app: App, { sessionAdmin, audit }: Pick<Deps,
     },
     async (request) => {
       const { repair = false } = request.query;
-      const report = await sessionAdmin.verify({ repair });
-      audit.record({
-        action: 'session.verified',
-        actor: principalOf(request).id,
-        outcome: 'success',
-        details: { ...report.counts, repaired: report.repaired },
-      });
+      const report = await sessionAdmin.verify({ repair, by: operatorOf(request) });
+      markAudited(request);
       return report;
     },
   );

@@ -8,11 +8,20 @@ import {
   RoleName,
   UserChangeBody,
 } from '@flowstate/contracts';
-import { changeUserAccess, insertUser, listUsers, readUser, setPasswordHash, type User } from '@flowstate/store';
+import {
+  changeUserAccess,
+  insertUser,
+  listUsers,
+  readUser,
+  revokeUserSessions,
+  setPasswordHash,
+  type User,
+} from '@flowstate/store';
 import Type from 'typebox';
-import { principalOf } from '../access.ts';
+import { markAudited, operatorOf } from '../audit-trail.ts';
 import type { App, Deps } from '../deps.ts';
 import { readIdCursor, toPage } from '../list-page.ts';
+import { recordedChange } from '../recorded-change.ts';
 
 const tags = ['admin'];
 const Params = Type.Object({ id: Id });
@@ -55,18 +64,16 @@ export function adminUserRoutes(app: App, { sql, identity, audit }: Pick<Deps, '
     async (request, reply) => {
       const { password, ...rest } = request.body;
       const passwordHash = password === undefined ? null : await passwords.hash(password);
-      const user = await insertUser(sql, { ...rest, passwordHash });
-      if (user === null) {
-        throw new FlowstateError('conflict', 'There is a user with this email', {
-          errors: [{ field: 'email', message: 'is taken' }],
-        });
-      }
-      audit.record({
-        action: 'user.created',
-        actor: principalOf(request).id,
-        subject: user.id,
-        outcome: 'success',
-        details: { role: user.role, password: passwordHash !== null },
+      const user = await recordedChange({ sql, audit }, request, async (tx, record) => {
+        const user = await insertUser(tx, { ...rest, passwordHash });
+        if (user === null) {
+          throw new FlowstateError('conflict', 'There is a user with this email', {
+            errors: [{ field: 'email', message: 'is taken' }],
+          });
+        }
+        const details = { role: user.role, canLogIn: passwordHash !== null };
+        await record({ action: 'user.created', subject: user.id, details });
+        return user;
       });
       return reply.code(201).header('location', `/api/admin/users/${user.id}`).send(shown(user));
     },
@@ -87,20 +94,27 @@ export function adminUserRoutes(app: App, { sql, identity, audit }: Pick<Deps, '
     async (request) => {
       const { id } = request.params;
       const { password, ...change } = request.body;
-      const entry = { actor: principalOf(request).id, subject: id, action: 'user.changed' };
+      const entry = { subject: id, action: 'user.changed' };
       await mustRead(id);
+      const hash = password === undefined ? undefined : await passwords.hash(password);
       try {
-        const epoch = await changeUserAccess(sql, id, change);
+        const { epoch, ended } = await recordedChange({ sql, audit }, request, async (tx, record) => {
+          const epoch = await changeUserAccess(tx, id, change);
+          if (hash !== undefined) await setPasswordHash(tx, id, hash);
+          const ended = hash !== undefined || change.disabled === true ? await revokeUserSessions(tx, id) : [];
+          const details = { ...change, newPassword: hash !== undefined, sessionsEnded: ended.length };
+          await record({ ...entry, details });
+          return { epoch, ended };
+        });
         if (epoch !== null) policy.noteEpoch(epoch);
+        await sessions.forget(id, ended);
       } catch (error) {
-        audit.record({ ...entry, outcome: 'denied', details: { ...change, why: (error as Error).message } });
+        const { id: actor, details: by } = operatorOf(request);
+        const details = { ...change, why: (error as Error).message, ...by };
+        audit.record({ ...entry, actor, outcome: 'denied', details });
+        markAudited(request);
         throw error;
       }
-      if (password !== undefined) await setPasswordHash(sql, id, await passwords.hash(password));
-      const sessionsEnded =
-        password !== undefined || change.disabled === true ? await sessions.deleteUserSessions(id) : 0;
-      const details = { ...change, ...(password !== undefined && { password: true }), sessionsEnded };
-      audit.record({ ...entry, outcome: 'success', details });
       return shown(await mustRead(id));
     },
   );

@@ -11,7 +11,7 @@ import {
 } from '@flowstate/contracts';
 import { eraseFromAudit } from '@flowstate/security';
 import { exportAudit, listAudit, verifyAudit, type AuditFilter, type Sql, type StoredAudit } from '@flowstate/store';
-import { principalOf } from '../access.ts';
+import { markAudited, operatorOf } from '../audit-trail.ts';
 import type { App, Deps } from '../deps.ts';
 import { readTimeCursor, toPage, toTimeCursor } from '../list-page.ts';
 
@@ -78,7 +78,12 @@ export function auditRoutes(app: App, { sql, audit }: Pick<Deps, 'sql' | 'audit'
         response: { 200: AuditEraseAnswer },
       },
     },
-    async (request) => eraseFromAudit(sql, { subject: request.body.subject, actor: principalOf(request).id }),
+    async (request) => {
+      const { subject } = request.body;
+      const answer = await eraseFromAudit({ sql, changeAudited: audit.change }, { subject, by: operatorOf(request) });
+      markAudited(request);
+      return answer;
+    },
   );
 }
 
