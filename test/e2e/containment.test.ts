@@ -66,7 +66,12 @@ t.test('one command takes everything from a user, everywhere, and gives the runs
   recorder.hold('step-2');
   const running = await start(here.client, 'recorded-steps', { recorder: recorder.url, steps: 3 });
   await recorder.called(`${running}/step-2`);
-  const queued = await start(there.client, 'recorded-steps', { recorder: recorder.url, steps: 1 }, { delayMs: 1_500 });
+  const queued = await start(
+    there.client,
+    'recorded-steps',
+    { recorder: recorder.url, steps: 1 },
+    { delayMs: 600_000 },
+  );
   const waiting = await start(here.client, 'approval', {});
   await told(waiting, 'run.waiting');
   const parent = await start(here.client, 'family', { numbers: [1, -1] });
@@ -115,6 +120,7 @@ t.test('one command takes everything from a user, everywhere, and gives the runs
   for (const id of [running, queued, waiting, parent]) t.equal(await stateOf(id), 'quarantined');
 
   // What comes in for them now, or is due by now, moves none of them.
+  await sql`UPDATE run_live SET ready_at = now() WHERE id = ${queued}`;
   t.match(await admin.post(`/api/runs/${waiting}/signals/approve`, { data: 'yes' }), { status: 202 });
   recorder.release('step-2');
   await told(
