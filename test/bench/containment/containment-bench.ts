@@ -57,6 +57,8 @@ export const containmentBench: Bench = {
     for (let round = 1; round <= rounds; round++) {
       signal.throwIfAborted();
       await recorder.called('step-1', runs * round);
+      // As if the rounds were hours apart: gateways are told of what was revoked in the last minutes.
+      await platform.database.sql`UPDATE sessions SET revoked_at = revoked_at - interval '1 hour'`;
       await openSessions(identity, userId, sessions - 2);
       const here = await login(platform.gateway.url);
       const there = await login(other.url);
@@ -72,7 +74,10 @@ export const containmentBench: Bench = {
       obeyed.push(body.obeyedMs);
       await Promise.all(open.flat().map(({ ended }) => ended));
       const { sessions: ended, streams: closed, runs: held } = body;
-      log(`${round}: ${ended} sessions, ${closed} streams, ${held.running} running; ${Math.round(body.obeyedMs)} ms`);
+      const last = body.processes
+        .map(({ kind, obeyedMs }) => `${kind} ${Math.round(obeyedMs ?? Number.NaN)}`)
+        .join(', ');
+      log(`${round}: ${ended} sessions, ${closed} streams, ${held.running} running; obeyed after (ms): ${last}`);
       if (held.running !== runs) throw new Error(`${held.running} of ${runs} runs were running`);
       await admin.post('/api/admin/contain/release', { subject: `user:${email}` });
     }
