@@ -31,6 +31,17 @@ async function told(id: string, type: string): Promise<void> {
   for await (const { event } of admin.events(id)) if (event === type) return;
 }
 
+/** The run that was accepted last, once it is a new one. */
+async function newest(principal: string): Promise<string> {
+  const rows = () => sql<{ id: string }[]>`
+    SELECT r.id FROM runs r JOIN workflows w ON w.id = r.workflow_id
+    WHERE principal_id = ${principal} AND w.name = 'approval' ORDER BY r.id DESC`;
+  for (;;) {
+    const [first, ...rest] = await rows();
+    if (first !== undefined && rest.length > 0) return first.id;
+  }
+}
+
 /** Resolves once the run waits or has ended. */
 async function settled(id: string): Promise<void> {
   for await (const { event } of admin.events(id)) if (event === 'run.waiting' || event === 'run.completed') return;
@@ -87,6 +98,9 @@ t.test('one command takes everything from a user, everywhere, and gives the runs
   const unharmed = follow(createClient(other.url, admin.token), running);
   await Promise.all([...streams, unharmed].map((stream) => stream.begun));
 
+  const waitsFor = there.client.post('/api/workflows/approval/runs', { input: {} }, { prefer: 'wait=30' });
+  await told(await newest(userId), 'run.waiting');
+
   t.match(await contain('user:nobody@flowstate.local'), { status: 404 });
   t.match(await contain('admin'), { status: 400, body: { errors: [{ field: 'subject' }] } });
   t.match(await contain('user:admin@flowstate.local'), { status: 409, body: { detail: /themselves/ } });
@@ -98,8 +112,8 @@ t.test('one command takes everything from a user, everywhere, and gives the runs
     sessions: 3,
     families: 3,
     keys: 1,
-    streams: 4,
-    runs: { running: 1, queued: 1, waiting: 3 },
+    streams: 5,
+    runs: { running: 1, queued: 1, waiting: 4 },
     left: 0,
   });
   t.equal(receipt.processes.filter(({ kind }) => kind === 'gateway').length, 2);
@@ -113,6 +127,7 @@ t.test('one command takes everything from a user, everywhere, and gives the runs
     const { refreshToken } = here;
     t.equal((await createClient(url).post('/api/auth/refresh', { refreshToken })).status, 401, 'no refresh');
   }
+  t.match(await waitsFor, { status: 202, body: { state: 'queued' } }, 'whoever waits for an end waits no more');
   for (const stream of streams) t.equal((await stream.all).at(-1), 'reauth', 'the stream was closed');
   await platform.worker.logged(
     ({ msg, runId, outcome }) => msg === 'run left this worker' && runId === running && outcome === 'lost',
@@ -131,14 +146,14 @@ t.test('one command takes everything from a user, everywhere, and gives the runs
   t.equal(recorder.calls.filter((call) => call.startsWith(queued)).length, 0, 'no line of the queued run ran');
 
   const listed = await admin.get<{ items: object[] }>('/api/admin/contain');
-  t.match(listed.body.items, [{ user: 'manager@flowstate.local', reason: 'a test of it', streams: 4 }]);
+  t.match(listed.body.items, [{ user: 'manager@flowstate.local', reason: 'a test of it', streams: 5 }]);
   t.match(await contain('user:manager@flowstate.local'), {
     status: 200,
-    body: { id: receipt.id, sessions: 3, runs: { running: 1, queued: 1, waiting: 3 } },
+    body: { id: receipt.id, sessions: 3, runs: { running: 1, queued: 1, waiting: 4 } },
   });
 
   const again = Promise.all([running, queued, waiting].map((id) => told(id, 'run.completed')));
-  t.match(await release('user:manager@flowstate.local'), { status: 200, body: { runs: 5, note: /stay revoked/ } });
+  t.match(await release('user:manager@flowstate.local'), { status: 200, body: { runs: 6, note: /stay revoked/ } });
   await again;
   t.same((await admin.get<Run>(`/api/runs/${running}`)).body.output, { total: 3 });
   const calls = recorder.calls.filter((call) => call.startsWith(running));

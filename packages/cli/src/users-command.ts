@@ -95,6 +95,13 @@ async function bodyOf({ name, role, newPasswordFile }: Change): Promise<Record<s
   };
 }
 
-function rowOf({ id, email, name, role, hasPassword, disabledAt }: AdminUser): string[] {
-  return [id, email, name, role, hasPassword ? 'yes' : 'no', disabledAt ?? ''];
+function rowOf({ id, email, name, role, hasPassword, disabledAt, containedAt }: AdminUser): string[] {
+  return [
+    id,
+    email,
+    name,
+    role,
+    hasPassword ? 'yes' : 'no',
+    disabledAt ?? (containedAt === null ? '' : `contained ${containedAt}`),
+  ];
 }

@@ -136,6 +136,7 @@ t.test('sessions are listed, verified and ended, by the API and without a gatewa
     contained.err,
   );
   t.match((await flowstate(['contain', '--list'])).out, /agent@flowstate\.local .*admin@flowstate\.local .*incident 7/);
+  t.match((await flowstate(['users', 'list'])).out, /agent@flowstate\.local .*contained \d{4}-/);
   t.match(await flowstate(['contain']), { code: 2, err: /name whom/ });
   t.match(await flowstate(['contain', 'user:x@example.org']), { code: 2, err: /--reason/ });
   t.match(await flowstate(['release', 'user:agent@flowstate.local']), { code: 0, out: /stay revoked/ });
@@ -174,9 +175,16 @@ t.test('sessions are listed, verified and ended, by the API and without a gatewa
 
   await platform.gateway.restart();
   const login = { email: 'manager@flowstate.local', password: platform.secrets.password };
-  t.equal((await manager.post('/api/auth/login', login)).status, 401, 'whom it was told of meanwhile stays out');
+  /** A gateway that has just started on a busy machine may say that it is under pressure. */
+  const logIn = async () => {
+    for (;;) {
+      const { status } = await manager.post('/api/auth/login', login);
+      if (status !== 503) return status;
+    }
+  };
+  t.equal(await logIn(), 401, 'whom it was told of meanwhile stays out');
   t.match(await flowstate(['release', 'user:manager@flowstate.local', '--direct'], stores), { code: 0 });
-  t.equal((await manager.post('/api/auth/login', login)).status, 200);
+  t.equal(await logIn(), 200);
   t.equal((await manager.get('/api/auth/me')).status, 401, 'what was ended without it is ended');
 });
 

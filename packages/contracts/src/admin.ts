@@ -25,6 +25,7 @@ export const AdminUser = Type.Object(
     role: RoleName,
     hasPassword: Type.Boolean(),
     disabledAt: Nullable(Timestamp),
+    containedAt: Nullable(Timestamp),
     createdAt: Timestamp,
   },
   { $id: 'AdminUser' },

@@ -126,11 +126,12 @@ export function adminUserRoutes(app: App, { sql, identity, audit }: Pick<Deps, '
   }
 }
 
-function shown({ passwordHash, disabledAt, createdAt, ...user }: User): AdminUser {
+function shown({ passwordHash, disabledAt, containedAt, createdAt, ...user }: User): AdminUser {
   return {
     ...user,
     hasPassword: passwordHash !== null,
     disabledAt: disabledAt?.toISOString() ?? null,
+    containedAt: containedAt?.toISOString() ?? null,
     createdAt: createdAt.toISOString(),
   };
 }

@@ -19,7 +19,7 @@ const Headers = Type.Object({
 const maxWaitSeconds = 60;
 
 /** Takes a run: validated, committed, then queued. The way of a run begins here. */
-export function startRunRoute(app: App, { runs, sql, subscriber, config }: Deps): void {
+export function startRunRoute(app: App, { runs, sql, subscriber, streams, config }: Deps): void {
   app.post(
     '/api/workflows/:name/runs',
     {
@@ -57,7 +57,11 @@ export function startRunRoute(app: App, { runs, sql, subscriber, config }: Deps)
         // Hanging up ends the waiting, never the run.
         const hungUp = new AbortController();
         request.raw.once('close', () => hungUp.abort());
-        const ended = await waitForEnd(sql, subscriber, run.id, seconds, hungUp.signal);
+        const reading = streams.open(request);
+        const signal = AbortSignal.any([hungUp.signal, reading.signal]);
+        const ended = await waitForEnd(sql, subscriber, run.id, seconds, signal).finally(() => reading.close());
+        // Who may know no more is told what they knew: it was accepted.
+        if (reading.signal.aborted) return reply.code(202).send(toApiRun(run, principal));
         if (ended?.finishedAt)
           return reply.header('preference-applied', `wait=${seconds}`).code(200).send(toApiRun(ended, principal));
         if (ended) return reply.code(202).send(toApiRun(ended, principal));
