@@ -30,8 +30,8 @@ type Held = {
   cancel(runId: string): void;
   /** A held run's inbox has had this many entries by now. */
   news(runId: string, inbox: number): void;
-  /** A held run is this worker's no more. */
-  lose(runId: string): void;
+  /** A held run was this worker's no more when the ledger was asked (`performance.now()`). */
+  lose(runId: string, askedAt: number): void;
   /** The ledger declared this worker dead: whatever it still runs belongs to others. */
   loseAll(): void;
 };
@@ -74,7 +74,7 @@ export async function createIncarnation({ databaseUrl, sql, log, ...what }: Opti
         clockAhead = now - performance.now();
         for (const { runId, inbox } of inboxes) runner.news(runId, inbox);
         for (const runId of cancelled) runner.cancel(runId);
-        for (const runId of lost) runner.lose(runId);
+        for (const runId of lost) runner.lose(runId, askedAt);
         if (!alive && !stopped.signal.aborted) {
           log.error(
             { incarnation: id },

@@ -21,8 +21,11 @@ export type Runner = {
   held(): string[];
   cancel(runId: string): void;
   news(runId: string, inbox: number): void;
-  /** The run is somebody else's now, or nobody's: it stops here, and records nothing more. */
-  lose(runId: string): void;
+  /**
+   * When the ledger was asked, the run was somebody else's or nobody's: what ran of it here by then stops, and records
+   * nothing more. What was claimed since goes on. `askedAt`: `performance.now()`
+   */
+  lose(runId: string, askedAt: number): void;
   loseAll(): void;
   /** Hands unfinished runs back at their next step boundary; after `graceMs` at once. */
   drain(graceMs: number): Promise<void>;
@@ -44,6 +47,8 @@ type Options = {
 export function createRunner(options: Options): Runner {
   const { sql, log, catalogue, ledger, incarnation, backendFor, publish, deliver, metrics } = options;
   const executions = new Map<string, Execution>();
+  /** When each was begun, after its claim. */
+  const since = new WeakMap<Execution, number>();
   let draining = false;
   /** Aborted by a drain: no run waits for the gateway then. */
   const asking = new AbortController();
@@ -71,8 +76,10 @@ export function createRunner(options: Options): Runner {
     log.debug({ runId: claimed.id, workflow: workflow.name, resumed: claimed.resumed }, 'run started');
     // Taken from here and given back before this worker heard of it: what still runs of it has to stop first.
     const earlier = executions.get(claimed.id);
-    earlier?.lose();
-    await earlier?.done;
+    if (earlier !== undefined) {
+      earlier.lose();
+      await earlier.done;
+    }
     const begun = performance.now();
     const execution = executeRun({
       run: claimed,
@@ -86,6 +93,7 @@ export function createRunner(options: Options): Runner {
       onStep: ({ name, seconds }) => metrics.steps.observe({ ...labels, step: declaredName(name) }, seconds),
     });
     executions.set(claimed.id, execution);
+    since.set(execution, begun);
     if (draining) execution.drain();
     try {
       const outcome = await execution.done;
@@ -157,7 +165,10 @@ export function createRunner(options: Options): Runner {
     held: () => [...executions.keys()],
     cancel: (runId) => executions.get(runId)?.cancel(),
     news: (runId, inbox) => executions.get(runId)?.news(inbox),
-    lose: (runId) => executions.get(runId)?.lose(),
+    lose(runId, askedAt) {
+      const execution = executions.get(runId);
+      if (execution !== undefined && (since.get(execution) ?? askedAt) < askedAt) execution.lose();
+    },
     loseAll() {
       for (const execution of executions.values()) execution.lose();
     },
