@@ -1,4 +1,4 @@
-import { changeUserAccess } from '@flowstate/store';
+import { containUser, changeUserAccess, readRun } from '@flowstate/store';
 import { createApiKey } from '@flowstate/security';
 import t from 'tap';
 import { addRun, addWorker, failRun } from './fixtures/owned-run.ts';
@@ -102,6 +102,29 @@ t.test('a run token ends with the run, with its owner, and with its user', async
     }),
     { status: 403 },
   );
+});
+
+t.test('whoever asks for a run of a contained user puts it in quarantine, before a refusal could end it', async (t) => {
+  const { addGateway, sql, users, secrets } = await createGatewayFixture(t);
+  const gateway = await addGateway();
+  const owner = await addWorker(sql);
+  const run = { principalId: users.agent.id, role: 'agent', owner };
+  const [calling, asking] = [await addRun(sql, run), await addRun(sql, run)];
+  const ask = (runId: string) =>
+    gateway.call('POST', '/api/internal/run-tokens', {
+      token: secrets.WORKER_API_KEY,
+      body: { runId, incarnation: owner },
+    });
+  const token = (await ask(calling)).body['token'] as string;
+  // Killed here, a containment has taken the access and not yet the runs.
+  await sql.begin((tx) => containUser(tx, { userId: users.agent.id, reason: 'test', authorId: null }));
+  await gateway.identity.policy.refresh();
+  t.equal((await gateway.call('GET', '/api/auth/me', { token })).status, 401);
+  t.match(await ask(asking), { status: 409, body: { detail: /quarantine/ } });
+  for (const id of [calling, asking]) {
+    await failRun(sql, owner, id);
+    t.match(await readRun(sql, id), { state: 'quarantined' }, 'its worker can end it no more');
+  }
 });
 
 t.test('runs and API keys act for a user but change none of their logins, and see no pages', async (t) => {
