@@ -25,11 +25,17 @@ export function createSweeper({ sql, queues, log, onReclaimed, onReturned }: Opt
   return {
     /** Runs of dead workers become ready again, as suspects; those that outlived too many wait for a person. */
     async reclaim(): Promise<void> {
-      const { workers, runs, parked } = await reclaimFromDead(sql);
+      const { workers, runs, parked } = await sql.begin(async (tx) => {
+        const reclaimed = await reclaimFromDead(tx);
+        // In its transaction: nobody would come back for the event of a run that is parked already.
+        for (const runId of reclaimed.parked) {
+          await recordParked(tx, runId, { reason: 'Its workers died with it', step: '' });
+        }
+        return reclaimed;
+      });
       if (workers.length === 0) return;
       log.warn({ workers, runs: runs.length, parked }, 'dead workers: their runs go on elsewhere');
       onReclaimed(runs.length);
-      for (const runId of parked) await recordParked(sql, runId, { reason: 'Its workers died with it', step: '' });
       if (runs.length > 0) await queues.deliver(runs);
     },
 
