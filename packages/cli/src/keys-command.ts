@@ -2,18 +2,20 @@ import { apiKeyScopes, type ApiKeyInfo, type NewKeyAnswer } from '@flowstate/con
 import { Option, type Command } from 'commander';
 import { withClient } from './connection.ts';
 import { toNumber } from './json-input.ts';
+import { addSigningKeyCommands } from './signing-keys-command.ts';
 import { formatTable } from './table.ts';
 import type { Terminal } from './terminal.ts';
 import { userIdOf } from './users-command.ts';
 
-/** `flowstate keys list|create|revoke`. */
+/** `flowstate keys list|create|revoke`, and for the keys that sign tokens `status|kill`. */
 export function addKeysCommand(program: Command, terminal: Terminal): void {
-  const keys = program.command('keys').description('API keys of users and service accounts');
+  const keys = program.command('keys').description('API keys, and the keys that sign tokens');
+  addSigningKeyCommands(keys, terminal);
   const { stdout, stderr } = terminal;
 
   keys
     .command('list')
-    .description('keys, newest first, ended ones too')
+    .description('API keys, newest first, ended ones too')
     .option('--user <user>', 'only of this user (id or email)')
     .option('--limit <n>', 'at most so many, up to 200', '50')
     .option('--json', 'as JSON')
@@ -32,7 +34,7 @@ export function addKeysCommand(program: Command, terminal: Terminal): void {
 
   keys
     .command('create')
-    .description('make a key; it is printed this once')
+    .description('make an API key; it is printed this once')
     .argument('<user>', 'whose: id or email')
     .requiredOption('--name <name>', 'to know it by')
     .addOption(new Option('--scope <scope...>', 'what it may be used for').choices([...apiKeyScopes]).default(['api']))
@@ -49,7 +51,7 @@ export function addKeysCommand(program: Command, terminal: Terminal): void {
 
   keys
     .command('revoke')
-    .description('end a key')
+    .description('end an API key')
     .argument('<id>')
     .action(async (id: string, _options: unknown, self: Command) => {
       await withClient(self, terminal, async (client) => {

@@ -14,6 +14,7 @@ export * from './limits.ts';
 export * from './public-address.ts';
 export * from './recurrence.ts';
 export * from './roles.ts';
+export * from './rotation.ts';
 export * from './runs.ts';
 export * from './schedules.ts';
 export * from './schema.ts';

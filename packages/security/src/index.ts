@@ -16,4 +16,5 @@ export { createRunAuthorities, type RunAuthorities } from './run-authorities.ts'
 export { hashToken, sameSecret } from './secret-tokens.ts';
 export { createSessionAdmin, type SessionAdmin } from './session-admin.ts';
 export { sessionKey, userSessionsKey } from './session-copies.ts';
+export { judgeKeys, killSigningKey, killSigningKeyDirectly, readSigningKeys } from './signing-keys.ts';
 export { createSessions, type LiveSession, type SessionRefusal, type Sessions } from './sessions.ts';

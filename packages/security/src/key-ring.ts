@@ -13,6 +13,8 @@ export type KeyRing = {
   /** The secret that verifies tokens of this kid; undefined for a key that is not (or no longer) ours. */
   find(kid: string): SigningKey | undefined;
   kids(): string[];
+  /** A dead key is found no more, although this gateway still holds it. */
+  isKilled(kid: string): boolean;
 };
 
 const leastBytes = 32;
@@ -21,13 +23,22 @@ const leastBytes = 32;
  * One secret signs, all of them verify, so that keys change without refusing a token: first every gateway learns the
  * next secret as a "previous" one, then they sign with it one by one. Throws `invalid_input` for a short secret.
  */
-export function createKeyRing({ current, previous = [] }: { current: string; previous?: readonly string[] }): KeyRing {
+export function createKeyRing({
+  current,
+  previous = [],
+  isKilled = () => false,
+}: {
+  current: string;
+  previous?: readonly string[];
+  isKilled?: (kid: string) => boolean;
+}): KeyRing {
   const keys = [current, ...previous].map(toKey);
   const byKid = new Map(keys.map((key) => [key.kid, key]));
   return {
     current: keys[0] as SigningKey,
-    find: (kid) => byKid.get(kid),
+    find: (kid) => (isKilled(kid) ? undefined : byKid.get(kid)),
     kids: () => [...byKid.keys()],
+    isKilled,
   };
 }
 

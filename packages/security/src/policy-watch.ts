@@ -12,6 +12,12 @@ export type PolicyWatch = {
   contained(): Policy['contained'];
   /** Value of a flag that was set; undefined: it has its default. */
   flag(name: string): unknown;
+  /** Is this signing key dead for good? */
+  isKilledKey(kid: string): boolean;
+  /** When the policy applied here was so, by Postgres' clock; undefined until it has answered once. */
+  readAt(): Date | undefined;
+  /** Resolves when Postgres has answered once, or is known to be away or to hang. */
+  started: Promise<void>;
   /** Did Postgres answer, in time, when it was last asked? */
   reachable(): boolean;
   /** Has a question stood unanswered for two seconds? Unlike one that is away, such a Postgres refuses nothing. */
@@ -38,13 +44,14 @@ const deadlineMs = 2_000;
  */
 export function createPolicyWatch(sql: Sql): PolicyWatch {
   let epoch: number | undefined;
-  let policy: Pick<Policy, 'overrides' | 'flags' | 'contained'> & { epoch?: number } = {
+  let policy: Pick<Policy, 'overrides' | 'flags' | 'contained'> & { epoch?: number; at?: Date } = {
     overrides: [],
     contained: [],
     flags: {},
   };
   const listeners = new Set<() => void>();
   let polled = new Set<string>();
+  let killed = new Set<string>();
   const noted = new Map<string, number>();
   let reachable = false;
   let hanging = false;
@@ -68,6 +75,7 @@ export function createPolicyWatch(sql: Sql): PolicyWatch {
       if (question < answered) return;
       answered = question;
       polled = new Set(answer.revoked);
+      killed = new Set(answer.killedKeys);
       policy = answer;
       for (const listener of listeners) listener();
     } catch {
@@ -93,7 +101,7 @@ export function createPolicyWatch(sql: Sql): PolicyWatch {
     for (const [id, at] of noted) if (at < forgotten) noted.delete(id);
     if (!closed) timer = setTimeout(() => void poll(), everyMs).unref();
   }
-  void poll();
+  const started = poll();
 
   return {
     epoch: () => epoch,
@@ -102,6 +110,9 @@ export function createPolicyWatch(sql: Sql): PolicyWatch {
     overrides: () => policy.overrides,
     contained: () => policy.contained,
     flag: (name) => (Object.hasOwn(policy.flags, name) ? policy.flags[name] : undefined),
+    isKilledKey: (kid) => killed.has(kid),
+    readAt: () => policy.at,
+    started,
     reachable: () => reachable,
     hangs: () => hanging,
     refresh: ask,

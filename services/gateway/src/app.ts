@@ -60,6 +60,8 @@ export async function createApp(deps: Deps, authenticator: Authenticator): Promi
       const credential = credentialOf(request);
       return typeof credential === 'object' ? credential.value : undefined;
     },
+    policyKnown: () => deps.identity.policy.appliedEpoch() !== undefined,
+    noteSigned: deps.keyUse.noteSigned,
   });
   await registerRateLimits(app, deps.attempts);
   enforceAccess(app, deps.accessRules, limited(authenticator, deps.rates));

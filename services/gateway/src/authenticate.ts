@@ -46,6 +46,10 @@ export function createAuthenticator({
       if (page) throw refuse('wrong_kind');
       return authenticateApiKey(credential.value, refuse);
     }
+    // A token is as good as its key, and which keys are killed is not known yet.
+    if (identity.policy.appliedEpoch() === undefined) {
+      throw new FlowstateError('unavailable', 'Access rules have not been read yet');
+    }
     const token = await verifyToken(request, credential.value);
     if (typeof token === 'string') throw refuse(token);
     if (page && token.kind !== 'access') throw refuse('wrong_kind');

@@ -13,6 +13,7 @@ import type { AttemptCounter } from './attempts.ts';
 import type { OnAuthFailure } from './auth-failure.ts';
 import type { Flags } from './flags.ts';
 import type { GatewayConfig } from './config.ts';
+import type { KeyUse } from './key-use.ts';
 import type { GatewayMetrics } from './metrics.ts';
 import type { OpenStreams } from './open-streams.ts';
 import type { RequestRates } from './request-rates.ts';
@@ -84,6 +85,8 @@ export type Deps = {
   identity: Identity;
   /** Signs and verifies tokens. */
   keys: KeyRing;
+  /** How often they are used. */
+  keyUse: KeyUse;
   attempts: AttemptCounter;
   /** Who did what; nobody waits for it but administrators' changes. */
   audit: AuditRecorder;

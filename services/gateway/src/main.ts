@@ -28,6 +28,7 @@ import { createAuthenticator } from './authenticate.ts';
 import { bootstrapAdmin } from './bootstrap-admin.ts';
 import { readConfig } from './config.ts';
 import { createFlags } from './flags.ts';
+import { createKeyUse, reportKeyUse } from './key-use.ts';
 import { createGatewayMetrics } from './metrics.ts';
 import { createObedience } from './obedience.ts';
 import { createOpenStreams } from './open-streams.ts';
@@ -59,7 +60,12 @@ measureLogSinks(metrics.registry, sinks);
 const embedder = embedderFrom(config);
 const search = createSearch({ sql, cache, embedder, observe: metrics.search });
 const identity = createIdentity({ sql, redis });
-const keys = createKeyRing({ current: config.JWT_SECRET, previous: splitSecrets(config.JWT_PREVIOUS_SECRETS) });
+const keys = createKeyRing({
+  current: config.JWT_SECRET,
+  previous: splitSecrets(config.JWT_PREVIOUS_SECRETS),
+  isKilled: identity.policy.isKilledKey,
+});
+const keyUse = createKeyUse(keys);
 const attempts = createAttemptCounter(redis);
 // Its commits are not waited for on disk: an entry that matters is settled by its seal, and run starts cost next to nothing.
 const auditSql = createSql(config.DATABASE_URL, { name: 'flowstate-gateway-audit', max: 1, lazyCommit: true });
@@ -113,6 +119,7 @@ const app = await createApp(
     search,
     identity,
     keys,
+    keyUse,
     attempts,
     audit,
     onFailure,
@@ -132,18 +139,26 @@ const app = await createApp(
     workerApiKey: config.WORKER_API_KEY,
     holdRun: (run) => containments.hold(run),
     onFailure,
-    onVerified: (kid) => metrics.tokensVerified.inc({ kid }),
+    onVerified(kid) {
+      metrics.tokensVerified.inc({ kid });
+      keyUse.noteVerified(kid);
+    },
   }),
 );
 const bootstrap = bootstrapAdmin(config, { sql, log });
 const dropUnused = trackUnusedConnections(app.server);
+// Else the first requests could not be answered.
+await identity.policy.started;
 await app.listen({ host: config.HOST, port: config.PORT });
+// Told with lazy commits: a crash of Postgres may forget a second of it.
+const keyReport = reportKeyUse({ sql: auditSql, use: keyUse, policy: identity.policy, log });
 log.info('gateway ready');
 
 onShutdown(log, [
   { name: 'drain', stop: () => draining.abort() },
   { name: 'connections', stop: dropUnused },
   { name: 'http', stop: () => app.close() },
+  { name: 'signing keys', stop: () => keyReport.stop() },
   { name: 'audit', stop: () => audit.stop() },
   { name: 'embedder', stop: () => embedder.close() },
   { name: 'bootstrap', stop: () => bootstrap.stop() },

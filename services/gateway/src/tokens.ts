@@ -1,6 +1,6 @@
 import fastifyCookie from '@fastify/cookie';
 import fastifyJwt from '@fastify/jwt';
-import { createCheck, Id, RoleName } from '@flowstate/contracts';
+import { accessTokenSeconds, createCheck, FlowstateError, Id, RoleName } from '@flowstate/contracts';
 import type { KeyRing, LiveSession } from '@flowstate/security';
 import type { RunAuthority } from '@flowstate/store';
 import type { FastifyRequest } from 'fastify';
@@ -8,7 +8,7 @@ import Type, { type Static } from 'typebox';
 import type { App } from './deps.ts';
 
 /** Seconds. A run token is asked for again by its worker; a page's cookie is renewed while it is looked at. */
-export const accessLifetime = 15 * 60;
+export const accessLifetime = accessTokenSeconds;
 export const runLifetime = 5 * 60;
 
 /** RFC 8725, 3.11: each kind says in its header what it is, so that one is never taken for the other. */
@@ -36,18 +36,34 @@ export type TokenRefusal =
   | 'malformed'
   | 'algorithm'
   | 'unknown_kid'
+  | 'killed_kid'
   | 'signature'
   | 'expired'
   | 'not_yet_valid'
   | 'claims';
 
 const unknownKid = 'FLOWSTATE_UNKNOWN_KID';
+const killedKid = 'FLOWSTATE_KILLED_KID';
 
 type Jwt = { header: { kid?: unknown; typ?: unknown }; payload: unknown };
 
 declare module '@fastify/jwt' {
   interface FastifyJWT {
     user: Jwt;
+  }
+}
+
+/** What is asked and told whenever this gateway signs a token. */
+export type Signer = {
+  /** Throws `unavailable` while nothing can be signed: with a killed key a token would be dead before it is used. */
+  assertUsable(): void;
+  /** A token was signed that lasts until then, in milliseconds since 1970. */
+  noteSigned(expiresAt: number): void;
+};
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    signer: Signer;
   }
 }
 
@@ -59,15 +75,31 @@ export async function registerTokens(
     issuer,
     audience,
     extract,
+    policyKnown,
+    noteSigned,
   }: {
     ring: KeyRing;
     issuer: string;
     audience: string;
     /** Where a request carries its token. */
     extract: (request: FastifyRequest) => string | undefined;
+    /** Is it known which keys are killed? */
+    policyKnown: () => boolean;
+    noteSigned: Signer['noteSigned'];
   },
 ): Promise<void> {
   app.decorateRequest('authority', null);
+  app.decorate('signer', {
+    assertUsable() {
+      if (!policyKnown()) throw new FlowstateError('unavailable', 'It is not known yet which signing keys are good');
+      if (!ring.isKilled(ring.current.kid)) return;
+      throw new FlowstateError(
+        'unavailable',
+        `The signing key of this gateway (${ring.current.kid}) was killed: it needs a new JWT_SECRET and a restart`,
+      );
+    },
+    noteSigned,
+  });
   await app.register(fastifyCookie);
   await app.register(fastifyJwt, {
     secret: {
@@ -75,8 +107,9 @@ export async function registerTokens(
       public: (_request: FastifyRequest, token: unknown, done: (error: Error | null, secret?: string) => void) => {
         const { kid } = (token as Jwt).header;
         const key = typeof kid === 'string' ? ring.find(kid) : undefined;
-        if (key === undefined) done(Object.assign(new Error('the token names no key of ours'), { code: unknownKid }));
-        else done(null, key.secret);
+        if (key !== undefined) return done(null, key.secret);
+        const code = typeof kid === 'string' && ring.isKilled(kid) ? killedKid : unknownKid;
+        done(Object.assign(new Error('the token names no key of ours'), { code }));
       },
     },
     decode: { complete: true },
@@ -156,6 +189,7 @@ function refusalOf({ code = '', message }: { code?: string; message: string }): 
 
 const refusals: Record<string, TokenRefusal> = {
   [unknownKid]: 'unknown_kid',
+  [killedKid]: 'killed_kid',
   FST_JWT_AUTHORIZATION_TOKEN_EXPIRED: 'expired',
   FAST_JWT_INACTIVE: 'not_yet_valid',
   FAST_JWT_INVALID_ALGORITHM: 'algorithm',
@@ -169,14 +203,22 @@ export function issueAccessToken(
   { id, userId, role }: Pick<LiveSession, 'id' | 'userId' | 'role'>,
   epoch: number,
 ): string {
-  return app.jwt.sign({ sub: userId, sid: id, role, epoch });
+  return sign(app, accessLifetime, () => app.jwt.sign({ sub: userId, sid: id, role, epoch }));
 }
 
 /** A token by which a worker's agents act for a run's owner; good while that incarnation owns the run. */
 export function issueRunToken(app: App, run: { id: string; incarnation: number }, authority: RunAuthority): string {
   const { userId, role, epoch } = authority;
-  return app.jwt.sign(
-    { sub: userId, run: run.id, inc: run.incarnation, role, epoch },
-    { expiresIn: runLifetime, header: { alg: 'HS256', typ: runType } },
+  return sign(app, runLifetime, () =>
+    app.jwt.sign(
+      { sub: userId, run: run.id, inc: run.incarnation, role, epoch },
+      { expiresIn: runLifetime, header: { alg: 'HS256', typ: runType } },
+    ),
   );
+}
+
+function sign(app: App, lifetime: number, make: () => string): string {
+  app.signer.assertUsable();
+  app.signer.noteSigned(Date.now() + lifetime * 1000);
+  return make();
 }

@@ -13,6 +13,10 @@ export type Policy = {
   contained: { id: string; userId: string }[];
   /** Flags that were set: name to value. */
   flags: Record<string, unknown>;
+  /** Signing keys whose tokens are refused for good. */
+  killedKeys: string[];
+  /** When this was so, by Postgres' clock. */
+  at: Date;
 };
 
 /** What decides about an override; the rest is for people. */
@@ -31,7 +35,9 @@ export async function readPolicy(db: Db): Promise<Policy> {
        FROM access_overrides WHERE released_at IS NULL AND expires_at > now()) AS overrides,
       (SELECT coalesce(json_agg(json_build_object('id', id, 'userId', user_id)), '[]')
        FROM containments WHERE released_at IS NULL) AS contained,
-      (SELECT coalesce(json_object_agg(name, value::json), '{}') FROM flags) AS flags
+      (SELECT coalesce(json_object_agg(name, value::json), '{}') FROM flags) AS flags,
+      ARRAY(SELECT kid FROM killed_keys) AS "killedKeys",
+      now() AS at
     FROM policy`;
   if (row === undefined) throw new Error('the policy row is missing');
   return row;

@@ -54,6 +54,7 @@ export function adminLoginRoutes(app: App, { sql, identity, login, mayEnter, onF
           const refusal = 'Please fill in email and password.';
           return sendPage(reply, 400, loginPage({ next: home, refusal }));
         }
+        app.signer.assertUsable();
         const { email, password } = request.body;
         const next = safeNext(request.body.next);
         try {

@@ -47,6 +47,7 @@ export function authRoutes(app: App, { sql, identity, audit, login, onFailure }:
       schema: { tags, summary: 'Log in', security: [], body: LoginBody, response: { 200: TokenAnswer } },
     },
     async (request, reply) => {
+      app.signer.assertUsable();
       const user = await login.prove(request, request.body);
       const { session, refreshToken } = await sessions.open(
         {
@@ -74,6 +75,8 @@ export function authRoutes(app: App, { sql, identity, audit, login, onFailure }:
       },
     },
     async (request, reply) => {
+      // Before the refresh token is spent: it is all that a client of a killed key has left.
+      app.signer.assertUsable();
       const refreshed = await sessions.refresh(request.body.refreshToken);
       if ('refused' in refreshed) {
         const { refused, ...session } = refreshed;

@@ -19,7 +19,8 @@ export function healthRoutes(app: App, { sql, redis, cache, metrics, config, dra
       schema: {
         tags: ['operations'],
         summary: 'Each dependency with its state and latency',
-        description: '503 when Postgres or migrations fail or while draining; 200 `degraded` when only Redis is away',
+        description:
+          '503 when Postgres, migrations or the signing key fail or while draining; 200 `degraded` when only Redis is away',
         querystring: ReadyQuery,
       },
     },
@@ -30,6 +31,7 @@ export function healthRoutes(app: App, { sql, redis, cache, metrics, config, dra
           const missing = await missingMigrations(sql);
           if (missing.length > 0) throw new Error(`missing: ${missing.join(', ')}`);
         }),
+        timedCheck('signing-key', async () => app.signer.assertUsable()),
         timedCheck('redis', () => redis.ping()),
         timedCheck('redis-cache', () => cache.ping()),
       ]);

@@ -30,6 +30,7 @@ import { runWebhookRoutes } from './run-webhook.ts';
 import { runRoutes } from './runs.ts';
 import { scheduleRoutes } from './schedules.ts';
 import { searchRoutes } from './search.ts';
+import { signingKeyRoutes } from './signing-keys.ts';
 import { startRunRoute } from './start-run.ts';
 import { workflowRoutes } from './workflows.ts';
 
@@ -141,6 +142,8 @@ export const access: AccessTable = {
   'GET /api/admin/keys': administer,
   'POST /api/admin/keys': administer,
   'DELETE /api/admin/keys/:id': administer,
+  'GET /api/admin/signing-keys': administer,
+  'POST /api/admin/signing-keys/:kid/kill': administer,
   'GET /api/admin/sessions': administer,
   'DELETE /api/admin/sessions': administer,
   'DELETE /api/admin/sessions/:id': administer,
@@ -198,6 +201,7 @@ export function registerRoutes(app: App, deps: Deps): void {
   adminQueueStateRoutes(app, deps);
   adminUserRoutes(app, deps);
   adminKeyRoutes(app, deps);
+  signingKeyRoutes(app, deps);
   adminSessionRoutes(app, deps);
   adminFlagRoutes(app, deps);
   adminAccessRoutes(app, deps);

@@ -1,0 +1,60 @@
+import Type, { type Static } from 'typebox';
+import { Nullable, OneOf, Timestamp } from './schema.ts';
+
+/** Seconds an access token lasts; a run token ends sooner. A key is needed for so long after it last signed. */
+export const accessTokenSeconds = 15 * 60;
+
+/** `unheld`: on record, but no live gateway holds it. */
+export const signingKeyStates = ['signing', 'verify-only', 'unheld', 'killed'] as const;
+
+/** A key that signs or verifies tokens; `kid` names it and says nothing about the secret. */
+export const SigningKeyInfo = Type.Object(
+  {
+    kid: Type.String(),
+    state: OneOf(signingKeyStates),
+    gateways: Type.Array(
+      Type.Object({
+        name: Type.String({ description: 'host:pid' }),
+        signs: Type.Boolean({ description: 'Signs with it; else it only verifies' }),
+        live: Type.Boolean(),
+        seenAt: Timestamp,
+      }),
+    ),
+    verifiedRecently: Type.Integer({ description: 'Tokens verified in the last ten minutes' }),
+    lastVerifiedAt: Nullable(Timestamp),
+    lastSignedAt: Nullable(Timestamp),
+    tokensUntil: Nullable(Timestamp),
+    killedAt: Nullable(Timestamp),
+    safeToSign: Type.Boolean({ description: 'Every live gateway would accept its tokens' }),
+    safeToRetire: Type.Boolean({ description: 'It can leave every gateway without a good token being refused' }),
+    verdict: Type.String(),
+    why: Type.Array(Type.String()),
+  },
+  { $id: 'SigningKey' },
+);
+export type SigningKeyInfo = Static<typeof SigningKeyInfo>;
+
+export const SigningKeyReport = Type.Object(
+  { gateways: Type.Integer({ description: 'Live ones' }), items: Type.Array(SigningKeyInfo) },
+  { $id: 'SigningKeyReport' },
+);
+export type SigningKeyReport = Static<typeof SigningKeyReport>;
+
+export const KillKeyBody = Type.Object(
+  {
+    reason: Type.String({ minLength: 3, maxLength: 500 }),
+    force: Type.Optional(Type.Boolean({ default: false, description: 'Even if no live gateway could sign any more' })),
+  },
+  { additionalProperties: false },
+);
+export type KillKeyBody = Static<typeof KillKeyBody>;
+
+export const KillKeyAnswer = Type.Object(
+  {
+    kid: Type.String(),
+    killedAt: Timestamp,
+    disabled: Type.Array(Type.String(), { description: 'Gateways that sign nothing until they get another key' }),
+  },
+  { $id: 'KilledKey' },
+);
+export type KillKeyAnswer = Static<typeof KillKeyAnswer>;
