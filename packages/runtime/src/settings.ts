@@ -14,7 +14,12 @@ export const settings = {
   }),
   FLOWSTATE_VERSION: Type.String({ default: 'dev', description: 'Version shown by `flowstate_build_info`' }),
   FLOWSTATE_COMMIT: Type.String({ default: 'unknown', description: 'Commit shown by `flowstate_build_info`' }),
-  METRICS_TOKEN: Type.Optional(Type.String({ description: 'When set, metrics need `Authorization: Bearer <it>`' })),
+  METRICS_TOKEN: Type.Optional(
+    Type.String({
+      secret: true,
+      description: 'When set, metrics need `Authorization: Bearer <it>`; a placeholder is refused',
+    }),
+  ),
   WORKER_API_KEY: Type.String({
     minLength: 32,
     secret: true,
@@ -22,8 +27,9 @@ export const settings = {
   }),
   WEBHOOK_SECRET: Type.Optional(
     Type.String({
+      secret: true,
       description:
-        'Signs webhooks (Standard Webhooks): `whsec_` and base64 of 24 to 64 bytes, or any text of at least 24 bytes; without it runs with a `webhookUrl` are refused',
+        'Signs webhooks (Standard Webhooks): `whsec_` and base64 of 24 to 64 bytes, or any random text of at least 24 bytes; without it runs with a `webhookUrl` are refused',
     }),
   ),
   WEBHOOK_ALLOW_PRIVATE: Type.Boolean({
