@@ -15,8 +15,8 @@ export type ServiceProcess = {
   kill(signal: NodeJS.Signals): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   signal(signal: NodeJS.Signals): void;
   ended(): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
-  /** Starts it again on the same port after it ended. */
-  restart(): Promise<void>;
+  /** Starts it again on the same port after it ended, from now on with these settings changed. */
+  restart(changed?: Record<string, string>): Promise<void>;
   running(): boolean;
 };
 
@@ -26,7 +26,8 @@ const showLogs = process.env.FLOWSTATE_TEST_LOGS === '1';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Starts a service as its own process on a free port and waits until it listens. */
-export async function startService(name: string, env: Record<string, string>): Promise<ServiceProcess> {
+export async function startService(name: string, settings: Record<string, string>): Promise<ServiceProcess> {
+  let env = settings;
   const log: LogLine[] = [];
   const waiting = new Set<{ matches: (line: LogLine) => boolean; resolve: (line: LogLine) => void }>();
   let child: ChildProcess;
@@ -88,7 +89,10 @@ export async function startService(name: string, env: Record<string, string>): P
     },
     signal: (signal) => void child.kill(signal),
     ended: () => ended,
-    restart: start,
+    restart(changed = {}) {
+      env = { ...env, ...changed };
+      return start();
+    },
     running: () => child.exitCode === null && child.signalCode === null,
   };
 }

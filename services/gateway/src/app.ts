@@ -32,6 +32,7 @@ export async function createApp(deps: Deps, authenticator: Authenticator): Promi
     // Before any route is found: a path that cannot be decoded, say.
     frameworkErrors: (error, request, reply) => void sendProblem(request, reply, toKnownError(error)),
     forceCloseConnections: 'idle',
+    return503OnClosing: false, // whoever got through is answered: stores close after the last answer
     logController: new LogController({ disableRequestLogging: true }),
   });
   app.removeContentTypeParser('text/plain'); // no route reads it: 415 says so
@@ -41,6 +42,8 @@ export async function createApp(deps: Deps, authenticator: Authenticator): Promi
   );
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
+    // The client takes its next request to another gateway, before this one closes the connection on it.
+    if (deps.draining.aborted) reply.header('connection', 'close');
   });
   enforceDeadline(app);
   problemErrors(app);
