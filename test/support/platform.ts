@@ -49,8 +49,8 @@ export async function startPlatform(
 
   const shared = { DATABASE_URL: database.url, REDIS_URL: redis.url, LOG_LEVEL: 'info', ...env };
   const gatewayEnv = {
-    ...shared,
     REDIS_CACHE_URL: redis.cacheUrl,
+    ...shared,
     JWT_SECRET: secrets.jwtSecret,
     JWT_ISSUER: 'flowstate-test',
     JWT_AUDIENCE: 'flowstate-test',

@@ -7,10 +7,10 @@ import { formatTable } from './table.ts';
 import type { Terminal } from './terminal.ts';
 import { userIdOf } from './users-command.ts';
 
-/** `flowstate keys list|create|revoke`, and for the keys that sign tokens `status|kill`. */
-export function addKeysCommand(program: Command, terminal: Terminal): void {
+/** `flowstate keys list|create|revoke`, and for the keys that sign tokens `status|rehearse|kill`. */
+export function addKeysCommand(program: Command, terminal: Terminal, done: (code: number) => void): void {
   const keys = program.command('keys').description('API keys, and the keys that sign tokens');
-  addSigningKeyCommands(keys, terminal);
+  addSigningKeyCommands(keys, terminal, done);
   const { stdout, stderr } = terminal;
 
   keys

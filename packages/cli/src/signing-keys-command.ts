@@ -1,11 +1,12 @@
-import type { SigningKeyInfo, SigningKeyReport } from '@flowstate/contracts';
+import type { RehearsalReport, SigningKeyInfo, SigningKeyReport } from '@flowstate/contracts';
 import type { Command } from 'commander';
+import { withClient } from './connection.ts';
 import { openSigningKeys, type SigningKeyAccess, type SigningKeyOptions } from './signing-key-access.ts';
 import { formatTable } from './table.ts';
-import type { Terminal } from './terminal.ts';
+import { exitCodes, type Terminal } from './terminal.ts';
 
-/** `flowstate keys status|kill`, through the API, or with `--direct` against Postgres. */
-export function addSigningKeyCommands(keys: Command, terminal: Terminal): void {
+/** `flowstate keys status|rehearse|kill`, through the API, or with `--direct` against Postgres. */
+export function addSigningKeyCommands(keys: Command, terminal: Terminal, done: (code: number) => void): void {
   const { stdout } = terminal;
   const command = (name: string, description: string) =>
     keys
@@ -31,6 +32,18 @@ export function addSigningKeyCommands(keys: Command, terminal: Terminal): void {
       });
     });
 
+  keys
+    .command('rehearse')
+    .description('would a rotation go through now? changes nothing; exit code 1 when it would not')
+    .option('--json', 'as JSON')
+    .action(async ({ json }: { json?: boolean }, self: Command) => {
+      await withClient(self, terminal, async (client) => {
+        const report = await client.request<RehearsalReport>('POST', '/api/admin/signing-keys/rehearse');
+        stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : describeRehearsal(report));
+        if (!report.passed) done(exitCodes.failed);
+      });
+    });
+
   command('kill', 'refuse all tokens of a signing key, on every gateway within a second, for good')
     .argument('<kid>', 'the key, as `keys status` shows it')
     .requiredOption('--reason <text>', 'why; it stands in the audit log')
@@ -43,6 +56,12 @@ export function addSigningKeyCommands(keys: Command, terminal: Terminal): void {
         stdout.write(`These sign nothing until they are restarted with another JWT_SECRET: ${disabled.join(', ')}\n`);
       });
     });
+}
+
+function describeRehearsal({ passed, checks }: RehearsalReport): string {
+  const rows = checks.map(({ name, ok, evidence }) => [ok ? 'pass' : 'FAIL', name, evidence]);
+  const verdict = passed ? 'PASSED: a rotation would go through' : 'FAILED: a rotation would not go through';
+  return `${formatTable(['', 'CHECK', 'EVIDENCE'], rows)}${verdict}\n`;
 }
 
 function describe({ gateways, items }: SigningKeyReport): string {

@@ -58,3 +58,35 @@ export const KillKeyAnswer = Type.Object(
   { $id: 'KilledKey' },
 );
 export type KillKeyAnswer = Static<typeof KillKeyAnswer>;
+
+export const secretStates = ['fresh', 'due-soon', 'over-age', 'unset'] as const;
+
+export const SecretAge = Type.Object(
+  {
+    name: Type.String(),
+    lastRotatedAt: Nullable(Timestamp),
+    ageSeconds: Nullable(Type.Integer()),
+    maxAgeDays: Type.Integer(),
+    dueAt: Nullable(Timestamp),
+    rotating: Type.Boolean({ description: 'Gateways use two values at the moment; the age is that of the older' }),
+    state: OneOf(secretStates),
+  },
+  { $id: 'SecretAge' },
+);
+export type SecretAge = Static<typeof SecretAge>;
+
+export const SecretMaxAgeBody = Type.Object(
+  { maxAgeDays: Type.Integer({ minimum: 1, maximum: 3650 }) },
+  { additionalProperties: false },
+);
+export type SecretMaxAgeBody = Static<typeof SecretMaxAgeBody>;
+
+export const RehearsalReport = Type.Object(
+  {
+    at: Timestamp,
+    passed: Type.Boolean(),
+    checks: Type.Array(Type.Object({ name: Type.String(), ok: Type.Boolean(), evidence: Type.String() })),
+  },
+  { $id: 'RotationRehearsal' },
+);
+export type RehearsalReport = Static<typeof RehearsalReport>;

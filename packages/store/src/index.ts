@@ -85,6 +85,8 @@ export * from './retention/weeks.ts';
 export { killKey } from './rotation/kill-key.ts';
 export * from './rotation/publish-keys.ts';
 export * from './rotation/read-keys.ts';
+export * from './rotation/rehearsals.ts';
+export * from './rotation/secrets.ts';
 export { isDatabaseOutage } from './outage.ts';
 export { webhookBacklog } from './webhooks/backlog.ts';
 export { claimDeliveries, type ClaimedDelivery } from './webhooks/claim.ts';

@@ -1,3 +1,4 @@
+import { invalidInput, recurrenceErrors } from '@flowstate/contracts';
 import { loadConfig, logSinkSettings, settings } from '@flowstate/runtime';
 import Type, { type Static } from 'typebox';
 
@@ -18,6 +19,10 @@ export const ControllerConfig = Type.Object({
   METRICS_TOKEN: settings.METRICS_TOKEN,
   WEBHOOK_SECRET: settings.WEBHOOK_SECRET,
   WEBHOOK_ALLOW_PRIVATE: settings.WEBHOOK_ALLOW_PRIVATE,
+  ROTATION_REHEARSAL_CRON: Type.String({
+    default: '0 5 * * MON',
+    description: 'When a rotation of secrets is rehearsed (five fields, UTC); `off`: only by hand',
+  }),
   RETENTION_DAYS: Type.Number({
     default: 30,
     minimum: 0,
@@ -38,5 +43,17 @@ export const ControllerConfig = Type.Object({
 export type ControllerConfig = Static<typeof ControllerConfig>;
 
 export function readConfig(env: NodeJS.ProcessEnv): ControllerConfig {
-  return loadConfig(ControllerConfig, env);
+  const config = loadConfig(ControllerConfig, env);
+  const cron = rehearsalCron(config);
+  if (cron === null) return config;
+  const now = new Date();
+  const recurrence = { cron, everyMs: null, timezone: 'UTC', createdAt: now, startAt: null, endAt: null };
+  const [error] = recurrenceErrors(recurrence, now);
+  if (error !== undefined) throw invalidInput([{ field: 'ROTATION_REHEARSAL_CRON', message: error.message }]);
+  return config;
+}
+
+/** Null when nothing is scheduled. */
+export function rehearsalCron({ ROTATION_REHEARSAL_CRON: cron }: ControllerConfig): string | null {
+  return cron === 'off' ? null : cron;
 }

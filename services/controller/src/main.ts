@@ -12,17 +12,19 @@ import { createLanes, createSql } from '@flowstate/store';
 import Fastify, { LogController } from 'fastify';
 import { Redis } from 'ioredis';
 import { createCensus } from './census.ts';
-import { readConfig } from './config.ts';
+import { readConfig, rehearsalCron } from './config.ts';
 import { createExpirer } from './expirer.ts';
 import { createFeeder } from './feeder.ts';
 import { createLeader } from './leader.ts';
 import { startLoop } from './loop.ts';
 import { createControllerMetrics } from './metrics.ts';
 import { createPartitionKeeper } from './partitions.ts';
+import { createRehearser } from './rehearser.ts';
 import { retentionMetrics } from './retention-metrics.ts';
 import { createRetention } from './retention.ts';
 import { createScheduler } from './scheduler.ts';
 import { createSealer } from './sealer.ts';
+import { createSecretWatch, secretMetrics } from './secret-metrics.ts';
 import { createSweeper } from './sweeper.ts';
 import { createWebhooks } from './webhooks/webhooks.ts';
 
@@ -48,6 +50,8 @@ const feeder = createFeeder({
 });
 const metrics = createControllerMetrics(config, { queues, sql, census, feeder, log });
 measureLogSinks(metrics.registry, sinks);
+secretMetrics(metrics.registry, sql, log);
+const rehearse = createRehearser({ sql, redis, registry: metrics.registry, log, cron: rehearsalCron(config) });
 const sweeper = createSweeper({
   sql,
   queues,
@@ -75,6 +79,8 @@ const loops = [
   startLoop({ name: 'retention', everyMs: 1_000, leader, log, work: retain }),
   startLoop({ name: 'delivering webhooks', everyMs: 250, leader, log, work: webhooks.deliver }),
   startLoop({ name: 'firing schedules', everyMs: 200, leader, log, work: fireSchedules }),
+  startLoop({ name: 'watching the age of secrets', everyMs: 10_000, leader, log, work: createSecretWatch(sql, log) }),
+  startLoop({ name: 'rehearsing a rotation', everyMs: 5_000, leader, log, work: rehearse }),
   startLoop({
     name: 'sealing the audit log',
     everyMs: 1_000,

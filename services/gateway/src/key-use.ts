@@ -95,8 +95,7 @@ export function reportKeyUse({ sql, use, policy, log }: Options): { stop(): Prom
   return {
     async stop() {
       stopped.abort();
-      await reporting;
-      const farewell = publish().then(() => withdrawKeys(sql, gateway));
+      const farewell = reporting.then(publish).then(() => withdrawKeys(sql, gateway));
       // A Postgres that is away or hangs must not hold up the drain; the rows then stand for a gateway that died.
       await Promise.race([farewell, wait(farewellMs, undefined, { ref: false })]).catch((err: unknown) =>
         log.warn({ err }, 'last use of signing keys could not be told'),

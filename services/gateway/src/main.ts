@@ -1,3 +1,5 @@
+import { Server as NetServer, type Server } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
 import { createRunPublisher, createRunQueues, createRunSubscriber, hearPolicyNews } from '@flowstate/queue';
 import { embedderFrom } from '@flowstate/models';
 import {
@@ -15,6 +17,7 @@ import {
   createIdentity,
   createKeyRing,
   createSessionAdmin,
+  secretsOf,
   splitSecrets,
   toAuditLine,
 } from '@flowstate/security';
@@ -40,7 +43,11 @@ import { createRunService } from './runs/run-service.ts';
 import { createWebhookUrlCheck } from './runs/webhook-url.ts';
 import { createScheduleService } from './schedules/schedule-service.ts';
 import { createWorkflowCatalogue } from './runs/workflow-catalogue.ts';
+import { reportSecrets } from './secret-report.ts';
 import { createTokenVerifier } from './tokens.ts';
+
+/** The time in which a client that is at work sends one more request. */
+const farewellMs = 300;
 
 const config = readConfig(process.env);
 const sinks = createLogSinks('gateway', config);
@@ -152,13 +159,16 @@ await identity.policy.started;
 await app.listen({ host: config.HOST, port: config.PORT });
 // Told with lazy commits: a crash of Postgres may forget a second of it.
 const keyReport = reportKeyUse({ sql: auditSql, use: keyUse, policy: identity.policy, log });
+const secretReport = reportSecrets({ sql, secrets: secretsOf(config), log });
 log.info('gateway ready');
 
 onShutdown(log, [
   { name: 'drain', stop: () => draining.abort() },
+  { name: 'farewell', stop: () => farewell(app.server) },
   { name: 'connections', stop: dropUnused },
   { name: 'http', stop: () => app.close() },
   { name: 'signing keys', stop: () => keyReport.stop() },
+  { name: 'secrets', stop: () => secretReport.stop() },
   { name: 'audit', stop: () => audit.stop() },
   { name: 'embedder', stop: () => embedder.close() },
   { name: 'bootstrap', stop: () => bootstrap.stop() },
@@ -174,6 +184,13 @@ onShutdown(log, [
   { name: 'postgres', stop: () => Promise.all([sql, ledger, auditSql].map((pool) => pool.end({ timeout: 5 }))) },
   { name: 'log sinks', stop: () => sinks.close() },
 ]);
+
+/** New connections go elsewhere from now on; those there are answered, and each client told to leave, before they close. */
+async function farewell(server: Server): Promise<void> {
+  // HTTP's own `close` would end idle connections at once, some with a request on its way.
+  NetServer.prototype.close.call(server);
+  await wait(farewellMs);
+}
 
 /** Commands fail at once while Redis is away: whoever asks has another way, or says so. */
 function connect(url: string): Redis {

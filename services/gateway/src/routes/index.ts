@@ -30,6 +30,7 @@ import { runWebhookRoutes } from './run-webhook.ts';
 import { runRoutes } from './runs.ts';
 import { scheduleRoutes } from './schedules.ts';
 import { searchRoutes } from './search.ts';
+import { secretRoutes } from './secrets.ts';
 import { signingKeyRoutes } from './signing-keys.ts';
 import { startRunRoute } from './start-run.ts';
 import { workflowRoutes } from './workflows.ts';
@@ -142,7 +143,10 @@ export const access: AccessTable = {
   'GET /api/admin/keys': administer,
   'POST /api/admin/keys': administer,
   'DELETE /api/admin/keys/:id': administer,
+  'GET /api/admin/secrets': administer,
+  'PUT /api/admin/secrets/:name': administer,
   'GET /api/admin/signing-keys': administer,
+  'POST /api/admin/signing-keys/rehearse': administer,
   'POST /api/admin/signing-keys/:kid/kill': administer,
   'GET /api/admin/sessions': administer,
   'DELETE /api/admin/sessions': administer,
@@ -202,6 +206,7 @@ export function registerRoutes(app: App, deps: Deps): void {
   adminUserRoutes(app, deps);
   adminKeyRoutes(app, deps);
   signingKeyRoutes(app, deps);
+  secretRoutes(app, deps);
   adminSessionRoutes(app, deps);
   adminFlagRoutes(app, deps);
   adminAccessRoutes(app, deps);

@@ -1,5 +1,5 @@
-import { KillKeyAnswer, KillKeyBody, SigningKeyReport } from '@flowstate/contracts';
-import { killSigningKey, readSigningKeys } from '@flowstate/security';
+import { KillKeyAnswer, KillKeyBody, RehearsalReport, SigningKeyReport } from '@flowstate/contracts';
+import { killSigningKey, readSigningKeys, rehearseRotation } from '@flowstate/security';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
 import type { App, Deps } from '../deps.ts';
@@ -8,7 +8,10 @@ const tags = ['admin'];
 const Params = Type.Object({ kid: Type.String({ pattern: '^[\\w-]{1,64}$' }) });
 
 /** The keys that sign tokens: what is done with each, whether it may go, and ending one at once. */
-export function signingKeyRoutes(app: App, { sql, identity, audit }: Pick<Deps, 'sql' | 'identity' | 'audit'>): void {
+export function signingKeyRoutes(
+  app: App,
+  { sql, redis, cache, identity, audit }: Pick<Deps, 'sql' | 'redis' | 'cache' | 'identity' | 'audit'>,
+): void {
   app.get(
     '/api/admin/signing-keys',
     {
@@ -19,6 +22,24 @@ export function signingKeyRoutes(app: App, { sql, identity, audit }: Pick<Deps, 
       },
     },
     () => readSigningKeys(sql),
+  );
+
+  app.post(
+    '/api/admin/signing-keys/rehearse',
+    {
+      schema: {
+        tags,
+        summary: 'Would a rotation go through now? Changes nothing but the record of the verdict',
+        response: { 200: RehearsalReport },
+      },
+    },
+    async (request) => {
+      const { id: actor } = principalOf(request);
+      const { at, passed, checks } = await rehearseRotation({ sql, redis: { queues: redis, cache }, by: actor });
+      const details = { failed: checks.filter(({ ok }) => !ok).map(({ name }) => name) };
+      audit.record({ action: 'rotation.rehearse', actor, outcome: passed ? 'success' : 'failed', details });
+      return { at: at.toISOString(), passed, checks };
+    },
   );
 
   app.post(

@@ -1,0 +1,185 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { createClient, startOwnStores, startPlatform, startRecorder } from '@flowstate/test';
+import { Redis } from 'ioredis';
+import t from 'tap';
+import { runCli } from '../src/program.ts';
+
+const workflows = fileURLToPath(new URL('../../../test/fixtures/workflows', import.meta.url));
+const stepsEach = 2;
+const secret = () => randomBytes(24).toString('base64url');
+
+async function flowstate(args: string[], env: Record<string, string>) {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  const { signal } = new AbortController();
+  const code = await runCli(args, { env, localEnvFile: '/none', stdin: Readable.from([]), stdout, stderr, signal });
+  const text = async (stream: PassThrough) => (await stream.end().toArray()).join('');
+  return { code, out: await text(stdout), err: await text(stderr) };
+}
+
+/** Who tries to log in with this password: `PONG`, or Redis' refusal. */
+async function tryPassword(url: string): Promise<string> {
+  const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0 });
+  let refusal = '';
+  redis.on('error', (error: Error) => (refusal ||= error.message));
+  try {
+    await redis.connect();
+    return await redis.ping();
+  } catch (error) {
+    return refusal || (error as Error).message;
+  } finally {
+    redis.disconnect();
+  }
+}
+
+const stores = await startOwnStores(t);
+if (typeof stores === 'string') {
+  t.pass('rotation of Redis passwords', { skip: stores });
+} else {
+  const servers = { REDIS_URL: stores.redisUrl, REDIS_CACHE_URL: stores.redisCacheUrl };
+  const folder = await mkdtemp(join(tmpdir(), 'flowstate-redis-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const [old, next] = [secret(), secret()];
+  const newFile = join(folder, 'new');
+  await writeFile(newFile, `${next}\n`);
+
+  /** Both addresses as the services have them, with this password. */
+  const addresses = (password: string) =>
+    Object.fromEntries(
+      Object.entries(servers).map(([name, server]) => {
+        const url = new URL(server);
+        url.username = 'flowstate';
+        url.password = password;
+        return [name, url.href];
+      }),
+    ) as typeof servers;
+  for (const server of Object.values(servers)) {
+    const admin = new Redis(server);
+    await admin.acl('SETUSER', 'flowstate', 'on', `>${old}`, '~*', '&*', '+@all');
+    await admin.quit();
+  }
+  const platform = await startPlatform(t, { workflows, stores, env: addresses(old) });
+  const second = await platform.addGateway();
+  const recorder = await startRecorder(t);
+  const { token } = await platform.as('manager');
+  const gateways = [platform.gateway, second].map(({ url }) => createClient(url, token));
+
+  const accepted: string[] = [];
+  const enough = new AbortController();
+  const flow = (async () => {
+    for (let n = 0; !enough.signal.aborted; n++) {
+      const path = '/api/workflows/recorded-steps/runs';
+      const input = { recorder: recorder.url, steps: stepsEach };
+      // The one that restarts takes no connection; which of two took a run that was not answered is told by its key.
+      const key = { 'idempotency-key': `run-${n}` };
+      for (const client of [...gateways, ...gateways]) {
+        const answer = await client.post<{ id: string }>(path, { input }, key).catch(() => undefined);
+        if (answer === undefined) continue;
+        if (answer.status !== 202) throw new Error(`a run was answered ${answer.status}`);
+        accepted.push(answer.body.id);
+        break;
+      }
+      await wait(20); // the machine is left to the services that restart
+    }
+  })();
+  const more = async (runs: number) => {
+    for (const wanted = accepted.length + runs; accepted.length < wanted; await wait(20));
+  };
+  const allDone = async () => {
+    const sofar = accepted.slice(); // more come in meanwhile
+    for (const id of sofar) {
+      let last: string | undefined;
+      for await (const { event } of createClient(second.url, token).events(id)) last = event;
+      if (last !== 'run.completed') throw new Error(`${id} ended as ${last}`);
+    }
+  };
+  const onBoth = async (command: string, args: string[], env: Record<string, string>) => {
+    const answers = [];
+    for (const instance of ['queues', 'cache'])
+      answers.push(await flowstate(['redis', command, '--instance', instance, ...args], env));
+    return answers;
+  };
+  const newPassword = ['--new-password-file', newFile];
+
+  await t.test('a rotation is added, refused too early, finished, and no run is lost or repeated', async (t) => {
+    await more(10);
+    t.match(await onBoth('retire-password', newPassword, addresses(old)), [
+      { code: 1, err: /add it first/ },
+      { code: 1, err: /add it first/ },
+    ]);
+    for (const { code, out, err } of await onBoth('add-password', newPassword, addresses(old))) {
+      t.equal(code, 0, err);
+      t.match(out, /beside the old one/);
+      t.notMatch(err, /NOT PERSISTED/);
+    }
+    t.match(await onBoth('status', [], addresses(old)), [
+      { out: /flowstate +2 +\d+ +config file/ },
+      { out: /flowstate +2 +\d+ +config file/ },
+    ]);
+    await more(10);
+    const tooEarly = await flowstate(
+      ['redis', 'retire-password', '--instance', 'queues', ...newPassword],
+      addresses(old),
+    );
+    t.match(tooEarly, { code: 1, err: /Still logging in with an old password of flowstate: 127\.0\.0\.1/ });
+    t.equal(await tryPassword(addresses(old).REDIS_URL), 'PONG', 'the old one is back');
+    await more(10);
+    await allDone(); // everybody is back at work
+
+    for (const service of [platform.worker, platform.controller, platform.gateway, second]) {
+      t.match(await service.kill('SIGTERM'), { code: 0 });
+      await service.restart(addresses(next));
+      await more(5);
+    }
+    for (const { code, out, err } of await onBoth('retire-password', newPassword, addresses(next))) {
+      t.equal(code, 0, err);
+      t.match(out, /new password only. \d+ connections were closed, \d+ are back/);
+      t.comment(out.trim());
+    }
+    for (const name of ['REDIS_URL', 'REDIS_CACHE_URL'] as const) {
+      t.match(await tryPassword(addresses(old)[name]), /WRONGPASS/);
+      t.equal(await tryPassword(addresses(next)[name]), 'PONG');
+    }
+    await more(10);
+    await stores.redis.down();
+    await stores.redis.up();
+    t.match(await tryPassword(addresses(old).REDIS_URL), /WRONGPASS/, 'also after a restart of Redis');
+    await more(10);
+    enough.abort();
+    await flow;
+    await allDone();
+    const calls = recorder.calls.length;
+    t.equal(calls, accepted.length * stepsEach, 'every step of every accepted run once');
+    t.equal(new Set(recorder.calls).size, calls);
+    t.comment(`${accepted.length} runs accepted and completed, ${calls} steps, none repeated`);
+  });
+
+  await t.test('what cannot be done says why', async (t) => {
+    const run = (args: string[], env: Record<string, string>) => flowstate(['redis', ...args], env);
+    t.match(await run(['status'], servers), { code: 2, err: /--instance/ });
+    t.match(await run(['status', '--instance', 'queues'], {}), { code: 2, err: /REDIS_URL/ });
+    t.match(await run(['status', '--instance', 'queues', '--user', 'nobody'], servers), {
+      code: 1,
+      err: /no user nobody/,
+    });
+    t.match(await run(['status', '--instance', 'queues'], addresses(old)), { code: 1, err: /WRONGPASS/ });
+    const short = join(folder, 'short');
+    await writeFile(short, 'short');
+    const add = ['add-password', '--instance', 'queues', '--new-password-file'];
+    t.match(await run([...add, short], addresses(next)), { code: 2, err: /24 printable/ });
+    const admin = new Redis(servers.REDIS_URL);
+    t.teardown(() => admin.disconnect());
+    await admin.acl('SETUSER', 'plain', 'on', `>${old}`, '~*', '+@all', '-@dangerous', '-@admin');
+    const plain = new URL(servers.REDIS_URL);
+    plain.username = 'plain';
+    plain.password = old;
+    t.match(await run([...add, newFile], { REDIS_URL: plain.href }), { code: 1, err: /may not administer users/ });
+    const byAdmin = { REDIS_URL: plain.href, REDIS_ADMIN_URL: servers.REDIS_URL };
+    t.match(await run([...add, newFile], byAdmin), { code: 0, out: /plain has the new password/ });
+  });
+}
