@@ -1,4 +1,5 @@
 import type { SigningKeyInfo, SigningKeyReport } from '@flowstate/contracts';
+import { insertRehearsal, killKey, noteSecretValues, publishKeys, readPolicy, type Db } from '@flowstate/store';
 import t from 'tap';
 import { createGatewayFixture, password, secret, type Gateway } from './fixtures/gateway-fixture.ts';
 
@@ -144,4 +145,32 @@ t.test('no key is trusted before it is known which are killed', async (t) => {
   gateway.identity.policy.appliedEpoch = () => undefined;
   t.match(await gateway.call('GET', '/api/auth/me', { token }), { status: 503, body: { code: 'unavailable' } });
   t.equal((await login(gateway, 'agent')).status, 503);
+});
+
+t.test('the role of the services may kill a key and tell of its use, and can undo no kill', async (t) => {
+  const { sql } = await createGatewayFixture(t);
+  const asService = <T>(work: (tx: Db) => Promise<T>) =>
+    sql.begin(async (tx) => {
+      await tx`SET LOCAL ROLE flowstate_app`;
+      return work(tx);
+    });
+  const use = { kid: 'one', signs: true, verifiedRecently: 0, verifiedAt: null, signedAt: null, expiresAt: null };
+  await asService((tx) => publishKeys(tx, { id: crypto.randomUUID(), name: 'host:1' }, [use], new Date()));
+  await asService((tx) => killKey(tx, { kid: 'one', reason: 'leaked', by: null }));
+  t.match(await asService((tx) => readPolicy(tx)), { killedKeys: ['one'] });
+  await asService(async (tx) => {
+    await noteSecretValues(tx, [{ name: 'JWT_SECRET', fingerprint: 'abcd' }]);
+    await insertRehearsal(tx, { by: null, checks: [] });
+  });
+  for (const undo of [
+    'DELETE FROM killed_keys',
+    'UPDATE killed_keys SET kid = kid',
+    'DELETE FROM rotation_rehearsals',
+  ]) {
+    await t.rejects(
+      asService((tx) => tx.unsafe(undo)),
+      { message: /permission denied/ },
+      undo,
+    );
+  }
 });

@@ -51,7 +51,7 @@ t.test('without a secret to sign with a webhook is refused, a run without one is
 });
 
 t.test('a secret that protects nothing does not boot', async (t) => {
-  await t.rejects(addGateway({ WEBHOOK_SECRET: 'short' }), { message: /^WEBHOOK_SECRET must have/ });
+  await t.rejects(addGateway({ WEBHOOK_SECRET: 'q8Xz0vK1p4R7tYw2Ns5J' }), { message: /^WEBHOOK_SECRET must have/ });
 });
 
 t.test('private addresses where the configuration allows them', async (t) => {
