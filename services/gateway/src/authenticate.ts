@@ -56,7 +56,7 @@ export function createAuthenticator({
     const principal =
       token.kind === 'access' ? await ownerOfSession(token.claims, refuse) : await ownerOfRun(token.claims, refuse);
     onVerified(token.kid);
-    request.authority = { expiresAt: token.expiresAt, cookie: credential.from === 'cookie' };
+    request.authority = { expiresAt: token.expiresAt, kid: token.kid, cookie: credential.from === 'cookie' };
     return principal;
   }
 
@@ -109,6 +109,6 @@ export function createAuthenticator({
 declare module 'fastify' {
   interface FastifyRequest {
     /** What an accepted token allows besides: null on open routes and for API keys. */
-    authority: { expiresAt: Date; cookie: boolean } | null;
+    authority: { expiresAt: Date; kid: string; cookie: boolean } | null;
   }
 }

@@ -17,6 +17,8 @@ type Stream = {
   principal: Principal;
   route: Route;
   over: AbortController;
+  /** The key of the token that opened it; undefined for an API key. */
+  kid: string | undefined;
   /** Policy epoch by which it may go on. */
   epoch: number | undefined;
 };
@@ -41,7 +43,8 @@ export function createOpenStreams({ sql, policy, accessRules, onError }: Options
       const { id, via } = stream.principal;
       // Whoever counts the streams of a containment ends them.
       if (isContained(id)) continue;
-      if ('session' in via && policy.isRevoked(via.session)) end(stream);
+      const dead = stream.kid !== undefined && policy.isKilledKey(stream.kid);
+      if (dead || ('session' in via && policy.isRevoked(via.session))) end(stream);
     }
     const epoch = policy.appliedEpoch();
     const asked = [...streams].filter((stream) => stream.epoch !== epoch && !isContained(stream.principal.id));
@@ -80,7 +83,8 @@ export function createOpenStreams({ sql, policy, accessRules, onError }: Options
       const route = { method, pattern: routeOptions.url ?? '', params: params as Record<string, unknown> };
       const principal = principalOf(request);
       // It was let in by an epoch that may be over by now: the next review asks.
-      const stream = { principal, route, over: new AbortController(), epoch: principal.epoch };
+      const kid = request.authority?.kid;
+      const stream = { principal, route, over: new AbortController(), kid, epoch: principal.epoch };
       streams.add(stream);
       if (isContained(principal.id)) end(stream);
       return { signal: stream.over.signal, close: () => void streams.delete(stream) };

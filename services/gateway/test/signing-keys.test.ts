@@ -1,7 +1,9 @@
 import type { SigningKeyInfo, SigningKeyReport } from '@flowstate/contracts';
 import { insertRehearsal, killKey, noteSecretValues, publishKeys, readPolicy, type Db } from '@flowstate/store';
+import { setImmediate as immediate } from 'node:timers/promises';
 import t from 'tap';
 import { createGatewayFixture, password, secret, type Gateway } from './fixtures/gateway-fixture.ts';
+import { addRun } from './fixtures/owned-run.ts';
 
 type Tokens = { accessToken: string; refreshToken: string };
 const path = '/api/admin/signing-keys';
@@ -67,7 +69,7 @@ t.test('each phase of a rotation has its verdict', async (t) => {
 });
 
 t.test('a killed key is refused everywhere in under a second, and nobody loses their session', async (t) => {
-  const { addGateway, secrets, sql } = await createGatewayFixture(t);
+  const { addGateway, secrets, sql, users } = await createGatewayFixture(t);
   const next = secret();
   const moved = await addGateway({ JWT_SECRET: next, JWT_PREVIOUS_SECRETS: secrets.JWT_SECRET });
   const behind = await addGateway({ JWT_PREVIOUS_SECRETS: next });
@@ -77,6 +79,10 @@ t.test('a killed key is refused everywhere in under a second, and nobody loses t
   t.equal(await me(moved, accessToken), 200);
   t.equal(await me(behind, accessToken), 200, 'and remembered there');
   await statusWhen(moved, admin, ({ gateways }) => gateways === 2);
+
+  const runId = await addRun(sql, { principalId: users.agent.id, role: 'agent', owner: null });
+  const stream = behind.call('GET', `/api/runs/${runId}/events`, { token: accessToken });
+  while ((await behind.metrics.sseActive.get()).values[0]?.value !== 1) await immediate();
 
   const kill = (name: string, body: object = { reason: 'leaked in a chat' }) =>
     moved.call('POST', `${path}/${name}/kill`, { token: admin, body });
@@ -92,6 +98,7 @@ t.test('a killed key is refused everywhere in under a second, and nobody loses t
   t.equal(status, 401);
   t.ok(ms < 1_000, `elsewhere after ${ms.toFixed(0)} ms`);
   t.comment(`refused by the second gateway ${ms.toFixed(0)} ms after the kill was asked for`);
+  t.equal((await stream).status, 200, 'a stream its token opened ends');
   t.match(await behind.failures(), { killed_kid: 1 });
   t.match(behind.lines.at(-1), { msg: 'Authentication failed', reason: 'killed_kid' });
   t.match(moved.audited, [{ action: 'signing-key.kill', subject: kid, outcome: 'success' }]);
