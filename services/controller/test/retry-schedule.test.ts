@@ -1,5 +1,6 @@
+import { parseRetryAfter } from '@flowstate/runtime';
 import t from 'tap';
-import { dayOfRetries, parseRetryAfter, retryDelay } from '../src/webhooks/retry-schedule.ts';
+import { dayOfRetries, retryDelay } from '../src/webhooks/retry-schedule.ts';
 
 t.test('a day of tries, ever further apart up to an hour', async (t) => {
   const delays: number[] = [];

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
+import type { Resolve } from '@flowstate/runtime';
 import { claimDeliveries, nameWebhookHosts, recordTry, redeliverWebhook, webhookBacklog } from '@flowstate/store';
 import { startWebhookReceiver, verifyWebhook } from '@flowstate/test';
 import t from 'tap';
-import type { Resolve } from '../src/webhooks/guarded-lookup.ts';
 import { createWebhookFixture, webhookSecret } from './fixtures/webhook-fixture.ts';
 
 /** Whatever the name, it leads here. */

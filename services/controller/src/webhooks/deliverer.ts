@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { webhookId } from '@flowstate/contracts';
-import type { Logger } from '@flowstate/runtime';
+import type { Logger, WebhookAnswer, WebhookSender } from '@flowstate/runtime';
 import {
   claimDeliveries,
   isDatabaseOutage,
@@ -13,7 +13,6 @@ import {
 } from '@flowstate/store';
 import { webhookPayload } from './payload.ts';
 import { dayOfRetries, retryDelay, type RetrySchedule } from './retry-schedule.ts';
-import type { Answer, WebhookSender } from './sender.ts';
 
 export type TryOutcome = 'delivered' | 'failed' | 'given_up';
 
@@ -38,7 +37,7 @@ type Options = {
 const newAtOnce = 1_000;
 const lookAgainMs = 250;
 const recordAgainMs = 500;
-const runGone: Answer = { status: null, error: 'The run is gone', retryAfterMs: null, gone: true };
+const runGone: WebhookAnswer = { status: null, error: 'The run is gone', retryAfterMs: null, gone: true };
 
 /**
  * Tells the ends of runs. A try is claimed in the ledger before it is made and only when it can be made at once, so
@@ -89,13 +88,16 @@ export function createWebhookDeliverer({ sql, sender, log, onTry, limits, schedu
     else log.info(failure, 'webhook failed, to be tried again');
   }
 
-  async function send({ runId, attempt, url }: ClaimedDelivery): Promise<Answer> {
+  async function send({ runId, attempt, url }: ClaimedDelivery): Promise<WebhookAnswer> {
     const run = await throughOutages(() => readEndedRun(sql, runId, attempt));
     if (url === null || run === null) return runGone;
     return sender.send(url, { id: webhookId(runId, attempt), body: JSON.stringify(webhookPayload(run)) });
   }
 
-  function whatNext({ failures, ageMs }: ClaimedDelivery, { error, gone, retryAfterMs }: Answer): TryResult['next'] {
+  function whatNext(
+    { failures, ageMs }: ClaimedDelivery,
+    { error, gone, retryAfterMs }: WebhookAnswer,
+  ): TryResult['next'] {
     if (error === null) return 'delivered';
     const retryInMs = gone ? null : retryDelay(schedule, { failures: failures + 1, ageMs, retryAfterMs });
     return retryInMs === null ? 'given_up' : { retryInMs };

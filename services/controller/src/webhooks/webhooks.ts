@@ -1,10 +1,9 @@
-import { webhookKey, type Logger } from '@flowstate/runtime';
+import { createWebhookSender, webhookKey, type Logger } from '@flowstate/runtime';
 import type { Sql } from '@flowstate/store';
 import type { Registry } from '@prometheus-io/client';
 import type { ControllerConfig } from '../config.ts';
 import { createWebhookDeliverer } from './deliverer.ts';
 import { createWebhookMetrics } from './metrics.ts';
-import { createWebhookSender } from './sender.ts';
 
 const timeoutMs = 10_000;
 const limits = { concurrency: 64, perHost: 4, leaseMs: timeoutMs + 5_000 };

@@ -1,10 +1,10 @@
 import { checkWebhookUrl, FlowstateError } from '@flowstate/contracts';
 import { Agent, request } from 'undici';
 import { createGuardedLookup, type Resolve } from './guarded-lookup.ts';
-import { parseRetryAfter } from './retry-schedule.ts';
+import { parseRetryAfter } from './retry-after.ts';
 import { signedHeaders } from './signature.ts';
 
-export type Answer = {
+export type WebhookAnswer = {
   /** HTTP status; null when there was no answer. */
   status: number | null;
   /** Why it does not count as delivered; null: it does. */
@@ -17,7 +17,7 @@ export type Answer = {
 
 export type WebhookSender = {
   /** Posts a message once. Never throws: what goes wrong is the answer. */
-  send(url: string, message: { id: string; body: string }): Promise<Answer>;
+  send(url: string, message: { id: string; body: string }): Promise<WebhookAnswer>;
   close(): Promise<void>;
 };
 
@@ -40,7 +40,7 @@ export function createWebhookSender({ key, version, allowPrivate, timeoutMs, con
   const lookup = createGuardedLookup({ allowPrivate, ...(resolve && { resolve }) });
   const agent = new Agent({ connections, allowH2: false, connect: { lookup, timeout: timeoutMs } });
 
-  async function post(url: string, { id, body }: { id: string; body: string }): Promise<Answer> {
+  async function post(url: string, { id, body }: { id: string; body: string }): Promise<WebhookAnswer> {
     // No name is looked up for an address in the URL, and the configuration may have changed since it was accepted.
     checkWebhookUrl(url, { allowPrivate });
     const answer = await request(url, {
