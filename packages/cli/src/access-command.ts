@@ -1,7 +1,7 @@
 import { roles, type AccessOverride, type RoleOwner, type RouteAccess } from '@flowstate/contracts';
 import type { Command } from 'commander';
 import { withClient } from './connection.ts';
-import { toNumber } from './json-input.ts';
+import { readDuration } from './duration.ts';
 import { formatTable } from './table.ts';
 import { CommandError, exitCodes, type Terminal } from './terminal.ts';
 
@@ -35,7 +35,7 @@ export function addAccessCommand(program: Command, terminal: Terminal): void {
     .option('--for <time>', 'until it ends by itself: 90s, 15m, 4h, 2d', '1h')
     .action(async (target: string, options: { roles?: string[]; reason: string; for: string }, self: Command) => {
       const left = (options.roles ?? []).flatMap((text) => text.split(',')).filter(Boolean);
-      const json = { target, roles: left, reason: options.reason, seconds: secondsOf(options.for) };
+      const json = { target, roles: left, reason: options.reason, seconds: readDuration(options.for, '--for') };
       await withClient(self, terminal, async (client) => {
         print([await client.request<AccessOverride>('POST', '/api/admin/access', { json })]);
       });
@@ -92,16 +92,6 @@ export function addAccessCommand(program: Command, terminal: Terminal): void {
 }
 
 type OwnerOptions = { owner?: string; contact?: string; json?: boolean };
-
-const units = { s: 1, m: 60, h: 3600, d: 24 * 3600 } as const;
-
-function secondsOf(text: string): number | string {
-  const [, count, unit] = /^(\d+)([smhd])$/.exec(text) ?? [];
-  if (count === undefined || unit === undefined) {
-    throw new CommandError('--for must be a time such as 90s, 15m, 4h or 2d', exitCodes.usage);
-  }
-  return Number(toNumber(count)) * units[unit as keyof typeof units];
-}
 
 function rowOf({ id, target, roles: left, expiresAt, releasedAt, author, reason }: AccessOverride): string[] {
   const until = releasedAt === null ? expiresAt : `released ${releasedAt}`;

@@ -1,8 +1,7 @@
-import { once } from 'node:events';
-import { createInterface } from 'node:readline/promises';
 import type { BulkLine, BulkProgress, Run } from '@flowstate/contracts';
 import { runStates } from '@flowstate/contracts';
 import { Option, type Command } from 'commander';
+import { confirmed } from './confirm.ts';
 import { withClient, type ConnectionOptions } from './connection.ts';
 import { describeProblem, isBrokenOff, type GatewayClient } from './gateway-client.ts';
 import { jsonLines } from './json-lines.ts';
@@ -117,23 +116,4 @@ async function changeAll(
     throw isBrokenOff(error) ? brokenOff : error;
   }
   throw brokenOff;
-}
-
-/** Asks a person; without one there is `--yes`. */
-async function confirmed(question: string, { stdin, stderr, signal }: Terminal): Promise<boolean> {
-  if (stdin.isTTY !== true) {
-    throw new CommandError(
-      `${question} There is nobody to ask here: --yes says so, --dry-run only counts`,
-      exitCodes.usage,
-    );
-  }
-  const lines = createInterface({ input: stdin, output: stderr });
-  try {
-    // Ctrl-D is no answer, and no yes.
-    const closed = once(lines, 'close', { signal }).then(() => '');
-    const answer = await Promise.race([lines.question(`${question} [y/N] `, { signal }), closed]);
-    return /^y(es)?$/i.test(answer.trim());
-  } finally {
-    lines.close();
-  }
 }

@@ -42,6 +42,23 @@ export async function databaseUrl({ env, localEnvFile }: Terminal): Promise<stri
   throw new CommandError('--direct needs DATABASE_URL, the address of Postgres.', exitCodes.usage);
 }
 
+/** A setting by its name: the environment, a file that `NAME_FILE` names, or what `npm start` wrote. */
+export async function setting({ env, localEnvFile }: Terminal, name: string): Promise<string | undefined> {
+  const file = env[`${name}_FILE`];
+  if (env[name]) return env[name];
+  if (!file) return (await readLocalEnv(localEnvFile))[name] || undefined;
+  try {
+    return (await readFile(file, 'utf8')).trim();
+  } catch (error) {
+    throw new CommandError(`${name}_FILE cannot be read: ${(error as Error).message}`, exitCodes.usage);
+  }
+}
+
+/** The gateway's address, for what needs no login. */
+export async function gatewayUrl(options: ConnectionOptions, { env, localEnvFile }: Terminal): Promise<URL> {
+  return parseUrl(options.url ?? env.FLOWSTATE_URL ?? (await readLocalEnv(localEnvFile)).GATEWAY_URL ?? defaultUrl);
+}
+
 /** Redis' address, by the same rule. */
 export async function redisUrl({ env, localEnvFile }: Terminal): Promise<string> {
   const url = env.REDIS_URL || (await readLocalEnv(localEnvFile)).REDIS_URL;
@@ -96,7 +113,7 @@ export async function readPassword(file: string): Promise<string> {
 }
 
 /** `KEY=value` lines as they stand; nothing when the clone was never started. */
-async function readLocalEnv(file: string): Promise<Record<string, string>> {
+export async function readLocalEnv(file: string): Promise<Record<string, string>> {
   const text = await readFile(file, 'utf8').catch(() => '');
   const pairs = text.split('\n').flatMap((line) => {
     const [, name, value] = /^([A-Z_]+)=(.*)$/.exec(line) ?? [];

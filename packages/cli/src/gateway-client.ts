@@ -10,11 +10,16 @@ type RequestOptions = {
   headers?: Record<string, string>;
 };
 
+/** Nobody answers at the gateway's address. */
+export class GatewayAway extends CommandError {}
+
 /** The gateway's HTTP API; logs in on first use, and again when the token has expired. */
 export type GatewayClient = {
   url: URL;
   /** Throws `CommandError` in the API's own words when it refuses; undefined when the answer has no body. */
   request<T>(method: string, path: string, options?: RequestOptions): Promise<T>;
+  /** A token that stands for this login, for commands that this one starts. */
+  token(): Promise<string>;
   /** The body as it comes. */
   stream(method: string, path: string, options?: RequestOptions): Promise<ReadableStream<Uint8Array>>;
   /** Ends the session this client began, if any. */
@@ -56,7 +61,7 @@ export function createGatewayClient(
   function unreachable(error: unknown): unknown {
     if (signal.aborted || error instanceof CommandError) return error;
     const { message, cause } = error as Error & { cause?: Error };
-    return new CommandError(
+    return new GatewayAway(
       `No answer from ${url.origin} (${cause?.message || message}): is Flowstate running there (npm start)? --url names another address.`,
     );
   }
@@ -85,6 +90,7 @@ export function createGatewayClient(
       const response = await authorised(method, path, options);
       return (response.status === 204 ? undefined : await response.json()) as never;
     },
+    token: async () => session ?? (await login()),
     async stream(method, path, options) {
       const { body } = await authorised(method, path, options);
       if (body === null) throw new CommandError(`${method} ${path} answered nothing`);

@@ -3,10 +3,13 @@ import { addAccessCommand } from './access-command.ts';
 import { addAdminCommand } from './admin-command.ts';
 import { addAuditCommand } from './audit-command.ts';
 import { addContainCommands } from './contain-command.ts';
+import { addCheckCommand } from './check-command.ts';
 import { addFlagsCommand } from './flags-command.ts';
+import { addIncidentCommand } from './incident-command.ts';
 import { addImportCommand } from './import-command.ts';
 import { addKeysCommand } from './keys-command.ts';
 import { addRedisCommand } from './redis-command.ts';
+import { addRunbookCommand } from './runbook-command.ts';
 import { addRunCommand } from './run-command.ts';
 import { addRunsCommand } from './runs-command.ts';
 import { addSchedulesCommand } from './schedules-command.ts';
@@ -49,6 +52,9 @@ export async function runCli(args: string[], terminal: Terminal): Promise<number
   addAccessCommand(program, terminal);
   addContainCommands(program, terminal, done);
   addFlagsCommand(program, terminal);
+  addCheckCommand(program, terminal, done);
+  addIncidentCommand(program, terminal, done);
+  addRunbookCommand(program, terminal, done);
   try {
     await program.parseAsync(args, { from: 'user' });
     return exitCode;

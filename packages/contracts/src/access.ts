@@ -56,7 +56,9 @@ export type RoleOwner = Static<typeof RoleOwner>;
 export const RoleOwnerBody = Type.Object(
   {
     owner: Type.String({ minLength: 1, maxLength: 200 }),
-    contact: Type.Optional(Nullable(Type.String({ maxLength: 500, description: 'Address, telephone, webhook URL' }))),
+    contact: Type.Optional(
+      Nullable(Type.String({ maxLength: 500, description: 'How to reach them; a webhook URL is told of incidents' })),
+    ),
   },
   { additionalProperties: false },
 );

@@ -8,6 +8,7 @@ export * from './documents.ts';
 export * from './errors.ts';
 export * from './flags.ts';
 export * from './import.ts';
+export * from './incidents.ts';
 export * from './input-checks.ts';
 export * from './jobs.ts';
 export * from './limits.ts';

@@ -12,6 +12,12 @@ export { onShutdown } from './shutdown.ts';
 export { TelemetryConfig } from './telemetry-config.ts';
 export { trackUnusedConnections } from './unused-connections.ts';
 export type { Resolve } from './webhooks/guarded-lookup.ts';
+export {
+  incidentNotices,
+  incidentTask,
+  sendIncidentMessages,
+  type IncidentMessage,
+} from './webhooks/incident-messages.ts';
 export { parseRetryAfter } from './webhooks/retry-after.ts';
 export { createWebhookSender, type WebhookAnswer, type WebhookSender } from './webhooks/sender.ts';
 export { webhookKey } from './webhooks/webhook-key.ts';

@@ -37,6 +37,7 @@ export * from './identity/run-authority.ts';
 export * from './identity/sessions.ts';
 export * from './identity/standing.ts';
 export * from './identity/users.ts';
+export * from './incidents/run-events.ts';
 export * from './ledger/accept.ts';
 export { awaitsApproval } from './ledger/approvals.ts';
 export { cancelExpiredRuns, cancelRuns, type Cancelled } from './ledger/cancel.ts';

@@ -1,5 +1,6 @@
 import {
   AccessOverride,
+  checkWebhookUrl,
   FlowstateError,
   Id,
   invalidInput,
@@ -35,7 +36,7 @@ const ListQuery = Type.Object({
 /** Lockdowns, what they leave open, and who answers for each role. */
 export function adminAccessRoutes(
   app: App,
-  { sql, identity, accessRules, audit }: Pick<Deps, 'sql' | 'identity' | 'accessRules' | 'audit'>,
+  { sql, identity, accessRules, audit, config }: Pick<Deps, 'sql' | 'identity' | 'accessRules' | 'audit' | 'config'>,
 ): void {
   const shown = (override: StoredOverride): AccessOverride => ({
     id: override.id,
@@ -162,6 +163,10 @@ export function adminAccessRoutes(
       const { role } = request.params;
       const { owner, contact = null } = request.body;
       const { id: updatedBy } = principalOf(request);
+      // Where one is named it will be told of incidents: better refused now than found wanting then.
+      if (contact !== null && /^https?:/i.test(contact)) {
+        checkWebhookUrl(contact, { allowPrivate: config.WEBHOOK_ALLOW_PRIVATE }, 'contact');
+      }
       await recordedChange({ sql, audit }, request, async (tx, record) => {
         await putRoleOwner(tx, { role, owner, contact, updatedBy });
         await record({ action: 'access.owner_named', subject: role, details: { owner } });

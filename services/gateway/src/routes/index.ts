@@ -6,6 +6,7 @@ import { createLogin } from '../login.ts';
 import { adminAccessRoutes } from './admin-access.ts';
 import { adminContainRoutes } from './admin-contain.ts';
 import { adminFlagRoutes } from './admin-flags.ts';
+import { adminIncidentRoutes } from './admin-incidents.ts';
 import { adminKeyRoutes } from './admin-keys.ts';
 import { adminLimitRoutes } from './admin-limits.ts';
 import { adminLoginRoutes } from './admin-login.ts';
@@ -130,6 +131,9 @@ export const access: AccessTable = {
   'GET /api/admin/audit/export': administer,
   'GET /api/admin/audit/verify': administer,
   'POST /api/admin/audit/erase': administer,
+  'GET /api/admin/incidents/events': administer,
+  'POST /api/admin/incidents/notices': administer,
+  'POST /api/admin/incidents/tasks': administer,
   'GET /api/admin/limits': administer,
   'PUT /api/admin/limits': administer,
   'DELETE /api/admin/limits': administer,
@@ -201,6 +205,7 @@ export function registerRoutes(app: App, deps: Deps): void {
   integrationRoutes(app, deps);
   importRoute(app, deps);
   auditRoutes(app, deps);
+  adminIncidentRoutes(app, deps);
   adminLimitRoutes(app, deps);
   adminQueueStateRoutes(app, deps);
   adminUserRoutes(app, deps);

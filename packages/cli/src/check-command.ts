@@ -1,0 +1,64 @@
+import type { Command } from 'commander';
+import { checkAuthFailures } from './checks/auth-failures.ts';
+import { checkDenials } from './checks/denials.ts';
+import { checkHealth } from './checks/health.ts';
+import { checkOwners } from './checks/owners.ts';
+import { checkSecrets } from './checks/secrets.ts';
+import { checkSinks } from './checks/sinks.ts';
+import type { Verdict } from './checks/verdict.ts';
+import type { ConnectionOptions } from './connection.ts';
+import { readDuration } from './duration.ts';
+import { toNumber } from './json-input.ts';
+import { CommandError, exitCodes, type Terminal } from './terminal.ts';
+
+type Options = ConnectionOptions & { since: string; during?: string; atMost: string; direct?: boolean };
+
+/** `flowstate check …`: one question each, with the evidence; exit code 1 when the answer is bad. */
+export function addCheckCommand(program: Command, terminal: Terminal, done: (code: number) => void): void {
+  const check = program.command('check').description('is it in order? each prints what it saw; exit code 1: it is not');
+  const command = (name: string, description: string, work: (options: Options) => Promise<Verdict>) =>
+    check
+      .command(name)
+      .description(description)
+      .action(async (_options: unknown, self: Command) => {
+        const { ok, summary, evidence } = await work(self.optsWithGlobals<Options>());
+        terminal.stdout.write(`${ok ? 'ok' : 'NOT OK'}: ${summary}\n${evidence}`);
+        if (!ok) done(exitCodes.failed);
+      });
+  const direct = 'ask Postgres (DATABASE_URL) instead of the gateway, when that is down';
+
+  command('health', 'the gateway lives (/api/health)', (options) => checkHealth('health', options, terminal));
+  command('ready', 'and can serve, with every dependency (/api/ready)', (options) =>
+    checkHealth('ready', options, terminal),
+  );
+  command('secrets', 'the secrets this command can see are strong', () => checkSecrets(terminal));
+  command('sinks', 'logs and audit entries leave the machine, and none was lost', (options) =>
+    checkSinks(options, terminal),
+  );
+  command('owners', 'every role has an owner who can be reached', (options) => checkOwners(options, terminal)).option(
+    '--direct',
+    direct,
+  );
+  command('auth-failures', 'failed authentications and session mismatches of the last time', (options) =>
+    checkAuthFailures(
+      options,
+      { sinceSeconds: readDuration(options.since, '--since'), atMost: most(options) },
+      terminal,
+    ),
+  )
+    .option('--since <time>', 'so far back', '1h')
+    .option('--at-most <n>', 'more within one minute are too many', '20')
+    .option('--direct', direct);
+  command('denials', '403s on routes that are closed to some roles, while it looks or by Prometheus', (options) => {
+    const during = options.during === undefined ? undefined : readDuration(options.during, '--during');
+    return checkDenials(options, { duringSeconds: during, atMost: most(options) }, terminal);
+  })
+    .option('--during <time>', 'how long to look: 5s; with PROMETHEUS_URL so far back: 15m')
+    .option('--at-most <n>', 'more in a minute are a spike', '60');
+}
+
+function most({ atMost }: Options): number {
+  const n = toNumber(atMost);
+  if (typeof n === 'number' && n >= 0) return n;
+  throw new CommandError('--at-most must be a number', exitCodes.usage);
+}

@@ -1,0 +1,30 @@
+import type { AuditVerdict, IncidentEvent, RoleOwner, SessionReport } from '@flowstate/contracts';
+import type { ConnectionOptions } from '../connection.ts';
+import type { Terminal } from '../terminal.ts';
+import type { EvidenceFolder } from './evidence-folder.ts';
+import type { TimelineEntry } from './timeline.ts';
+
+/** What every part of a capture works with. */
+export type Capture = {
+  terminal: Terminal;
+  options: ConnectionOptions & { direct?: boolean };
+  folder: EvidenceFolder;
+  from: Date;
+  to: Date;
+  /** Id of the user it is about; undefined: everybody. */
+  userId: string | undefined;
+  samples: { count: number; everySeconds: number };
+  /** Says what could not be had, and why; the rest goes on. */
+  miss(what: string, why: string): void;
+};
+
+/** What the parts found out, for the summary. */
+export type Findings = {
+  timeline: TimelineEntry[];
+  sessions?: SessionReport;
+  audit?: AuditVerdict;
+  owners?: RoleOwner[];
+  logs?: string;
+};
+
+export type RunEventsOf = (window: { from: string; to: string; principal?: string }) => AsyncIterable<IncidentEvent>;

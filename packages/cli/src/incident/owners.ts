@@ -1,0 +1,27 @@
+import type { RoleOwner } from '@flowstate/contracts';
+import { createSql, listRoleOwners } from '@flowstate/store';
+import { databaseUrl, connect, type ConnectionOptions } from '../connection.ts';
+import { onStores } from '../direct-stores.ts';
+import type { Terminal } from '../terminal.ts';
+
+/** Who answers for each role, from the gateway or, with `direct`, from Postgres. */
+export async function openOwners(
+  options: ConnectionOptions & { direct?: boolean },
+  terminal: Terminal,
+): Promise<RoleOwner[]> {
+  if (!options.direct) {
+    const client = await connect(options, terminal);
+    try {
+      return (await client.request<{ items: RoleOwner[] }>('GET', '/api/admin/access/owners')).items;
+    } finally {
+      await client.close();
+    }
+  }
+  const sql = createSql(await databaseUrl(terminal), { name: 'flowstate-cli', max: 1 });
+  try {
+    const owners = await onStores(() => listRoleOwners(sql));
+    return owners.map((owner) => ({ ...owner, updatedAt: owner.updatedAt?.toISOString() ?? null }));
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+}

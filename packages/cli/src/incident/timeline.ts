@@ -1,0 +1,125 @@
+import type { AuditRecord, IncidentEvent } from '@flowstate/contracts';
+import { createSql, exportRunEvents } from '@flowstate/store';
+import { createAuditAccess } from '../audit-access.ts';
+import { connect, databaseUrl } from '../connection.ts';
+import { jsonLines } from '../json-lines.ts';
+import { textLines } from '../text-lines.ts';
+import type { Capture, RunEventsOf } from './evidence.ts';
+
+/** One thing that happened, from the audit log or a run's history. */
+export type TimelineEntry = {
+  at: string;
+  source: 'audit' | 'run';
+  what: string;
+  who: string | null;
+  to: string | null;
+  outcome: string | null;
+  details: Fields;
+  personal: Fields;
+};
+type Fields = Record<string, unknown> | null;
+
+const mostEntries = 200_000;
+const shownInMarkdown = 2_000;
+
+/** `timeline.jsonl` and `timeline.md`: audit entries and runs' events of the time in one order. */
+export async function captureTimeline(capture: Capture): Promise<TimelineEntry[]> {
+  const { folder, miss, userId } = capture;
+  const entries: TimelineEntry[] = [];
+  const collect = async (what: string, from: AsyncIterable<TimelineEntry>) => {
+    try {
+      for await (const entry of from) {
+        if (entries.length >= mostEntries) return miss(what, `only the first ${mostEntries} entries were kept`);
+        entries.push(entry);
+      }
+    } catch (error) {
+      if (capture.terminal.signal.aborted) throw error;
+      miss(what, (error as Error).message);
+    }
+  };
+  await collect('audit entries', auditEntries(capture));
+  await collect('run events', runEntries(capture));
+  const runs = new Set(entries.flatMap(({ source, to }) => (source === 'run' ? [to] : [])));
+  const concerns = ({ source, who, to }: TimelineEntry) =>
+    userId === undefined || source === 'run' || who === userId || to === userId || runs.has(to);
+  const timeline = entries.filter(concerns).toSorted((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
+  await folder.write('timeline.jsonl', timeline.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+  await folder.write('timeline.md', toMarkdown(timeline));
+  return timeline;
+}
+
+async function* auditEntries({ options, terminal, from, to }: Capture): AsyncGenerator<TimelineEntry> {
+  const access = await createAuditAccess(options, terminal);
+  try {
+    const lines = textLines(access.export({ from: from.toISOString(), to: to.toISOString() }));
+    for await (const line of lines) {
+      const { at, action, actor, subject, outcome, details, personal } = JSON.parse(line) as AuditRecord;
+      const about = { details: details as Fields, personal: personal as Fields };
+      yield { at, source: 'audit', what: action, who: actor, to: subject, outcome, ...about };
+    }
+  } finally {
+    await access.close();
+  }
+}
+
+async function* runEntries(capture: Capture): AsyncGenerator<TimelineEntry> {
+  const { from, to, userId } = capture;
+  const { events, close } = await openRunEvents(capture);
+  const window = { from: from.toISOString(), to: to.toISOString(), ...(userId !== undefined && { principal: userId }) };
+  try {
+    for await (const { at, type, run, workflow, principal, data } of events(window)) {
+      const details = { workflow, ...data };
+      yield { at, source: 'run', what: type, who: principal, to: run, outcome: null, details, personal: null };
+    }
+  } finally {
+    await close();
+  }
+}
+
+async function openRunEvents({ options, terminal }: Capture): Promise<{ events: RunEventsOf; close(): Promise<void> }> {
+  if (options.direct) {
+    const sql = createSql(await databaseUrl(terminal), { name: 'flowstate-cli', max: 1 });
+    return {
+      async *events({ principal, ...window }) {
+        for await (const some of exportRunEvents(sql, { ...window, principalId: principal })) yield* some;
+      },
+      close: () => sql.end({ timeout: 1 }),
+    };
+  }
+  const client = await connect(options, terminal);
+  return {
+    async *events(window) {
+      const query = new URLSearchParams(window).toString();
+      yield* jsonLines<IncidentEvent>(await client.stream('GET', `/api/admin/incidents/events?${query}`));
+    },
+    close: () => client.close(),
+  };
+}
+
+function toMarkdown(timeline: TimelineEntry[]): string {
+  const shown = timeline.slice(-shownInMarkdown);
+  const left = timeline.length - shown.length;
+  const rows = shown.map(({ at, source, what, who, to, outcome, details }) =>
+    [at, source, what, outcome ?? '', who ?? '', to ?? '', details === null ? '' : JSON.stringify(details)]
+      .map(inCell)
+      .join(' | '),
+  );
+  return [
+    '# Timeline',
+    '',
+    `${timeline.length} entries${left > 0 ? `; the last ${shown.length} of them, all are in timeline.jsonl` : ''}.`,
+    '',
+    '| at | source | what | outcome | who | to whom or what | details |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
+    ...rows.map((row) => `| ${row} |`),
+    '',
+  ].join('\n');
+}
+
+/** Foreign text as a cell of a table: on one line, and no markup of its own. */
+export function inCell(text: string): string {
+  return text
+    .replaceAll(/\p{Cc}+/gu, ' ')
+    .slice(0, 300)
+    .replaceAll(/[\\`*_|<>[\]]/g, (c) => `\\${c}`);
+}

@@ -1,0 +1,86 @@
+/** One thing to do, as the file says it. */
+export type RunbookStep = {
+  chapter: string;
+  title: string;
+  /** What a shell gets. */
+  command: string;
+  expect: Expectation;
+  /** What it changes, in the file's words; null: it only looks. */
+  changes: string | null;
+  /** Line of the command in the file, from 1. */
+  line: number;
+};
+
+export type Expectation = { exitCode: number; texts: string[]; absent: string[] };
+
+/**
+ * Reads a runbook: `## Chapter`, `### Step`, its command in the first `sh` block, what to expect in a line that begins
+ * `> **Expect**`, and `> **Changes**` where it changes something. All else is prose. Throws an `Error` naming the line
+ * for a step that cannot be followed.
+ */
+export function parseRunbook(text: string): RunbookStep[] {
+  const steps: RunbookStep[] = [];
+  let chapter = '';
+  let step: Draft | null = null;
+  let block: 'command' | 'other' | null = null;
+
+  const finish = () => {
+    if (step !== null) steps.push(complete(step));
+    step = null;
+  };
+  for (const [index, line] of text.split('\n').entries()) {
+    if (line.startsWith('```')) {
+      block = block !== null ? null : line === '```sh' && step !== null && step.line === 0 ? 'command' : 'other';
+      if (block === 'command' && step !== null) step.line = index + 2;
+    } else if (block === 'command') step?.command.push(line);
+    else if (block === 'other') continue;
+    else if (line.startsWith('## ')) {
+      finish();
+      chapter = line.slice(3).trim();
+    } else if (line.startsWith('### ')) {
+      finish();
+      step = { chapter, title: line.slice(4).trim(), at: index + 1, command: [], line: 0, expect: null, changes: null };
+    } else if (step !== null) readMark(step, line, index + 1);
+  }
+  finish();
+  if (steps.length === 0) throw new Error('it has no steps (`### Title` with a `sh` block)');
+  return steps;
+}
+
+type Draft = Pick<RunbookStep, 'chapter' | 'title' | 'line' | 'changes'> & {
+  at: number;
+  command: string[];
+  expect: Expectation | null;
+};
+
+function readMark(step: Draft, line: string, at: number): void {
+  const [, mark, words = ''] = /^> \*\*(Expect|Changes)\*\* (.+)$/.exec(line) ?? [];
+  if (mark === 'Expect') step.expect = readExpectation(words, at);
+  if (mark === 'Changes') step.changes = words;
+}
+
+/** `text` must be in the output, not `text` must not be; `exit code 1` where that is what is expected. */
+function readExpectation(words: string, at: number): Expectation {
+  const expect: Expectation = { exitCode: 0, texts: [], absent: [] };
+  for (const [, absent, present, code] of words.matchAll(/not `([^`]+)`|`([^`]+)`|exit code (\d+)/g)) {
+    if (absent !== undefined) expect.absent.push(absent);
+    if (present !== undefined) expect.texts.push(present);
+    if (code !== undefined) expect.exitCode = Number(code);
+  }
+  if (expect.texts.length + expect.absent.length === 0) {
+    throw new Error(`line ${at} expects nothing: name a text of the output in \`…\``);
+  }
+  return expect;
+}
+
+function complete({ at, expect, command, ...step }: Draft): RunbookStep {
+  if (step.line === 0) throw new Error(`line ${at}: "${step.title}" has no command (a \`sh\` block)`);
+  if (expect === null) throw new Error(`line ${at}: "${step.title}" does not say what to expect (> **Expect** …)`);
+  return { ...step, command: command.join('\n').trim(), expect };
+}
+
+/** The variables a command needs, as `$NAME` or `${NAME…}`, without those of the shell's own. */
+export function variablesOf(command: string): string[] {
+  const names = command.matchAll(/\$\{?([A-Z][A-Z0-9_]*)/g).map(([, name]) => name as string);
+  return [...new Set(names)];
+}
