@@ -3,7 +3,6 @@ import { checkAuthFailures } from './checks/auth-failures.ts';
 import { checkDenials } from './checks/denials.ts';
 import { checkHealth } from './checks/health.ts';
 import { checkOwners } from './checks/owners.ts';
-import { checkSecrets } from './checks/secrets.ts';
 import { checkSinks } from './checks/sinks.ts';
 import type { Verdict } from './checks/verdict.ts';
 import type { ConnectionOptions } from './connection.ts';
@@ -31,7 +30,11 @@ export function addCheckCommand(program: Command, terminal: Terminal, done: (cod
   command('ready', 'and can serve, with every dependency (/api/ready)', (options) =>
     checkHealth('ready', options, terminal),
   );
-  command('secrets', 'the secrets this command can see are strong', () => checkSecrets(terminal));
+  command('secrets', 'the secrets this command can see are strong', async () => {
+    // Here and not above: it takes the services' runtime along, which other commands need not load.
+    const { checkSecrets } = await import('./checks/secrets.ts');
+    return checkSecrets(terminal);
+  });
   command('sinks', 'logs and audit entries leave the machine, and none was lost', (options) =>
     checkSinks(options, terminal),
   );

@@ -1,13 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { IncidentDelivery } from '@flowstate/contracts';
-import { incidentTask } from '@flowstate/runtime';
 import type { Command } from 'commander';
 import { connectOnce } from './connect-once.ts';
 import type { ConnectionOptions } from './connection.ts';
 import { readDuration } from './duration.ts';
 import { capture } from './incident/capture.ts';
 import { createEvidenceFolder } from './incident/evidence-folder.ts';
-import { openIncidentMessages } from './incident/messages.ts';
+import type { IncidentMessages } from './incident/messages.ts';
 import { deliveredIds, logDeliveries, readIncident } from './incident/read-folder.ts';
 import { createRedact } from './incident/redact.ts';
 import { toNumber } from './json-input.ts';
@@ -88,7 +87,7 @@ export function addIncidentCommand(program: Command, terminal: Terminal, done: (
       await withMessages(self, async (messages) => {
         const deliveries: IncidentDelivery[] = [];
         for (const task of options.task) {
-          if (delivered.has(incidentTask({ incident: incidentId, task, url }).id)) {
+          if (delivered.has(messages.taskId({ incident: incidentId, task, url }))) {
             stderr.write(`filed already: ${task}\n`);
             continue;
           }
@@ -100,10 +99,9 @@ export function addIncidentCommand(program: Command, terminal: Terminal, done: (
       });
     });
 
-  async function withMessages(
-    self: Command,
-    work: (messages: Awaited<ReturnType<typeof openIncidentMessages>>) => Promise<void>,
-  ): Promise<void> {
+  async function withMessages(self: Command, work: (messages: IncidentMessages) => Promise<void>): Promise<void> {
+    // Here and not above: it takes the services' runtime along, which other commands need not load.
+    const { openIncidentMessages } = await import('./incident/messages.ts');
     const messages = await openIncidentMessages(self.optsWithGlobals<Shared>(), terminal);
     try {
       await work(messages);

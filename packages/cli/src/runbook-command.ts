@@ -118,7 +118,7 @@ function variablesFrom({ subject, reason, incident, set = [] }: Options): Record
 const marks = { passed: '✓', failed: '✗', skipped: '-', 'would run': '·' } as const;
 
 function describe(report: StepReport, last: StepReport | undefined): string {
-  const { chapter, title, state, command, why, evidence, changes, seconds } = report;
+  const { chapter, title, state, command, why, advice, evidence, changes, seconds } = report;
   const heading = chapter === last?.chapter ? '' : `${last === undefined ? '' : '\n'}${chapter}\n`;
   const took = state === 'passed' || state === 'failed' ? ` (${seconds.toFixed(1)} s)` : '';
   const lines = [
@@ -129,6 +129,7 @@ function describe(report: StepReport, last: StepReport | undefined): string {
       .split('\n')
       .filter(Boolean)
       .map((line) => `      ${line}`),
+    ...(advice === '' ? [] : [`      → ${advice}`]),
   ];
   return `${heading}${lines.join('\n')}\n`;
 }

@@ -35,7 +35,7 @@ t.test('a step is its heading, the first command and what to expect of it', asyn
       title: 'Look',
       line: 9,
       command: 'flowstate check health',
-      expect: { exitCode: 0, texts: ['ok', '200'], absent: ['FAILED'] },
+      expect: { exitCode: 0, texts: ['ok', '200'], absent: ['FAILED'], otherwise: 'look.' },
       changes: null,
     },
     {
@@ -43,7 +43,7 @@ t.test('a step is its heading, the first command and what to expect of it', asyn
       title: 'Act',
       line: 18,
       command: 'flowstate contain "$SUBJECT" --reason "${REASON}"\ntrue',
-      expect: { exitCode: 3, texts: ['x'], absent: [] },
+      expect: { exitCode: 3, texts: ['x'], absent: [], otherwise: '' },
       changes: 'everything.',
     },
   ]);

@@ -19,6 +19,8 @@ import { openOwners } from './owners.ts';
 export type IncidentMessages = {
   notify(notice: IncidentNoticeBody): Promise<IncidentDelivery[]>;
   file(task: IncidentTaskBody): Promise<IncidentDelivery>;
+  /** The id under which a task is filed, however often. */
+  taskId(task: IncidentTaskBody): string;
   close(): Promise<void>;
 };
 
@@ -34,6 +36,7 @@ async function throughApi(options: Options, terminal: Terminal): Promise<Inciden
     async notify(json) {
       return (await client.request<IncidentDeliveries>('POST', '/api/admin/incidents/notices', { json })).deliveries;
     },
+    taskId: (task) => incidentTask(task).id,
     file: (json) => client.request('POST', '/api/admin/incidents/tasks', { json }),
     close: () => client.close(),
   };
@@ -59,6 +62,7 @@ async function direct(options: Options, terminal: Terminal): Promise<IncidentMes
   return {
     notify: async (notice) =>
       tell('incident.notified', notice.summary.id, incidentNotices(await openOwners(options, terminal), notice)),
+    taskId: (task) => incidentTask(task).id,
     async file(task) {
       await onStores(async () => checkWebhookUrl(task.url, { allowPrivate }, 'url'));
       const [delivery] = await tell('incident.task_filed', task.incident, [incidentTask(task)]);

@@ -11,7 +11,13 @@ export type RunbookStep = {
   line: number;
 };
 
-export type Expectation = { exitCode: number; texts: string[]; absent: string[] };
+export type Expectation = {
+  exitCode: number;
+  texts: string[];
+  absent: string[];
+  /** What to do when it is otherwise; empty where the file does not say. */
+  otherwise: string;
+};
 
 /**
  * Reads a runbook: `## Chapter`, `### Step`, its command in the first `sh` block, what to expect in a line that begins
@@ -59,10 +65,11 @@ function readMark(step: Draft, line: string, at: number): void {
   if (mark === 'Changes') step.changes = words;
 }
 
-/** `text` must be in the output, not `text` must not be; `exit code 1` where that is what is expected. */
+/** `text` must be in the output, not `text` must not be; exit code 1 where that is expected. Then: Otherwise, what to do. */
 function readExpectation(words: string, at: number): Expectation {
-  const expect: Expectation = { exitCode: 0, texts: [], absent: [] };
-  for (const [, absent, present, code] of words.matchAll(/not `([^`]+)`|`([^`]+)`|exit code (\d+)/g)) {
+  const [wanted = '', otherwise = ''] = words.split(/\bOtherwise,? /);
+  const expect: Expectation = { exitCode: 0, texts: [], absent: [], otherwise: otherwise.trim() };
+  for (const [, absent, present, code] of wanted.matchAll(/not `([^`]+)`|`([^`]+)`|exit code (\d+)/g)) {
     if (absent !== undefined) expect.absent.push(absent);
     if (present !== undefined) expect.texts.push(present);
     if (code !== undefined) expect.exitCode = Number(code);

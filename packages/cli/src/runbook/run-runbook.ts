@@ -10,6 +10,8 @@ export type StepReport = {
   state: 'passed' | 'failed' | 'skipped' | 'would run';
   /** Why it failed or was left out; null otherwise. */
   why: string | null;
+  /** What the runbook advises where it failed; empty otherwise. */
+  advice: string;
   evidence: string;
   seconds: number;
 };
@@ -33,14 +35,15 @@ export async function* runRunbook(
 ): AsyncGenerator<StepReport> {
   for (const step of steps) {
     const { chapter, title, command, line, changes } = step;
-    const report = { chapter, title, command, line, changes, evidence: '', seconds: 0 };
+    const report = { chapter, title, command, line, changes, advice: '', evidence: '', seconds: 0 };
     const reason = reasonToSkip(step, variables, respond);
     if (reason !== null) yield { ...report, state: 'skipped', why: reason };
     else if (dryRun) yield { ...report, state: 'would run', why: null };
     else {
       const { passed, why, output, seconds } = await runStep(step, { env: { ...env, ...variables }, signal });
       signal.throwIfAborted();
-      yield { ...report, state: passed ? 'passed' : 'failed', why, evidence: redact(output).trim(), seconds };
+      const advice = passed ? '' : step.expect.otherwise;
+      yield { ...report, state: passed ? 'passed' : 'failed', why, advice, evidence: redact(output).trim(), seconds };
     }
   }
 }
