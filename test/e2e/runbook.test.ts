@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -23,6 +23,9 @@ const platform = await startPlatform(t, {
 const second = await platform.addGateway();
 const admin = await platform.as('admin');
 const { secrets } = platform;
+
+/** Has the shape of a refresh token; nobody was ever given it. */
+const planted = 'fsr_planted-where-no-token-belongs-0123456789';
 
 /** What an operator has in the environment: addresses, secrets and a login. */
 const operator = {
@@ -111,8 +114,17 @@ t.test('with a subject every step of the file is done and does what it says', as
   t.equal((await elsewhere.get('/api/admin/users')).status, 403);
   const refused = { authorization: 'Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.' };
   t.equal((await createClient(second.url).get('/api/runs', refused)).status, 401);
+  // A secret where none belongs: somebody's token as an id, which the audit log and the services' logs repeat.
+  t.equal((await agent.call('DELETE', `/api/admin/keys/${planted}`)).status, 403);
   const { status } = await agent.post('/api/workflows/customer-insights/runs', { input: { customerId: 'none' } });
   t.equal(status, 404);
+
+  // And what a library might log one day.
+  const leak = {
+    time: new Date().toISOString(),
+    msg: `with ${admin.token} and ${secrets.jwtSecret} and Bearer ${planted}`,
+  };
+  await appendFile(sinkFile, `${JSON.stringify(leak)}\n`);
 
   const incident = join(folder, 'incident');
   const args = ['security', '--subject', `user:${me.id}`, '--incident', incident, '--reason', 'incident 42'];
@@ -128,10 +140,15 @@ t.test('with a subject every step of the file is done and does what it says', as
 
   const files = await contents(incident);
   t.match(files['summary.md'], /agent@flowstate\.local/);
-  t.match(files['summary.md'], /session\\_?\.all\\?_revoked|session\.all/);
-  t.match(files['timeline.jsonl'], /"what":"access.denied"/);
+  t.match(
+    files['summary.md'],
+    /## Actions taken[^]*session\.all\\_revoked agent@[^]*access\.locked search[^]*incident 42/,
+  );
+  t.match(files['timeline.jsonl'], /"what":"admin.change"[^\n]*"outcome":"denied"/);
+  t.match(files['timeline.jsonl'], /\[a token\]/);
   t.match(files['timeline.jsonl'], new RegExp(`"who":"${me.id}"`));
   t.match(files['logs/services.jsonl'], /Authentication failed/);
+  t.match(files['logs/services.jsonl'], /"with \[a token\] and \[redacted\] and Bearer \[a refresh token\]"/);
   t.match(files['sessions/report.json'], /"sound": true/);
   t.match(files['audit-verdict.json'], /"ok": true/);
   t.match(files['metrics/auth-failures.svg'], /<svg[^]*malformed|<svg[^]*auth_failures_total/);
@@ -229,6 +246,7 @@ t.test('with the gateways gone it says so, and evidence is kept past them', asyn
 
 t.test('no secret or token is in any file or output', async (t) => {
   const everything = { ...outputs, ...(await contents(folder)) };
+  everything['services.log'] = (everything['services.log'] ?? '').replace(/^.*"msg":"with .*$/m, '');
   t.ok(Object.keys(everything).length > 40);
   const known = {
     password: secrets.password,
@@ -237,10 +255,13 @@ t.test('no secret or token is in any file or output', async (t) => {
     'webhook secret': secrets.webhookSecret.slice('whsec_'.length),
     'metrics token': metricsToken,
     'access token': admin.token ?? '',
+    'planted token': planted,
     ...(new URL(platform.database.url).password && { 'database password': new URL(platform.database.url).password }),
   };
   const shapes = { JWT: /eyJ[\w-]{8,}\.eyJ/, 'refresh token': /fsr_[\w-]{8,}/, hash: /\$argon2/ };
-  for (const [name, content] of Object.entries(everything)) {
+  for (const [name, raw] of Object.entries(everything)) {
+    const content = raw.replaceAll('\\', ''); // Markdown and JSON escape with it
+
     const found = Object.entries(known).filter(([, secret]) => content.includes(secret));
     t.same(
       found.map(([what]) => what),

@@ -48,6 +48,7 @@ export function addIncidentCommand(program: Command, terminal: Terminal, done: (
           terminal: logged,
           options: shared,
           folder,
+          redact,
           from,
           to,
           userId,

@@ -8,6 +8,8 @@ const ofActor = new Set(['address', 'userAgent']);
 const ofSubject = new Set(['email']);
 /** Never recorded, whoever passes them. */
 const secret = /password|secret|token|authorization|cookie|apikey|^key$/i;
+/** What has the shape of a token is none of anybody's business, wherever it was typed: in a path, say. */
+const tokens = /\b(?:fsr_[\w-]{8,}|fsk_\w{12}_[\w-]{20,}|eyJ[\w-]{8,}\.eyJ[\w.-]{8,})/g;
 const maxDetails = 4_096;
 const maxText = 512;
 
@@ -53,7 +55,9 @@ export function sizeOfRow({ action, actor, subject, details, personal }: AuditRo
 
 function detailsOf(plain: Record<string, unknown>): string | null {
   if (Object.keys(plain).length === 0) return null;
-  const json = JSON.stringify(plain, (name, value: unknown) => (secret.test(name) ? '[redacted]' : value));
+  const json = JSON.stringify(plain, (name, value: unknown) =>
+    secret.test(name) ? '[redacted]' : typeof value === 'string' ? value.replaceAll(tokens, '[a token]') : value,
+  );
   return json.length <= maxDetails ? json : JSON.stringify({ truncated: true, bytes: json.length });
 }
 
@@ -65,5 +69,5 @@ function toPersonalRow(person: string, values: Record<string, unknown>): Persona
 
 /** Postgres' text holds no NUL and no half of a character. */
 function storable(text: string): string {
-  return text.slice(0, maxText).toWellFormed().replaceAll('\0', '\uFFFD');
+  return text.replaceAll(tokens, '[a token]').slice(0, maxText).toWellFormed().replaceAll('\0', '\uFFFD');
 }

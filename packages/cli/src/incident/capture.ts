@@ -1,10 +1,11 @@
-import { openOwners } from './owners.ts';
 import { createAuditAccess } from '../audit-access.ts';
 import { openSessionAccess } from '../session-access.ts';
 import type { Capture, Findings } from './evidence.ts';
 import { captureLogs } from './logs-evidence.ts';
 import { captureMetrics } from './metrics-evidence.ts';
+import { openOwners } from './owners.ts';
 import { impactedIds, namesOf } from './people.ts';
+import { redactValue } from './redact.ts';
 import { captureRedis } from './redis-evidence.ts';
 import { actionsTaken, nextSteps, summaryMarkdown, type IncidentRecord, type Missing } from './summary.ts';
 import { captureTimeline } from './timeline.ts';
@@ -43,13 +44,15 @@ export async function capture(
   const names = (await part('names of users', () => namesOf([...new Set([...ids, ...actors])], context))) ?? new Map();
   await metrics;
 
+  const { redact } = context;
   const findings: Findings = {
     timeline,
     ...(sessions && { sessions }),
     ...(audit && { audit }),
-    ...(owners && { owners }),
-    ...(logs && { logs }),
+    ...(owners && { owners: redactValue(owners, redact) }),
+    ...(logs && { logs: redact(logs) }),
   };
+  const absent = redactValue(missing, redact);
   const facts = {
     id,
     from: context.from.toISOString(),
@@ -57,11 +60,11 @@ export async function capture(
     subject,
     impactedUsers: ids.flatMap((user) => names.get(user) ?? (user === context.userId ? [user] : [])).slice(0, 200),
     actionsTaken: actionsTaken(timeline, names),
-    nextSteps: nextSteps(findings, missing),
+    nextSteps: nextSteps(findings, absent),
   };
-  const markdown = summaryMarkdown(facts, findings, missing);
+  const markdown = summaryMarkdown(facts, findings, absent);
   await folder.write('summary.md', markdown);
-  const record: IncidentRecord = { ...facts, markdown, missing, files: [...folder.files(), 'incident.json'] };
+  const record: IncidentRecord = { ...facts, markdown, missing: absent, files: [...folder.files(), 'incident.json'] };
   await folder.write('incident.json', `${JSON.stringify(record, null, 2)}\n`);
   return record;
 }

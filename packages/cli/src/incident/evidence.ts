@@ -2,6 +2,7 @@ import type { AuditVerdict, IncidentEvent, RoleOwner, SessionReport } from '@flo
 import type { ConnectionOptions } from '../connection.ts';
 import type { Terminal } from '../terminal.ts';
 import type { EvidenceFolder } from './evidence-folder.ts';
+import type { Redact } from './redact.ts';
 import type { TimelineEntry } from './timeline.ts';
 
 /** What every part of a capture works with. */
@@ -9,6 +10,7 @@ export type Capture = {
   terminal: Terminal;
   options: ConnectionOptions & { direct?: boolean };
   folder: EvidenceFolder;
+  redact: Redact;
   from: Date;
   to: Date;
   /** Id of the user it is about; undefined: everybody. */

@@ -14,9 +14,9 @@ const shapes: [RegExp, string][] = [
   [/\bfsr_[\w-]{8,}/g, '[a refresh token]'],
   [/\b(fsk_\w{12})_[\w-]{20,}/g, '$1_[redacted]'],
   [/\bwhsec_[\w+/=-]{8,}/g, '[a webhook secret]'],
-  [/\$argon2[^\s"']+/g, '[a password hash]'],
+  [/\$argon2[^\s"'\\]+/g, '[a password hash]'],
   [/\b(Bearer|Basic) [\w.~+/=-]{8,}/gi, '$1 [redacted]'],
-  [/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/@:"']*:[^\s/@"']+@/gi, '$1[redacted]@'],
+  [/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/@:"'\\]*:[^\s/@"'\\]+@/gi, '$1[redacted]@'],
 ];
 
 /** Takes out every secret the environment knows, by its value, and whatever has the shape of one. */
@@ -28,6 +28,14 @@ export async function createRedact({ env, localEnvFile }: Terminal): Promise<Red
     const plain = values.reduce((rest, value) => rest.replaceAll(value, '[redacted]'), text);
     return shapes.reduce((rest, [shape, instead]) => rest.replaceAll(shape, instead), plain);
   };
+}
+
+/** The same value with every text in it redacted: before a text is escaped for Markdown, which would hide a secret. */
+export function redactValue<T>(value: T, redact: Redact): T {
+  if (typeof value === 'string') return redact(value) as T;
+  if (Array.isArray(value)) return value.map((item: unknown) => redactValue(item, redact)) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, redactValue(item, redact)])) as T;
 }
 
 function secretsOf(env: NodeJS.ProcessEnv): string[] {

@@ -41,7 +41,7 @@ async function captureInstance({ folder, miss }: Capture, name: string, url: str
   };
   try {
     await take('info.txt', () => redis.info());
-    await take('acl-log.json', async () => json((await redis.call('ACL', 'LOG', '128')) as unknown[]));
+    await take('acl-log.json', async () => json(await redis.call('ACL', 'LOG', '128')));
     await take('slowlog.json', async () =>
       json(((await redis.call('SLOWLOG', 'GET', '128')) as SlowEntry[]).map(brief)),
     );

@@ -1,22 +1,18 @@
 import type { IncidentSummary } from '@flowstate/contracts';
 import { shownContact } from '../checks/owners.ts';
 import type { Findings } from './evidence.ts';
-import { inCell, type TimelineEntry } from './timeline.ts';
+import { inCell, isAction, type TimelineEntry } from './timeline.ts';
 
 export type Missing = { what: string; why: string };
 
 /** `incident.json`: the summary as a program reads it, and what could not be had. */
 export type IncidentRecord = IncidentSummary & { missing: Missing[]; files: string[] };
 
-/** What happens all day; the rest of the audit log is what somebody did about something. */
-const ordinary = /^(auth|agent|run|schedule|data|access\.denied|session\.verified|incident\.)/;
 const listed = 200;
 
 /** What was done, oldest first: the audit log's changes, each once. */
 export function actionsTaken(timeline: TimelineEntry[], names: Map<string, string>): string[] {
-  const done = timeline.filter(
-    ({ source, what, outcome }) => source === 'audit' && outcome === 'success' && !ordinary.test(what),
-  );
+  const done = timeline.filter(isAction);
   const named = done.filter(({ what }) => what !== 'admin.change');
   // A change that has an entry of its own stands in the log a second time, by its route.
   const isRepeated = ({ what, who, at }: TimelineEntry) =>

@@ -5,6 +5,7 @@ import { connect, databaseUrl } from '../connection.ts';
 import { jsonLines } from '../json-lines.ts';
 import { textLines } from '../text-lines.ts';
 import type { Capture, RunEventsOf } from './evidence.ts';
+import { redactValue } from './redact.ts';
 
 /** One thing that happened, from the audit log or a run's history. */
 export type TimelineEntry = {
@@ -19,6 +20,8 @@ export type TimelineEntry = {
 };
 type Fields = Record<string, unknown> | null;
 
+/** What happens all day; the rest of the audit log is what somebody did about something. */
+const ordinary = /^(auth|agent|run|schedule|data|access\.denied|session\.verified|incident\.)/;
 const mostEntries = 200_000;
 const shownInMarkdown = 2_000;
 
@@ -30,7 +33,7 @@ export async function captureTimeline(capture: Capture): Promise<TimelineEntry[]
     try {
       for await (const entry of from) {
         if (entries.length >= mostEntries) return miss(what, `only the first ${mostEntries} entries were kept`);
-        entries.push(entry);
+        entries.push(redactValue(entry, capture.redact));
       }
     } catch (error) {
       if (capture.terminal.signal.aborted) throw error;
@@ -40,12 +43,17 @@ export async function captureTimeline(capture: Capture): Promise<TimelineEntry[]
   await collect('audit entries', auditEntries(capture));
   await collect('run events', runEntries(capture));
   const runs = new Set(entries.flatMap(({ source, to }) => (source === 'run' ? [to] : [])));
-  const concerns = ({ source, who, to }: TimelineEntry) =>
-    userId === undefined || source === 'run' || who === userId || to === userId || runs.has(to);
+  const concerns = (entry: TimelineEntry) =>
+    userId === undefined || [entry.who, entry.to].includes(userId) || runs.has(entry.to) || isAction(entry);
   const timeline = entries.filter(concerns).toSorted((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
   await folder.write('timeline.jsonl', timeline.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
   await folder.write('timeline.md', toMarkdown(timeline));
   return timeline;
+}
+
+/** Did somebody change something by it, as one does in an incident? */
+export function isAction({ source, what, outcome }: TimelineEntry): boolean {
+  return source === 'audit' && outcome === 'success' && !ordinary.test(what);
 }
 
 async function* auditEntries({ options, terminal, from, to }: Capture): AsyncGenerator<TimelineEntry> {

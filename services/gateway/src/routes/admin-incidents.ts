@@ -99,7 +99,7 @@ export function adminIncidentRoutes(app: App, { sql, audit, config }: Pick<Deps,
       checkWebhookUrl(url, { allowPrivate }, 'url');
       const messages = [incidentTask(request.body)];
       const [delivery] = await tell('incident.task_filed', principalOf(request).id, incident, messages);
-      return delivery as IncidentDelivery;
+      return delivery;
     },
   );
 }
