@@ -25,13 +25,22 @@ const maxRemembered = 50_000;
  * Requests a minute, counted here and told to Redis in one write every half second: no request waits for it. All
  * gateways together may exceed a limit by what they let in within that time; without Redis each counts for itself.
  */
-export function createRequestRates({ redis, flags }: { redis: Redis; flags: Flags }): RequestRates {
+export function createRequestRates({
+  redis,
+  flags,
+  now = Date.now,
+}: {
+  redis: Redis;
+  flags: Flags;
+  /** Milliseconds of the clock that minutes are counted by. */
+  now?: () => number;
+}): RequestRates {
   let window = 0;
   const counts = new Map<string, Count>();
   let untold = new Set<Count>();
 
   function countOf(key: string): Count {
-    const current = Math.floor(Date.now() / windowMs);
+    const current = Math.floor(now() / windowMs);
     if (current !== window) {
       window = current;
       counts.clear();
@@ -55,7 +64,7 @@ export function createRequestRates({ redis, flags }: { redis: Redis; flags: Flag
   }
 
   function refuse(whose: string): never {
-    const retryAfter = Math.max(1, Math.ceil(((window + 1) * windowMs - Date.now()) / 1000));
+    const retryAfter = Math.max(1, Math.ceil(((window + 1) * windowMs - now()) / 1000));
     throw new FlowstateError('rate_limited', `Too many requests ${whose} this minute`, { retryAfter });
   }
 

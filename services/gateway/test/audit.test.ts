@@ -152,7 +152,9 @@ t.test('bad filters are named, and no audited route is misspelt', async (t) => {
 t.test('a flood of equal failures is two entries, and counts them', async (t) => {
   const { sql, addGateway } = await createGatewayFixture(t);
   const gateway = await addGateway();
+  const began = performance.now();
   for (let n = 0; n < 50; n++) await gateway.call('GET', '/api/runs', { token: 'forged' });
+  const seconds = (performance.now() - began) / 1_000;
   const counted = async () => {
     await gateway.audit.settled();
     const rows = await sql<
@@ -167,5 +169,6 @@ t.test('a flood of equal failures is two entries, and counts them', async (t) =>
     seen = await counted();
   }
   t.equal(seen.failures, 50);
-  t.ok(seen.rows < 10, `${seen.rows} entries for 50 failures`);
+  // Two for each second that the flood lasts, however slow the machine.
+  t.ok(seen.rows <= 2 * (Math.ceil(seconds) + 1), `${seen.rows} entries for 50 failures in ${seconds} s`);
 });
