@@ -20,4 +20,4 @@ export {
 } from './webhooks/incident-messages.ts';
 export { parseRetryAfter } from './webhooks/retry-after.ts';
 export { createWebhookSender, type WebhookAnswer, type WebhookSender } from './webhooks/sender.ts';
-export { webhookKey } from './webhooks/webhook-key.ts';
+export { webhookKey } from './webhook-key.ts';
