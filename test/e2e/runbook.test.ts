@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -17,8 +18,14 @@ t.teardown(() => Promise.all([folder, compileCache].map((path) => rm(path, { rec
 const receiver = await startWebhookReceiver(t);
 const sinkFile = join(folder, 'services.log');
 const metricsToken = 'metrics-token-of-this-test';
+const leakedSecret = randomBytes(32).toString('base64url');
 const platform = await startPlatform(t, {
-  env: { LOG_SINK_FILE: sinkFile, METRICS_TOKEN: metricsToken, WEBHOOK_ALLOW_PRIVATE: 'true' },
+  env: {
+    LOG_SINK_FILE: sinkFile,
+    METRICS_TOKEN: metricsToken,
+    WEBHOOK_ALLOW_PRIVATE: 'true',
+    JWT_PREVIOUS_SECRETS: leakedSecret,
+  },
 });
 const second = await platform.addGateway();
 const admin = await platform.as('admin');
@@ -129,7 +136,11 @@ t.test('with a subject every step of the file is done and does what it says', as
   const incident = join(folder, 'incident');
   const args = ['security', '--subject', `user:${me.id}`, '--incident', incident, '--reason', 'incident 42'];
   t.match(await flowstate(['runbook', ...args]), { code: 2, err: /--yes/ }, 'nobody is there to ask');
-  const { code, steps } = await follow([...args, '--yes', '--set', 'TARGET=search']);
+  const { out: keys } = await flowstate(['keys', 'status', '--json']);
+  const { items } = JSON.parse(keys) as { items: { kid: string; state: string }[] };
+  const kid = items.find(({ state }) => state === 'verify-only')?.kid ?? 'none';
+  const variables = ['TARGET=search', `KID=${kid}`, `CLEARED=user:${me.id}`];
+  const { code, steps } = await follow([...args, '--yes', '--set', ...variables]);
   t.equal(code, 0, told(steps).join('\n'));
   t.same([...new Set(steps.map(({ state }) => state))], ['passed'], told(steps).join('\n'));
 
@@ -140,10 +151,7 @@ t.test('with a subject every step of the file is done and does what it says', as
 
   const files = await contents(incident);
   t.match(files['summary.md'], /agent@flowstate\.local/);
-  t.match(
-    files['summary.md'],
-    /## Actions taken[^]*session\.all\\_revoked agent@[^]*access\.locked search[^]*incident 42/,
-  );
+  t.match(files['summary.md'], /## Actions taken[^]*user\.contained agent@[^]*access\.locked search[^]*incident 42/);
   t.match(files['timeline.jsonl'], /"what":"admin.change"[^\n]*"outcome":"denied"/);
   t.match(files['timeline.jsonl'], /\[a token\]/);
   t.match(files['timeline.jsonl'], new RegExp(`"who":"${me.id}"`));
@@ -251,6 +259,7 @@ t.test('no secret or token is in any file or output', async (t) => {
   const known = {
     password: secrets.password,
     'signing secret': secrets.jwtSecret,
+    'leaked secret': leakedSecret,
     'worker key': secrets.workerApiKey,
     'webhook secret': secrets.webhookSecret.slice('whsec_'.length),
     'metrics token': metricsToken,
