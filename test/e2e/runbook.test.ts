@@ -109,9 +109,9 @@ t.test('without a subject it looks at everything and changes nothing', async (t)
 
   const looked = await follow(['security', '--only', 'response']);
   t.equal(looked.code, 0, told(looked.steps).join('\n'));
-  t.ok(looked.steps.length >= 3);
-  for (const { title, state, why } of looked.steps)
-    t.match({ state, why }, { state: 'skipped', why: /--subject/ }, title);
+  const changing = looked.steps.filter(({ changes }) => changes !== null);
+  t.ok(changing.length >= 3);
+  for (const { title, state, why } of changing) t.match({ state, why }, { state: 'skipped', why: /--subject/ }, title);
 });
 
 t.test('with a subject every step of the file is done and does what it says', async (t) => {

@@ -31,6 +31,8 @@ export function actionsTaken(timeline: TimelineEntry[], names: Map<string, strin
 
 /** What the evidence says is still to do. */
 export function nextSteps({ timeline, sessions, audit, owners }: Findings, missing: Missing[]): string[] {
+  const released = new Set(timeline.flatMap(({ what, to }) => (what === 'user.released' ? [to] : [])));
+  const contained = timeline.filter(({ what, to }) => what === 'user.contained' && !released.has(to));
   const locked = timeline.filter(({ what }) => what === 'access.locked');
   const unreached = owners?.filter(({ contact }) => contact === null).map(({ role }) => role) ?? [];
   return [
@@ -41,6 +43,7 @@ export function nextSteps({ timeline, sessions, audit, owners }: Findings, missi
     ...(timeline.some(({ details }) => details?.reason === 'refresh_reused')
       ? ['A refresh token was used twice: its session was ended; ask its user where they were logged in']
       : []),
+    ...contained.map(({ to }) => `Release user:${to}, once cleared: flowstate release user:${to}`),
     ...locked.map(
       ({ to }) => `A lockdown of ${to ?? 'a target'} was made: flowstate access list shows whether it still holds`,
     ),
