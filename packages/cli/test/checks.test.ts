@@ -80,9 +80,9 @@ t.test('failed authentications: many, and those that are no slips', async (t) =>
 
 t.test('403s on restricted routes: seen while they happen', async (t) => {
   const agent = await platform.as('agent');
-  let looking = true;
-  const looked = check(['denials', '--during', '2s', '--at-most', '0']).finally(() => (looking = false));
-  while (looking) await agent.get('/api/admin/users');
+  const seen = new AbortController();
+  const looked = check(['denials', '--during', '2s', '--at-most', '0']).finally(() => seen.abort());
+  while (!seen.signal.aborted) await agent.get('/api/admin/users');
   t.match(await looked, { code: 1, out: /^NOT OK: \d+ answers 403[^]*\/api\/admin\/users +\d+/ });
   t.match(await check(['denials', '--during', '1s']), { code: 0, out: /^ok: 0 answers 403/ });
   const elsewhere = { METRICS_URLS: `${platform.worker.url}/metrics` };

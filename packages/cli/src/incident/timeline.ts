@@ -1,5 +1,5 @@
 import type { AuditRecord, IncidentEvent } from '@flowstate/contracts';
-import { createSql, exportRunEvents } from '@flowstate/store';
+import { createSql, exportRunEvents, mostRunsExported } from '@flowstate/store';
 import { createAuditAccess } from '../audit-access.ts';
 import { connect, databaseUrl } from '../connection.ts';
 import { jsonLines } from '../json-lines.ts';
@@ -22,7 +22,7 @@ type Fields = Record<string, unknown> | null;
 
 /** What happens all day; the rest of the audit log is what somebody did about something. */
 const ordinary = /^(auth|agent|run|schedule|data|access\.denied|session\.verified|incident\.)/;
-const mostEntries = 200_000;
+const mostEntries = 100_000;
 const shownInMarkdown = 2_000;
 
 /** `timeline.jsonl` and `timeline.md`: audit entries and runs' events of the time in one order. */
@@ -30,19 +30,24 @@ export async function captureTimeline(capture: Capture): Promise<TimelineEntry[]
   const { folder, miss, userId } = capture;
   const entries: TimelineEntry[] = [];
   const collect = async (what: string, from: AsyncIterable<TimelineEntry>) => {
+    const kept: TimelineEntry[] = [];
+    let left = 0;
     try {
       for await (const entry of from) {
-        if (entries.length >= mostEntries) return miss(what, `only the first ${mostEntries} entries were kept`);
-        entries.push(redactValue(entry, capture.redact));
+        kept.push(redactValue(entry, capture.redact));
+        if (kept.length > 2 * mostEntries) left += kept.splice(0, mostEntries).length;
       }
     } catch (error) {
       if (capture.terminal.signal.aborted) throw error;
       miss(what, (error as Error).message);
     }
+    for (const entry of kept) entries.push(entry);
+    if (left > 0) miss(what, `there were too many: the first ${left} were left out`);
   };
   await collect('audit entries', auditEntries(capture));
   await collect('run events', runEntries(capture));
   const runs = new Set(entries.flatMap(({ source, to }) => (source === 'run' ? [to] : [])));
+  if (runs.size >= mostRunsExported) miss('run events', `of the last ${mostRunsExported} runs only`);
   const concerns = (entry: TimelineEntry) =>
     userId === undefined || [entry.who, entry.to].includes(userId) || runs.has(entry.to) || isAction(entry);
   const timeline = entries.filter(concerns).toSorted((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));

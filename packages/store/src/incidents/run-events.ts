@@ -3,6 +3,9 @@ import type { Db } from '../client.ts';
 import { readEvents } from '../ledger/read.ts';
 
 type Window = { from: string; to: string; principalId?: string | undefined; maxRuns?: number };
+/** An export is about an incident, not about everything; more is for the database itself. */
+export const mostRunsExported = 5_000;
+
 type Touched = { id: string; principal: string; workflow: string };
 
 /**
@@ -11,7 +14,7 @@ type Touched = { id: string; principal: string; workflow: string };
  */
 export async function* exportRunEvents(
   db: Db,
-  { from, to, principalId, maxRuns = 5_000 }: Window,
+  { from, to, principalId, maxRuns = mostRunsExported }: Window,
 ): AsyncGenerator<IncidentEvent[]> {
   for (const { id, principal, workflow } of await touchedRuns(db, { from, to, principalId, maxRuns })) {
     const events = (await readEvents(db, id)).filter(({ at }) => at >= from && at < to);
