@@ -15,9 +15,15 @@ export type LocalEnv = {
   WEBHOOK_SECRET: string;
   DEMO_PASSWORD: string;
   GATEWAY_URL: string;
+  /** Where their metrics are, for the CLI. */
+  WORKER_URL: string;
+  CONTROLLER_URL: string;
 };
 
-type Urls = Pick<LocalEnv, 'DATABASE_URL' | 'REDIS_URL' | 'REDIS_CACHE_URL' | 'GATEWAY_URL'>;
+type Urls = Pick<
+  LocalEnv,
+  'DATABASE_URL' | 'REDIS_URL' | 'REDIS_CACHE_URL' | 'GATEWAY_URL' | 'WORKER_URL' | 'CONTROLLER_URL'
+>;
 
 const secret = (): string => randomBytes(32).toString('base64url');
 

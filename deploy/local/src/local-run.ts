@@ -59,7 +59,13 @@ export async function runLocal({
     });
     endings.unshift(() => stores.stop());
     console.say(`PostgreSQL (${stores.source.postgres}) and Redis (${stores.source.redis}) are up`);
-    const settled = settleLocalEnv(clone.env, { ...urlsOf(stores), GATEWAY_URL: localUrl(host, ports.gateway) }, env);
+    const urls = {
+      ...urlsOf(stores),
+      GATEWAY_URL: localUrl(host, ports.gateway),
+      WORKER_URL: localUrl(host, ports.worker),
+      CONTROLLER_URL: localUrl(host, ports.controller),
+    };
+    const settled = settleLocalEnv(clone.env, urls, env);
     const settings = await prepareDatabase(settled, { console, signal, env });
 
     const services = createServices({ ports, settings, env, record, log: console.say, onLine: console.line });

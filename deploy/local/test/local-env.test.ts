@@ -8,6 +8,8 @@ const urls = {
   REDIS_URL: 'redis://127.0.0.1:6379',
   REDIS_CACHE_URL: 'redis://127.0.0.1:6380',
   GATEWAY_URL: 'http://127.0.0.1:3001',
+  WORKER_URL: 'http://worker',
+  CONTROLLER_URL: 'http://controller',
 };
 
 t.test('makes secrets once, keeps them, and only the owner may read them', (t) => {

@@ -15,6 +15,8 @@ const settings = {
   WEBHOOK_SECRET: 'sign',
   DEMO_PASSWORD: 'demo',
   GATEWAY_URL: 'http://gateway',
+  WORKER_URL: 'http://worker',
+  CONTROLLER_URL: 'http://controller',
 };
 const env = {
   AWS_SECRET_ACCESS_KEY: 'stranger',

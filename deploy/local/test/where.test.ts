@@ -8,7 +8,11 @@ import { whereEverythingIs } from '../src/where.ts';
 const dir = t.testdir();
 mkdirSync(join(dir, '.flowstate'));
 const urls = { DATABASE_URL: 'postgres://u:p@h/d', REDIS_URL: 'redis://h', REDIS_CACHE_URL: 'redis://h' };
-const settings = settleLocalEnv(join(dir, '.flowstate/local.env'), { ...urls, GATEWAY_URL: 'http://gateway' }, {});
+const settings = settleLocalEnv(
+  join(dir, '.flowstate/local.env'),
+  { ...urls, GATEWAY_URL: 'http://gateway', WORKER_URL: 'http://worker', CONTROLLER_URL: 'http://controller' },
+  {},
+);
 const ports = { gateway: 1, worker: 2, controller: 3 };
 
 /** Types the printed request into a shell whose curl answers a login, and otherwise shows what it was asked. */
