@@ -45,7 +45,7 @@ export function parseRunbook(text: string): RunbookStep[] {
       chapter = line.slice(3).trim();
     } else if (line.startsWith('### ')) {
       finish();
-      step = { chapter, title: line.slice(4).trim(), at: index + 1, command: [], line: 0, expect: null, changes: null };
+      step = { chapter, title: line.slice(4).trim(), at: index + 1, command: [], line: 0, marks: [] };
     } else if (step !== null) readMark(step, line, index + 1);
   }
   finish();
@@ -53,16 +53,14 @@ export function parseRunbook(text: string): RunbookStep[] {
   return steps;
 }
 
-type Draft = Pick<RunbookStep, 'chapter' | 'title' | 'line' | 'changes'> & {
-  at: number;
-  command: string[];
-  expect: Expectation | null;
-};
+type Mark = { mark: string; words: string; at: number };
+type Draft = Pick<RunbookStep, 'chapter' | 'title' | 'line'> & { at: number; command: string[]; marks: Mark[] };
 
+/** A quoted line that begins with a mark, or goes on with the one before. */
 function readMark(step: Draft, line: string, at: number): void {
-  const [, mark, words = ''] = /^> \*\*(Expect|Changes)\*\* (.+)$/.exec(line) ?? [];
-  if (mark === 'Expect') step.expect = readExpectation(words, at);
-  if (mark === 'Changes') step.changes = words;
+  const [, mark, words = ''] = /^> (?:\*\*(Expect|Changes)\*\* )?(.+)$/.exec(line) ?? [];
+  if (mark !== undefined) step.marks.push({ mark, words, at });
+  else if (words !== '' && step.marks.length > 0) (step.marks.at(-1) as Mark).words += ` ${words}`;
 }
 
 /** `text` must be in the output, not `text` must not be; exit code 1 where that is expected. Then: Otherwise, what to do. */
@@ -80,10 +78,13 @@ function readExpectation(words: string, at: number): Expectation {
   return expect;
 }
 
-function complete({ at, expect, command, ...step }: Draft): RunbookStep {
+function complete({ at, marks, command, ...step }: Draft): RunbookStep {
   if (step.line === 0) throw new Error(`line ${at}: "${step.title}" has no command (a \`sh\` block)`);
-  if (expect === null) throw new Error(`line ${at}: "${step.title}" does not say what to expect (> **Expect** …)`);
-  return { ...step, command: command.join('\n').trim(), expect };
+  const expected = marks.find(({ mark }) => mark === 'Expect');
+  if (expected === undefined)
+    throw new Error(`line ${at}: "${step.title}" does not say what to expect (> **Expect** …)`);
+  const changes = marks.find(({ mark }) => mark === 'Changes')?.words ?? null;
+  return { ...step, command: command.join('\n').trim(), expect: readExpectation(expected.words, expected.at), changes };
 }
 
 /** The variables a command needs, as `$NAME` or `${NAME…}`, without those of the shell's own. */
