@@ -8,10 +8,10 @@ import {
   webhookKey,
   type IncidentMessage,
 } from '@flowstate/runtime';
-import { recordAudit } from '@flowstate/security';
+import { createAuditedChange } from '@flowstate/security';
 import { createSql } from '@flowstate/store';
 import { connect, databaseUrl, setting, type ConnectionOptions } from '../connection.ts';
-import { onStores } from '../direct-stores.ts';
+import { directOperator, onStores } from '../direct-stores.ts';
 import { CommandError, exitCodes, type Terminal } from '../terminal.ts';
 import { openOwners } from './owners.ts';
 
@@ -52,11 +52,16 @@ async function direct(options: Options, terminal: Terminal): Promise<IncidentMes
 
   async function tell(action: string, incident: string, messages: IncidentMessage[]): Promise<IncidentDelivery[]> {
     const deliveries = await sendIncidentMessages(sender, messages);
-    for (const { id, to, roles, host, status, error } of deliveries) {
-      const details = { message: id, to, roles, host, status, direct: true, ...(error !== null && { error }) };
-      const outcome = error === null ? 'success' : 'failed';
-      await onStores(() => recordAudit(sql, { action, actor: null, subject: incident, outcome, details }));
-    }
+    const { id: actor, details: operator } = directOperator();
+    const entries = deliveries.map(({ id, to, roles, host, status, error }) => {
+      const details = { ...operator, message: id, to, roles, host, status, ...(error !== null && { error }) };
+      return { action, actor, subject: incident, outcome: error === null ? 'success' : 'failed', details } as const;
+    });
+    await onStores(() =>
+      createAuditedChange()(sql, async (_tx, record) => {
+        for (const entry of entries) await record(entry);
+      }),
+    );
     return deliveries;
   }
   return {
