@@ -15,7 +15,6 @@ export { createPasswords, type Passwords } from './passwords.ts';
 export { createPolicyWatch, type PolicyWatch } from './policy-watch.ts';
 export { addRedisPassword, readRedisUser, retireRedisPasswords } from './redis-passwords.ts';
 export { rehearseRotation } from './rotation-rehearsal.ts';
-export { recordAudit } from './record-audit.ts';
 export { createRunAuthorities, type RunAuthorities } from './run-authorities.ts';
 export { readSecretAges } from './secret-ages.ts';
 export { secretFingerprint, secretsOf } from './secret-fingerprints.ts';
