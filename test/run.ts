@@ -1,8 +1,9 @@
-import { mkdtemp, readFile, rm, glob } from 'node:fs/promises';
+import { glob, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startStores, type Stores } from '@flowstate/local';
+import { findLeaks } from './leaks.ts';
 import { runGroup } from './process-group.ts';
 import { startContainerStores } from './support/containers.ts';
 
@@ -92,6 +93,8 @@ async function runTests(urls: TestStores): Promise<Counts> {
   const results = await mkdtemp(join(tmpdir(), 'flowstate-tap-'));
   try {
     const output = join(results, 'results.tap');
+    const printed = join(results, 'printed');
+    await mkdir(printed);
     // Writes tap's own base class with the plugins of .taprc; a fresh install has the default ones.
     const build = await run([bin('tap'), 'build'], process.env);
     if (build.code !== 0) throw new Error(`tap build failed:\n${build.output}`);
@@ -100,6 +103,7 @@ async function runTests(urls: TestStores): Promise<Counts> {
       DATABASE_URL: urls.databaseUrl,
       REDIS_URL: urls.redisUrl,
       REDIS_CACHE_URL: urls.redisCacheUrl,
+      FLOWSTATE_TEST_OUTPUT: printed,
     };
     const command = [
       bin('tap'),
@@ -114,10 +118,19 @@ async function runTests(urls: TestStores): Promise<Counts> {
     const counts = countsOf(await readFile(output, 'utf8').catch(() => ''));
     // tap fails for what is no assertion too: a file that crashed, hung or left something open.
     if (code !== 0 && counts.failed === 0) counts.failed = 1;
+    await lookForLeaks(printed);
     return counts;
   } finally {
     await rm(results, { recursive: true, force: true });
   }
+}
+
+/** No secret, token or password may stand in what the services printed in all of these tests. */
+async function lookForLeaks(printed: string): Promise<void> {
+  const { lines, leaks } = await findLeaks(printed);
+  console.log(`${leaks.length === 0 ? '✓' : '✗'} no secret in ${lines} lines that services printed`);
+  if (leaks.length > 0) failures.push('secrets in output');
+  for (const { service, what, line } of leaks.slice(0, 20)) console.log(`  ${service} printed ${what}: ${line}`);
 }
 
 /** The figures of the last `# { total: 54, pass: 53, fail: 1 }` line. */

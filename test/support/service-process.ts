@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { createInterface } from 'node:readline';
+import { recordOutput, recordSecrets } from './output-record.ts';
 
 export type LogLine = { level: string; service: string; msg: string } & Record<string, unknown>;
 
@@ -37,6 +38,7 @@ export async function startService(name: string, settings: Record<string, string
   async function start(): Promise<void> {
     const listening = Promise.withResolvers<void>();
     const errors: string[] = [];
+    recordSecrets(env);
     child = spawn(process.execPath, [`services/${name}/src/main.ts`], {
       cwd: root,
       // Nothing of the developer's own environment leaks into a service under test.
@@ -48,10 +50,12 @@ export async function startService(name: string, settings: Record<string, string
       signal: signal as NodeJS.Signals | null,
     }));
     createInterface({ input: child.stderr as NodeJS.ReadableStream }).on('line', (text) => {
+      recordOutput(name, text);
       errors.push(text);
       log.push({ level: 'stderr', service: name, msg: text });
     });
     createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (text) => {
+      recordOutput(name, text);
       const line = parse(text, name);
       log.push(line);
       if (showLogs) console.error(text);
