@@ -10,6 +10,8 @@ export type Loop = { stop(): Promise<void> };
 type Options = {
   name: string;
   everyMs: number;
+  /** Of the time, at most this much is spent on it: what takes longer comes less often, down to a quarter. */
+  share?: number;
   leader: Pick<Leader, 'leads'>;
   log: Logger;
   /** Answers true when there is more to do right away. */
@@ -17,13 +19,14 @@ type Options = {
 };
 
 /** Does something again and again while this controller leads; a failure is logged once and tried on. */
-export function startLoop({ name, everyMs, leader, log, work }: Options): Loop {
+export function startLoop({ name, everyMs, share = 1, leader, log, work }: Options): Loop {
   const stopped = new AbortController();
 
   async function loop(): Promise<void> {
     let away = false;
     while (!stopped.signal.aborted) {
       let more = false;
+      const begun = performance.now();
       try {
         if (leader.leads()) more = (await work()) === true;
         away = false;
@@ -31,7 +34,8 @@ export function startLoop({ name, everyMs, leader, log, work }: Options): Loop {
         if (!away) log.warn({ err }, `${name} failed, trying on`);
         away = true;
       }
-      if (!more) await wait(away ? amnestyMs : everyMs, undefined, { signal: stopped.signal }).catch(() => {});
+      const restMs = Math.min(4 * everyMs, Math.max(everyMs, (performance.now() - begun) * (1 / share - 1)));
+      if (!more) await wait(away ? amnestyMs : restMs, undefined, { signal: stopped.signal }).catch(() => {});
     }
   }
   const looping = loop();
