@@ -102,4 +102,24 @@ if (typeof stores === 'string') {
       t.match(await ended(body.id), { event: 'run.completed' }, 'and everything works as before');
     },
   );
+
+  await t.test('a worker stops in order though it stood still while Redis restarted, or Redis is away', async (t) => {
+    const { worker } = platform;
+    recorder.hold('step-1');
+    const { body } = await start();
+    await recorder.called(`${body.id}/step-1`);
+    worker.signal('SIGSTOP');
+    await stores.redis.down();
+    await stores.redis.up();
+    worker.signal('SIGCONT');
+    // It must have seen its connections broken, and be about to make them anew.
+    await worker.logged(({ msg }) => msg === 'redis');
+    t.match(await worker.kill('SIGTERM'), { code: 0 });
+    recorder.release('step-1');
+    await worker.restart();
+    t.match(await ended(body.id), { event: 'run.completed' });
+    await stores.redis.down();
+    t.match(await worker.kill('SIGTERM'), { code: 0 });
+    await stores.redis.up();
+  });
 }

@@ -1,11 +1,16 @@
+import { once } from 'node:events';
 import { createCheck, RunJob } from '@flowstate/contracts';
 import { UnrecoverableError, Worker, type Job } from 'bullmq';
+import { Redis } from 'ioredis';
 import { queuePrefix } from './run-queues.ts';
 
 const checkJob = createCheck(RunJob, { root: 'job' });
 
 /** What the dashboard shows of a delivery; the run's own fate stands in the ledger. */
 export type DeliveryResult = { ok: true; note: string } | { ok: false; message: string };
+
+/** Milliseconds that a worker which is to stop waits for Redis. */
+const patienceMs = 5_000;
 
 type Options = {
   redisUrl: string;
@@ -31,16 +36,51 @@ export function createRunConsumer({ redisUrl, queue, concurrency, handle, onErro
     return result.note;
   }
 
+  const { connection, connections } = connect(redisUrl);
   const worker = new Worker<unknown, string>(queue, process, {
     prefix: queuePrefix,
     concurrency,
     // The queue must never judge a run: a job whose lock was lost is delivered again, and the claim decides.
     maxStalledCount: 1_000_000,
-    // A group commit ends many runs in one event-loop turn: their jobs are ended by one write to the socket.
-    connection: { url: redisUrl, maxRetriesPerRequest: null, enableAutoPipelining: true },
+    connection,
   });
   worker.on('error', onError);
-  return { close: () => worker.close() };
+  return {
+    async close() {
+      // BullMQ ends its blocking connection and waits for its end, which never comes while that one reconnects. With
+      // Redis away there is nobody to tell of jobs; their runs are the ledger's.
+      const force = !(await allReady(connections));
+      await worker.close(force);
+      for (const each of connections) each.disconnect();
+    },
+  };
+}
+
+/** A connection for BullMQ, and all those it makes of it. */
+function connect(redisUrl: string): { connection: Redis; connections: readonly Redis[] } {
+  // A group commit ends many runs in one event-loop turn: their jobs are ended by one write to the socket.
+  const connection = new Redis(redisUrl, { maxRetriesPerRequest: null, enableAutoPipelining: true });
+  const connections = [connection];
+  const duplicate = connection.duplicate.bind(connection);
+  connection.duplicate = (override) => {
+    const copy = duplicate(override);
+    connections.push(copy);
+    return copy;
+  };
+  return { connection, connections };
+}
+
+/** Are they all connected, or will be in a moment? */
+async function allReady(connections: readonly Redis[]): Promise<boolean> {
+  const away = connections.filter(({ status }) => status !== 'ready');
+  if (away.length === 0) return true;
+  const signal = AbortSignal.timeout(patienceMs);
+  try {
+    await Promise.all(away.map((connection) => once(connection, 'ready', { signal })));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function readJob(data: unknown): RunJob {

@@ -10,10 +10,12 @@ type Stage = { name: string; stop: () => unknown };
  */
 export function onShutdown(log: Logger, stages: readonly Stage[], deadlineMs = 25_000): () => Promise<void> {
   let stopping: Promise<void> | undefined;
+  let current = '';
 
   async function stop(): Promise<void> {
     let failed = false;
     for (const stage of stages) {
+      current = stage.name;
       try {
         await stage.stop();
       } catch (err) {
@@ -29,7 +31,7 @@ export function onShutdown(log: Logger, stages: readonly Stage[], deadlineMs = 2
     if (stopping) process.exit(1);
     log.info({ signal }, 'draining');
     setTimeout(() => {
-      log.error({ deadlineMs }, 'shutdown took too long');
+      log.error({ deadlineMs, stage: current }, 'shutdown took too long');
       process.exit(1);
     }, deadlineMs).unref();
     // Whatever keeps the event loop alive after the last stage must not keep the process.
