@@ -16,7 +16,10 @@ await writeFile(
   `gateway {"msg":"begun"}\ngateway {"msg":"secret is ${secret}"}\nworker called with ${apiKey}\ncontroller ${jwt}\n`,
 );
 // Another test's process knows nothing of the first one's secret; its own never shows.
-await writeFile(join(folder, '2.secrets'), `${JSON.stringify({ name: 'METRICS_TOKEN', secret: 'never-to-be-seen' })}\n`);
+await writeFile(
+  join(folder, '2.secrets'),
+  `${JSON.stringify({ name: 'METRICS_TOKEN', secret: 'never-to-be-seen' })}\n`,
+);
 await writeFile(join(folder, '2.out'), 'gateway {"keyId":"fsk_aaaaaaaaaaaa","kid":"eyJhbGciOi"}\n');
 
 t.test('what a service printed of its secrets is found, named and not printed again', async (t) => {

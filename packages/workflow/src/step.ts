@@ -76,18 +76,15 @@ export async function runStep<T>(env: StepEnvironment, { name, fn, options }: St
 async function tryOnce<T>(env: StepEnvironment, { name, fn, options }: Step<T>, attempt: number): Promise<T> {
   const { journal, publish, onStep } = env;
   const { effect = 'pure', timeoutMs } = options;
-  const doubted = env.confirmed();
-  if (doubted !== undefined) {
-    await Promise.race([doubted, env.interrupted]);
-    env.signal.throwIfAborted();
-  }
   // Everything before the effect, and that it is about to happen, must be on record first.
   if (effect !== 'pure') journal.record('step.intended', { name, effect, attempt });
   const unwritten = effect === 'pure' ? journal.paid() : journal.flushed();
-  if (unwritten !== undefined) {
-    await unwritten;
-    env.signal.throwIfAborted();
+  if (unwritten !== undefined) await unwritten;
+  // Last of all: this process may have stood still before it read the ledger's answer, and others may have the run now.
+  for (let doubted = env.confirmed(); doubted !== undefined; doubted = env.confirmed()) {
+    await Promise.race([doubted, env.interrupted]);
   }
+  env.signal.throwIfAborted();
   if (effect === 'unsafe') env.inDoubt.add(name);
   const startedAt = new Date(env.now()).toISOString();
   const begun = performance.now();

@@ -72,7 +72,14 @@ const fireSchedules = createScheduler({ sql, queues, publish, log, onFired: metr
 const loops = [
   startLoop({ name: 'reclaiming', everyMs: 100, leader, log, work: sweeper.reclaim }),
   // Both read every live row: 100,000 of them take tens of milliseconds of Postgres.
-  startLoop({ name: 'finding undelivered runs', everyMs: 1_000, share: 0.05, leader, log, work: sweeper.findUndelivered }),
+  startLoop({
+    name: 'finding undelivered runs',
+    everyMs: 1_000,
+    share: 0.05,
+    leader,
+    log,
+    work: sweeper.findUndelivered,
+  }),
   startLoop({ name: 'feeding', everyMs: 100, leader, log, work: feeder.feed }),
   // Everybody counts: whoever is asked for metrics must know.
   startLoop({ name: 'counting', everyMs: 500, share: 0.05, leader: { leads: () => true }, log, work: census.count }),

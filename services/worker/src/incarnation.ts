@@ -4,8 +4,11 @@ import type { Logger } from '@flowstate/runtime';
 import { beat, createSql, endWorker, lockIncarnation, registerWorker, type Sql } from '@flowstate/store';
 
 const beatEveryMs = 400;
-/** Milliseconds without confirmation after which nothing new is begun; others take our runs after 15 seconds. */
-const freshMs = 10_000;
+/**
+ * Milliseconds without confirmation after which nothing new is begun. Others take our runs when our session is gone and
+ * nothing was heard of us for a second: we may have stood still, and the session may have ended meanwhile.
+ */
+const freshMs = 900;
 
 export type Incarnation = {
   /** The number this process goes by now. */

@@ -1,5 +1,5 @@
 import { FlowstateError } from '@flowstate/contracts';
-import { cancelRuns, handBackRun, readEvents, readRun, readSteps, retryRuns } from '@flowstate/store';
+import { cancelRuns, handBackRun, readEvents, readRun, readSteps, resolveRun, retryRuns } from '@flowstate/store';
 import { createTestDatabase } from '@flowstate/test';
 import { defineWorkflow, type Workflow } from '@flowstate/workflow';
 import t from 'tap';
@@ -415,4 +415,41 @@ t.test('a worker that stood still begins no step before it knows whether its run
   answer.resolve();
   t.same(await execution.done, { state: 'lost' });
   t.same(calls, []);
+});
+
+t.test('nor an effect whose intent went on record before it stood still', async (t) => {
+  const calls: string[] = [];
+  let stoodStill = false;
+  const answer = Promise.withResolvers<void>();
+  const asked = Promise.withResolvers<void>();
+  const workflow = define(async (ctx) => ctx.step('pay', () => calls.push('pay'), { effect: 'keyed' }));
+  const id = await accept(workflow);
+  const execution = await beginRun(sql, workflow, id, {
+    confirmed() {
+      if (!stoodStill) return undefined;
+      asked.resolve();
+      return answer.promise;
+    },
+    publish: (news) => (stoodStill ||= [news].flat().some(({ type }) => type === 'step.intended')),
+  });
+  await Promise.race([asked.promise, execution.done]);
+  execution.lose();
+  answer.resolve();
+  t.same(await execution.done, { state: 'lost' });
+  t.same(calls, []);
+});
+
+t.test('a run parked over an effect in doubt is not ended by a cancel: the effect is settled first', async (t) => {
+  const workflow = define(async (ctx) => ctx.step('pay', () => new Promise(() => {}), { effect: 'unsafe' }));
+  const id = await accept(workflow);
+  const execution = await begin(workflow, id);
+  while (!(await readEvents(sql, id)).some(({ type }) => type === 'step.intended'));
+  execution.cancel();
+  t.match(await execution.done, { state: 'parked' });
+  t.match(await cancelRuns(sql, [id]), { ended: [], requested: [id] });
+  t.match(await readRun(sql, id), { state: 'parked' });
+  await resolveRun(sql, id, 'somebody', { outcome: 'happened', output: 'paid' });
+  t.match(await (await begin(workflow, id)).done, { state: 'cancelled' });
+  const types = (await readEvents(sql, id)).map(({ type }) => type);
+  t.same(types.slice(-4), ['run.parked', 'run.resolved', 'run.resumed', 'run.cancelled']);
 });
