@@ -25,6 +25,6 @@ export function recordSecrets(env: Record<string, string>): void {
 
 function secretsIn(name: string, value: string): string[] {
   if (/(SECRETS?|PASSWORD|TOKEN|API_KEY)$/.test(name)) return value.split(',').map((secret) => secret.trim());
-  if (/_URL$/.test(name) && URL.canParse(value)) return [decodeURIComponent(new URL(value).password)];
+  if (name.endsWith('_URL') && URL.canParse(value)) return [decodeURIComponent(new URL(value).password)];
   return [];
 }
