@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from '@flowstate/runtime';
 import { beat, createSql, endWorker, lockIncarnation, registerWorker, type Sql } from '@flowstate/store';
+import { createLedgerClock } from './ledger-clock.ts';
 
 const beatEveryMs = 400;
 /**
@@ -62,7 +63,8 @@ export async function createIncarnation({ databaseUrl, sql, log, ...what }: Opti
   let obeyed = 0;
   let pause = new AbortController();
   let beatEnd = Promise.withResolvers<void>();
-  let clockAhead = (await beat(sql, id, [])).now - performance.now();
+  const clock = createLedgerClock();
+  clock.heard((await beat(sql, id, [])).now);
 
   async function beatForever(runner: Held): Promise<void> {
     while (!stopped.signal.aborted) {
@@ -74,7 +76,7 @@ export async function createIncarnation({ databaseUrl, sql, log, ...what }: Opti
           beat(sql, id, runner.held(), obeyed),
           lockIncarnation(session, id),
         ]);
-        clockAhead = now - performance.now();
+        clock.heard(now);
         for (const { runId, inbox } of inboxes) runner.news(runId, inbox);
         for (const runId of cancelled) runner.cancel(runId);
         for (const runId of lost) runner.lose(runId, askedAt);
@@ -110,7 +112,7 @@ export async function createIncarnation({ databaseUrl, sql, log, ...what }: Opti
       beating ??= beatForever(runner);
     },
     hurry: () => pause.abort(),
-    now: () => clockAhead + performance.now(),
+    now: () => clock.now(),
     confirmed: () => (performance.now() - confirmedAt < freshMs ? undefined : beatEnd.promise),
     silentMs: () => performance.now() - confirmedAt,
     async end() {
