@@ -104,7 +104,10 @@ t.test('a collection keeps the model and dimension of its first embedding', asyn
     code: 'invalid_input',
     errors: [{ field: 'items.1.embedding', message: /2 dimensions, not 3/ }],
   });
-  await t.rejects(storeEmbeddings(sql, { model: 'n', items: [await of('b', [1, 2])] }), { code: 'conflict' });
+  await t.rejects(storeEmbeddings(sql, { model: 'n', items: [await of('b', [1, 2])] }), {
+    code: 'conflict',
+    errors: [{ field: 'model', message: /must be m: collection knowledge/ }],
+  });
   for (const embedding of [
     [0, 0],
     [1.7e308, 1.7e308],

@@ -197,7 +197,7 @@ t.test('embeddings are taken for the content they were made from, of one model a
     },
   });
   t.match(await put([item(a, [1, 2])]), { status: 400, body: { errors: [{ field: 'items.0.embedding' }] } });
-  t.match(await put([item(a, [1, 2, 3])], 'another'), { status: 409 });
+  t.match(await put([item(a, [1, 2, 3])], 'another'), { status: 409, body: { errors: [{ field: 'model' }] } });
   for (const embedding of [[], [0, 0, 0], [1, null, 3], ['NaN', 1, 2], 'x', [[1]]]) {
     const answer = await put([item(a, embedding)]);
     t.equal(answer.status, 400, json(embedding));

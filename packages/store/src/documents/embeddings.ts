@@ -45,7 +45,9 @@ export async function storeEmbeddings(sql: Sql, { model, items }: EmbeddingsBody
     );
     for (const { name, model: theirs } of collections.values()) {
       if (theirs === model) continue;
-      throw new FlowstateError('conflict', `Collection ${name} holds embeddings of ${theirs}, not of ${model}`);
+      throw new FlowstateError('conflict', `Collection ${name} holds embeddings of ${theirs}, not of ${model}`, {
+        errors: [{ field: 'model', message: `must be ${theirs}: collection ${name} holds its embeddings` }],
+      });
     }
     refuse(
       taken.flatMap(({ i, target, vector }) => {
