@@ -7,7 +7,7 @@ export const requestDeadlineMs = 10_000;
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    deadlineMs?: number;
+    deadlineMs?: number | ((request: FastifyRequest) => number);
   }
 }
 
@@ -19,11 +19,15 @@ const tooLate = () => new FlowstateError('unavailable', 'This took too long; try
  */
 export function enforceDeadline(app: App): void {
   app.addHook('onRequest', async (request, reply) => {
-    const timer = setTimeout(() => {
-      if (reply.sent || reply.raw.headersSent) return;
-      request.log.warn({ method: request.method, route: request.routeOptions.url }, 'no answer in time');
-      sendProblem(request, reply, tooLate());
-    }, request.routeOptions.config.deadlineMs ?? requestDeadlineMs);
+    const { deadlineMs = requestDeadlineMs } = request.routeOptions.config;
+    const timer = setTimeout(
+      () => {
+        if (reply.sent || reply.raw.headersSent) return;
+        request.log.warn({ method: request.method, route: request.routeOptions.url }, 'no answer in time');
+        sendProblem(request, reply, tooLate());
+      },
+      typeof deadlineMs === 'number' ? deadlineMs : deadlineMs(request),
+    );
     reply.raw.once('close', () => clearTimeout(timer));
   });
 }

@@ -5,44 +5,15 @@ import {
   EmbeddingsAnswer,
   EmbeddingsBody,
   FlowstateError,
-  Id,
   invalidInput,
-  Nullable,
-  OneOf,
   Page,
   pageQuery,
-  runStates,
   storableErrors,
 } from '@flowstate/contracts';
-import {
-  deleteDocument,
-  findDocument,
-  findDocuments,
-  listDocuments,
-  storeEmbeddings,
-  upsertDocuments,
-} from '@flowstate/store';
+import { deleteDocument, findDocument, findDocuments, listDocuments, storeEmbeddings } from '@flowstate/store';
 import Type, { type Static } from 'typebox';
-import { principalOf } from '../access.ts';
 import type { App, Deps } from '../deps.ts';
-import { DocumentsBody, maxBatch, readDocuments } from '../documents/document-batch.ts';
-import { startIngest } from '../documents/start-ingest.ts';
 
-const StoredDocuments = Type.Object({
-  run: Nullable(
-    Type.Object(
-      { id: Id, state: OneOf(runStates) },
-      { description: 'computes the embeddings; null when none had to be computed' },
-    ),
-  ),
-  documents: Type.Array(
-    Type.Object({
-      id: Id,
-      externalId: Nullable(Type.String()),
-      status: OneOf(['inserted', 'updated', 'unchanged'] as const),
-    }),
-  ),
-});
 const maxIds = 200;
 const ListQuery = Type.Object({
   ...pageQuery,
@@ -65,35 +36,9 @@ const DocumentQuery = Type.Object({
 });
 const uuid = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
-/** Storing, reading and deleting documents; workers hand in embeddings here. */
-export function documentRoutes(app: App, { sql, runs }: Pick<Deps, 'sql' | 'runs'>): void {
+/** Reading and deleting documents; workers hand in embeddings here. */
+export function documentRoutes(app: App, { sql }: Pick<Deps, 'sql'>): void {
   const tags = ['documents'];
-
-  app.post(
-    '/api/documents',
-    {
-      schema: {
-        tags,
-        summary: 'Store documents',
-        description:
-          `One document, or up to ${maxBatch} as an array or under \`documents\`. Those with the external id of a stored ` +
-          'one of the collection replace it. They can be read at once and are found by searches when the run has ended.',
-        body: DocumentsBody,
-        response: { 200: StoredDocuments, 202: StoredDocuments },
-      },
-      // The handler's own check names the row and field.
-      validatorCompiler: () => () => true,
-    },
-    async (request, reply) => {
-      const rows = readDocuments(request.body);
-      const stored = await upsertDocuments(sql, rows);
-      const [run] = await startIngest(runs, principalOf(request), stored);
-      const documents = stored.map(({ id, externalId, status }) => ({ id, externalId, status }));
-      if (run === undefined) return reply.code(200).send({ run: null, documents });
-      reply.header('location', `/api/runs/${run.id}`);
-      return reply.code(202).send({ run: { id: run.id, state: run.state }, documents });
-    },
-  );
 
   app.get(
     '/api/documents',

@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import {
   coercingAjv,
   createCheck,
@@ -10,10 +9,7 @@ import {
   maxJsonBytes,
   maxRowLength,
   OneOf,
-  type ImportCounts,
   type ImportEntity,
-  type ImportLine,
-  type ImportRejection,
   type Role,
 } from '@flowstate/contracts';
 import type { FastifyRequest } from 'fastify';
@@ -21,15 +17,16 @@ import Type, { type TSchema } from 'typebox';
 import { principalOf } from '../access.ts';
 import type { App, Deps } from '../deps.ts';
 import { startIngest } from '../documents/start-ingest.ts';
+import { answerImport, longestImportMs } from '../import/answer-import.ts';
+import { bytesOf } from '../import/body-bytes.ts';
 import { checkHeader, checkMapping } from '../import/column-plan.ts';
 import { csvRows } from '../import/csv-rows.ts';
 import { decodeText } from '../import/decode-text.ts';
 import { jsonRows, ndjsonRows } from '../import/json-rows.ts';
 import { createRowReader } from '../import/row-reader.ts';
-import { runImport, type ImportJob, type ImportStep } from '../import/run-import.ts';
+import type { ImportJob } from '../import/run-import.ts';
 import type { SourceRow } from '../import/source-row.ts';
 import { targetOf, type ImportTarget } from '../import/targets.ts';
-import { toKnownError, toProblem } from '../problem.ts';
 
 const Query = Type.Object({
   entity: OneOf(importEntities),
@@ -47,18 +44,9 @@ const Query = Type.Object({
 });
 const checkMappingShape = createCheck(ImportMapping, { root: 'mapping' });
 
-const longestImportMs = 60 * 60_000;
 const mediaTypes = ['text/csv', 'application/x-ndjson', 'application/json'];
 /** Who may import documents, of those who may import. */
 const documentFeeders: ReadonlySet<Role> = new Set(['admin', 'manager', 'integration']);
-/** Rejections listed in a JSON answer. */
-const maxListed = 1_000;
-/**
- * Bytes of the answer that wait for a client which does not read yet. Many clients send the whole file first and read
- * then: up to this much they do not hold up their own import.
- */
-const maxUnread = 16 * 1024 * 1024;
-
 /** Streamed import of CSV, NDJSON and JSON. */
 export function importRoute(app: App, deps: Pick<Deps, 'sql' | 'runs' | 'draining'>): void {
   // A scope of its own, where bodies are streams.
@@ -88,19 +76,7 @@ export function importRoute(app: App, deps: Pick<Deps, 'sql' | 'runs' | 'drainin
           httpPart === 'body' ? () => true : coercingAjv.compile(schema as TSchema),
       },
       async (request, reply) => {
-        const counts = { rows: 0, inserted: 0, updated: 0, unchanged: 0, rejected: 0 };
-        const steps = runImport(jobOf(request, request.query, deps), counts);
-        let first: First;
-        try {
-          // What is wrong with the file as a whole shows here, before anything was written or answered.
-          first = await steps.next();
-          if (wantsJson(request)) return reply.send(await collect(first, steps));
-        } catch (error) {
-          throw withCounts(error as Error, counts);
-        }
-        const lines = toLines(first, steps, counts, request);
-        const answer = Readable.from(lines, { objectMode: false, highWaterMark: maxUnread });
-        return reply.type('application/x-ndjson; charset=utf-8').send(answer);
+        return answerImport(request, reply, jobOf(request, request.query, deps), wantsJson(request));
       },
     );
   });
@@ -136,18 +112,6 @@ function jobOf(
     draining,
     ingest: async (documents) => (await startIngest(runs, principal, documents)).map((run) => run.id),
   };
-}
-
-/**
- * The file as it arrives. What is left when an import ends early is read and thrown away: unread, it would hold up the
- * next request of the connection.
- */
-async function* bytesOf(body: Readable): AsyncGenerator<Uint8Array> {
-  try {
-    yield* body.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
-  } finally {
-    body.resume();
-  }
 }
 
 function rowsOf(
@@ -189,41 +153,4 @@ function contentTypeOf(request: FastifyRequest): { type: string; charset: string
 function wantsJson(request: FastifyRequest): boolean {
   const accept = request.headers.accept ?? '';
   return accept.includes('application/json') && !accept.includes('ndjson');
-}
-
-type First = IteratorResult<ImportStep, void>;
-
-async function* toLines(
-  first: First,
-  steps: AsyncGenerator<ImportStep>,
-  counts: ImportCounts,
-  request: FastifyRequest,
-): AsyncGenerator<string> {
-  const line = (value: ImportLine) => `${JSON.stringify(value)}\n`;
-  try {
-    if (!first.done) yield line(first.value);
-    for await (const step of steps) yield line(step);
-  } catch (error) {
-    const known = toKnownError(error as Error);
-    if (known.code === 'internal') request.log.error({ err: error as Error }, 'import failed');
-    yield line({ error: toProblem(request, known), progress: { ...counts } });
-  }
-}
-
-async function collect(first: First, steps: AsyncGenerator<ImportStep>): Promise<ImportAnswer> {
-  const rejections: ImportRejection[] = [];
-  for (let next = first; !next.done; next = await steps.next()) {
-    const step = next.value;
-    if ('entity' in step) return { ...step, rejections, truncated: step.rejected > rejections.length };
-    if ('line' in step && rejections.length < maxListed) rejections.push(step);
-  }
-  throw new Error('an import ended without a summary');
-}
-
-/** Nothing of the answer was sent yet: whoever reads the problem must know what is stored all the same. */
-function withCounts(error: Error, { inserted, updated }: ImportCounts): Error {
-  const { code, message, errors } = toKnownError(error);
-  if (code === 'internal' || inserted + updated === 0) return error;
-  const said = `${message}. Before that ${inserted + updated} rows were stored; importing them again is safe`;
-  return new FlowstateError(code, said, { cause: error, ...(errors && { errors }) });
 }

@@ -34,6 +34,7 @@ import { searchRoutes } from './search.ts';
 import { secretRoutes } from './secrets.ts';
 import { signingKeyRoutes } from './signing-keys.ts';
 import { startRunRoute } from './start-run.ts';
+import { storeDocumentsRoute } from './store-documents.ts';
 import { workflowRoutes } from './workflows.ts';
 
 const any = roles;
@@ -197,6 +198,7 @@ export function registerRoutes(app: App, deps: Deps): void {
   runEventRoute(app, deps);
   runWebhookRoutes(app, deps);
   scheduleRoutes(app, deps);
+  storeDocumentsRoute(app, deps);
   documentRoutes(app, deps);
   searchRoutes(app, deps);
   customerRoutes(app, deps);

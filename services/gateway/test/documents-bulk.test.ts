@@ -1,0 +1,82 @@
+import { Readable } from 'node:stream';
+import t from 'tap';
+import { createDocumentsFixture, embedAll, publishIngest } from './fixtures/documents-fixture.ts';
+
+const { sql, app, call, embedder } = await createDocumentsFixture(t);
+await publishIngest(sql);
+
+/** Lines as they are; whoever sends them may wait in between. */
+async function send(lines: Iterable<string> | AsyncIterable<string>, contentType = 'application/x-ndjson') {
+  const response = await app.inject({
+    method: 'POST',
+    url: '/api/documents',
+    headers: { 'x-role': 'service', 'content-type': contentType },
+    payload: Readable.from(lines, { objectMode: false }),
+  });
+  const type = String(response.headers['content-type']);
+  const said = type.includes('ndjson') ? response.body.trim().split('\n') : [response.body];
+  return { status: response.statusCode, type, lines: said.map((line) => JSON.parse(line)) };
+}
+
+const count = async () => (await sql<{ n: number }[]>`SELECT count(*)::int AS n FROM documents`)[0]?.n;
+
+await t.test('bad lines are reported by line, the others are stored and embedded by runs', async (t) => {
+  const rows = Array.from({ length: 130 }, (_, i) =>
+    JSON.stringify({ externalId: `d${i}`, text: `Note ${i} on fees` }),
+  );
+  const bad: [line: string, field: string][] = [
+    ['{"text":', 'row'],
+    ['[]', 'row'],
+    ['{"text": "nameless"}', 'externalId'],
+    ['{"externalId": "x", "text": " "}', 'text'],
+    ['{"externalId": "x", "text": "a\\u0000b"}', 'text'],
+    ['{"externalId": "x", "text": "y", "collection": "No Spaces"}', 'collection'],
+    ['{"externalId": "x", "text": "y", "colection": "typo"}', 'colection'],
+  ];
+  const lines = [...rows.slice(0, 65), ...bad.map(([line]) => line), '', ...rows.slice(65)];
+  const answer = await send(lines.map((line) => `${line}\n`));
+  t.equal(answer.status, 200);
+  t.match(answer.type, /^application\/x-ndjson/);
+  const rejected = answer.lines.filter((line) => 'line' in line);
+  t.same(
+    rejected.map(({ line, errors }) => [line, errors[0].field]),
+    bad.map(([, field], i) => [66 + i, field]),
+  );
+  const summary = answer.lines.at(-1);
+  t.match(summary, { entity: 'documents', rows: 137, inserted: 130, rejected: 7 });
+  t.equal(await count(), 130);
+  const inputs = await sql<{ input: string; queue: string }[]>`
+    SELECT input, queue FROM runs JOIN run_live USING (id) WHERE id = ANY(${summary.runs})`;
+  t.equal(inputs.flatMap((run) => JSON.parse(run.input).documentIds).length, 130, 'all are to be embedded');
+  t.same(new Set(inputs.map((run) => run.queue)), new Set(['documents']));
+
+  await embedAll(call, embedder);
+  const again = await send(rows.map((row) => `${row}\n`));
+  t.match(again.lines.at(-1), { inserted: 0, updated: 0, unchanged: 130, runs: [] }, 'nothing is embedded again');
+});
+
+await t.test('batches are committed while the client still sends; of lines with one id the last counts', async (t) => {
+  const before = (await count()) ?? 0;
+  const line = (i: number, text: string) => `${JSON.stringify({ externalId: `s${i}`, text, collection: 'stream' })}\n`;
+  async function* slowly() {
+    for (let i = 0; i < 200; i++) yield line(i, 'first');
+    while (((await count()) ?? 0) === before) await new Promise((resolve) => setImmediate(resolve));
+    yield line(0, 'last');
+  }
+  const { lines } = await send(slowly());
+  t.match(lines.at(-1), { rows: 201, inserted: 200, updated: 1 });
+  t.match((await call('GET', '/api/documents/s0')).body, { text: 'last' });
+});
+
+await t.test('what is no UTF-8 NDJSON is refused', async (t) => {
+  t.match(await send(['{}'], 'application/x-ndjson; charset=latin1'), { status: 415 });
+  t.match(await send(['{}'], 'text/csv'), { status: 415 });
+  const invalid = Buffer.from([0x7b, 0xff, 0xfe, 0x7d]);
+  const response = await app.inject({
+    method: 'POST',
+    url: '/api/documents',
+    headers: { 'x-role': 'service', 'content-type': 'application/x-ndjson' },
+    payload: invalid,
+  });
+  t.match(response.json(), { status: 400, code: 'invalid_input' });
+});
