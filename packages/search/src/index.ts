@@ -1,1 +1,8 @@
-export { createSearch, type Search, type SearchObserver, type SearchOptions, type SearchScope } from './search.ts';
+export {
+  createSearch,
+  filterErrors,
+  type Search,
+  type SearchObserver,
+  type SearchOptions,
+  type SearchScope,
+} from './search.ts';

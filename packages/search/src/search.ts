@@ -116,7 +116,7 @@ export function createSearch({
 }
 
 /** A filter is compared as it stands; something that looks like an operator would silently find nothing. */
-function filterErrors(filter: Record<string, unknown>): FieldError[] {
+export function filterErrors(filter: Record<string, unknown>): FieldError[] {
   const operators = Object.keys(filter).filter((key) => key.startsWith('$'));
   return [
     ...operators.map((key) => ({ field: `filter.${key}`, message: 'is an operator that is not known here' })),

@@ -23,6 +23,7 @@ export * from './crm/integrations.ts';
 export * from './crm/interactions.ts';
 export * from './crm/opportunities.ts';
 export * from './documents/collections.ts';
+export * from './documents/delete-matching.ts';
 export * from './documents/embeddings.ts';
 export * from './documents/match.ts';
 export * from './documents/read.ts';

@@ -25,6 +25,7 @@ export const auditedRoutes: Readonly<Record<string, string>> = {
   'POST /api/auth/password': 'auth.password',
   'DELETE /api/auth/sessions/:id': 'auth.session_end',
   'POST /api/import': 'data.import',
+  'DELETE /api/documents': 'data.delete',
   'DELETE /api/documents/:id': 'data.delete',
   'POST /api/internal/run-tokens': 'run.token',
 };

@@ -10,7 +10,15 @@ import {
   pageQuery,
   storableErrors,
 } from '@flowstate/contracts';
-import { deleteDocument, findDocument, findDocuments, listDocuments, storeEmbeddings } from '@flowstate/store';
+import { filterErrors } from '@flowstate/search';
+import {
+  deleteDocument,
+  deleteMatchingDocuments,
+  findDocument,
+  findDocuments,
+  listDocuments,
+  storeEmbeddings,
+} from '@flowstate/store';
 import Type, { type Static } from 'typebox';
 import type { App, Deps } from '../deps.ts';
 
@@ -33,6 +41,15 @@ const DocumentQuery = Type.Object({
       description: 'Where to look an external id up; needed if several know it',
     }),
   ),
+});
+const DeleteQuery = Type.Object({
+  collection: CollectionName,
+  filter: Type.String({
+    maxLength: 8_192,
+    description: 'JSON: what is contained in the metadata of the documents to delete',
+    contentMediaType: 'application/json',
+    contentSchema: Type.Object({}),
+  }),
 });
 const uuid = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
@@ -86,6 +103,23 @@ export function documentRoutes(app: App, { sql }: Pick<Deps, 'sql'>): void {
     },
   );
 
+  app.delete(
+    '/api/documents',
+    {
+      schema: {
+        tags,
+        summary: 'Delete documents by their metadata',
+        description: 'All of them or none. From this answer on no search finds them, cached or not.',
+        querystring: DeleteQuery,
+        response: { 200: Type.Object({ deleted: Type.Integer() }) },
+      },
+    },
+    async (request) => {
+      const { collection, filter } = request.query;
+      return { deleted: await deleteMatchingDocuments(sql, { collection, filter: readFilter(filter) }) };
+    },
+  );
+
   app.put(
     '/api/documents/embeddings',
     {
@@ -115,6 +149,24 @@ function readIds(list: string): string[] {
   const wrong = ids.find((id) => !uuid.test(id));
   if (wrong !== undefined) throw wrongQuery('ids', `has ${JSON.stringify(wrong)}, which is not an id`);
   return ids;
+}
+
+/** An empty filter is refused: it would be contained in everything. */
+function readFilter(json: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    throw wrongQuery('filter', 'must be JSON');
+  }
+  if (!isFilter(value)) throw wrongQuery('filter', 'must be an object with at least one field');
+  const errors = filterErrors(value).map(({ field, message }) => ({ field: `querystring.${field}`, message }));
+  if (errors.length > 0) throw invalidInput(errors);
+  return value;
+}
+
+function isFilter(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length > 0;
 }
 
 function wrongQuery(name: string, message: string): FlowstateError {

@@ -108,6 +108,7 @@ export const access: AccessTable = {
 
   'POST /api/documents': feed,
   'GET /api/documents': feed,
+  'DELETE /api/documents': feed,
   'PUT /api/documents/embeddings': feed,
   'GET /api/documents/:id': feed,
   'DELETE /api/documents/:id': feed,
