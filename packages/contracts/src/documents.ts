@@ -35,6 +35,24 @@ export const Document = Type.Object(
 );
 export type Document = Static<typeof Document>;
 
+/** Parts of one document at most: the longest text, cut for the model that reads least. */
+const maxChunks = 2_000;
+
+const Chunk = Type.Object(
+  {
+    index: Type.Integer({ minimum: 0, maximum: maxChunks - 1 }),
+    of: Type.Integer({ minimum: 1, maximum: maxChunks }),
+    begin: Type.Integer({ minimum: 0, maximum: 100_000 }),
+    length: Type.Integer({ minimum: 1, maximum: 100_000 }),
+  },
+  {
+    additionalProperties: false,
+    description:
+      'The part of the text that was embedded, in code points; without it, all of it. The first part (index 0) comes ' +
+      'last: with it the document is embedded.',
+  },
+);
+
 /** Embeddings as a worker hands them in. An item counts only while the document's content is still the one it read. */
 export const EmbeddingsBody = Type.Object(
   {
@@ -44,6 +62,7 @@ export const EmbeddingsBody = Type.Object(
         {
           id: Id,
           contentHash: Type.String({ maxLength: 128 }),
+          chunk: Type.Optional(Chunk),
           embedding: Type.Array(Type.Number(), { minItems: 1, maxItems: 16_000 }),
         },
         { additionalProperties: false },
@@ -60,7 +79,7 @@ export const EmbeddingsAnswer = Type.Object({
     Type.Object({
       id: Id,
       status: OneOf(['stored', 'changed', 'missing'] as const, {
-        description: '`changed`: the content is another one by now, the embedding was not taken',
+        description: '`changed`: the content is another one by now, or parts are missing; the embedding was not taken',
       }),
     }),
   ),
@@ -84,7 +103,7 @@ export const SearchHit = Type.Object({
   externalId: Nullable(Type.String()),
   collection: Type.String(),
   title: Nullable(Type.String()),
-  text: Type.String(),
+  text: Type.String({ description: 'the part nearest to the query; short texts have only one' }),
   metadata: Type.Record(Type.String(), Type.Unknown()),
   similarity: Type.Number({ description: 'cosine similarity, -1 to 1' }),
 });

@@ -109,6 +109,24 @@ t.test('a worker lost in the middle costs one batch; a text changed meanwhile is
   t.equal(texts.length, 48, '32 once, 8 twice');
 });
 
+t.test('a long text is found by what stands at its end, and not embedded again while it stays', async (t) => {
+  const filler = Array.from({ length: 40 }, (_, i) => `Paragraph ${i} describes the office furniture of room ${i}.`);
+  const text = `${filler.join(' ')} Lost passports are replaced by the embassy within three days.`;
+  const row = { externalId: 'long', collection: 'long', title: 'Handbook', text };
+  const ids = (await upsertDocuments(sql, [row])).map(({ id }) => id);
+  const { execution } = await begin(ingest(), await accept(ingest(), ids));
+  t.match(await execution.done, { state: 'completed', output: { embedded: 1, superseded: 0 } });
+  const [embedding = []] = await offline.embed(['Where do I get a new passport?']);
+  const hits = await matchDocuments(sql, { embedding, threshold: -1, limit: 5, filter: {}, collections: ['long'] });
+  t.equal(hits.length, 1, 'one document, however many parts');
+  t.match(hits[0]?.text, /Lost passports are replaced/);
+  t.ok((hits[0]?.text.length ?? 0) < text.length / 2, 'the part, not the whole');
+
+  t.match(await upsertDocuments(sql, [row]), [{ status: 'unchanged', embedded: true }]);
+  const again = await begin(ingest(), await accept(ingest(), ids));
+  t.match(await again.execution.done, { output: { embedded: 0, unchanged: 1 } });
+});
+
 t.test('a collection of another model ends the run with the reason', async (t) => {
   const [document] = await upsertDocuments(sql, [{ text: 'x' }]);
   const other: Embedder = { ...offline, model: 'another' };

@@ -6,16 +6,22 @@ import {
   type FieldError,
 } from '@flowstate/contracts';
 import type { Db, Sql } from '../client.ts';
+import { deleteStaleChunks, findIncomplete, storeChunks } from './chunks.ts';
 import type { Collection } from './collections.ts';
 import { toVector } from './match.ts';
 
 type Target = Pick<Collection, 'model' | 'dimensions'> & { id: string; collection: string; content_hash: string };
 
+type Own = { target: Target; vector: readonly number[]; of: number; length: number | null };
+type Status = EmbeddingsAnswer['items'][number]['status'];
+
+const wholeText = { index: 0, of: 1, length: 0 };
+
 /**
  * Stores embeddings computed from the content that `contentHash` names; a document that has changed meanwhile keeps
  * waiting for its own. The first embedding fixes a collection's model and dimension. Throws `conflict` for another
- * model and `invalid_input` for another dimension or a vector without direction; then nothing is stored. Safe to
- * repeat.
+ * model and `invalid_input` for another dimension or a vector without direction; then nothing is stored. Of a text in
+ * parts the first one comes last: it is `changed`, like other content, while other parts are missing. Safe to repeat.
  */
 export async function storeEmbeddings(sql: Sql, { model, items }: EmbeddingsBody): Promise<EmbeddingsAnswer> {
   const vectors = items.map((item) => toUnit(item.embedding));
@@ -24,12 +30,19 @@ export async function storeEmbeddings(sql: Sql, { model, items }: EmbeddingsBody
       vector === null ? [wrongVector(i, 'has no direction: all zeros or too large')] : [],
     ),
   );
+  refuse(
+    items.flatMap(({ chunk }, i) =>
+      chunk !== undefined && chunk.index >= chunk.of
+        ? [{ field: `items.${i}.chunk.index`, message: `must be below ${chunk.of}, the number of parts` }]
+        : [],
+    ),
+  );
   return await sql.begin(async (tx) => {
     const targets = await lockTargets(
       tx,
       items.map((item) => item.id),
     );
-    const statuses = items.map(({ id, contentHash }) => {
+    const statuses = items.map(({ id, contentHash }): Status => {
       const target = targets.get(id);
       if (target === undefined) return 'missing';
       return target.content_hash === contentHash ? 'stored' : 'changed';
@@ -57,13 +70,45 @@ export async function storeEmbeddings(sql: Sql, { model, items }: EmbeddingsBody
           : [wrongVector(i, `must have ${dimensions} dimensions, not ${vector.length}`)];
       }),
     );
-    const rows = taken.map(({ target, vector }) => ({ id: target.id, embedding: toVector(vector) }));
-    await tx`
-      UPDATE documents d SET embedding = r.embedding::vector
-      FROM json_to_recordset(${JSON.stringify(rows)}::text::json) AS r(id uuid, embedding text)
-      WHERE d.id = r.id`;
+    await storeChunks(
+      tx,
+      taken.flatMap(({ i, target, vector }) => {
+        const { chunk } = items[i] ?? {};
+        if (chunk === undefined || chunk.index === 0) return [];
+        return [{ ...chunk, documentId: target.id, contentHash: target.content_hash, vector }];
+      }),
+    );
+    const incomplete = await storeOwn(
+      tx,
+      taken.flatMap(({ i, target, vector }) => {
+        const { chunk = wholeText } = items[i] ?? {};
+        return chunk.index > 0 ? [] : [{ target, vector, of: chunk.of, length: chunk.of > 1 ? chunk.length : null }];
+      }),
+    );
+    for (const [i, { id, chunk = wholeText }] of items.entries()) {
+      if (statuses[i] === 'stored' && chunk.index === 0 && incomplete.has(id)) statuses[i] = 'changed';
+    }
     return { items: items.map(({ id }, i) => ({ id, status: statuses[i] ?? 'missing' })) };
   });
+}
+
+/** The documents' own embeddings, for those that have all their other parts; answers the ids of the rest. */
+async function storeOwn(tx: Db, all: Own[]): Promise<Set<string>> {
+  if (all.length === 0) return new Set();
+  const complete = all.map(({ target, of }) => ({ id: target.id, contentHash: target.content_hash, of }));
+  const incomplete = await findIncomplete(tx, complete);
+  const rows = all
+    .filter(({ target }) => !incomplete.has(target.id))
+    .map(({ target, vector, length }) => ({ id: target.id, embedding: toVector(vector), first_length: length }));
+  await tx`
+    UPDATE documents d SET embedding = r.embedding::vector, first_length = r.first_length
+    FROM json_to_recordset(${JSON.stringify(rows)}::text::json) AS r(id uuid, embedding text, first_length int)
+    WHERE d.id = r.id`;
+  await deleteStaleChunks(
+    tx,
+    complete.filter(({ id }) => !incomplete.has(id)),
+  );
+  return incomplete;
 }
 
 /** Locks in the order in which upserts do, so that neither waits for the other crosswise. */

@@ -3,6 +3,7 @@ import type { Embedder } from '@flowstate/models';
 import { defineWorkflow } from '@flowstate/workflow';
 import Type, { type Static } from 'typebox';
 import { createDocumentAccess, type DocumentAccess } from '../documents.ts';
+import { splitText } from '../split-text.ts';
 
 const Input = Type.Object(
   { documentIds: Type.Array(Id, { minItems: 1, maxItems: 1_000, uniqueItems: true }) },
@@ -20,6 +21,8 @@ type Counts = Static<typeof Output>;
 const batchSize = 32;
 /** Numbers per request, at some ten characters each well within a body's limit of 1 MiB. */
 const maxNumbers = 48_000;
+/** Characters of the title that go before each part of a long text. */
+const maxHeading = 100;
 
 /** Computes the embeddings that documents lack, batch by batch. */
 export function createDocumentIngest(embedder: Embedder) {
@@ -59,18 +62,24 @@ async function embedBatch(
 ): Promise<Counts> {
   const documents = await access.read(ids);
   const lacking = documents.filter((document) => !document.embedded);
-  const vectors = await embedder.embed(lacking.map(textOf), signal);
-  const items = lacking.map(({ id, contentHash }, i) => ({
-    id,
-    contentHash,
-    embedding: (vectors[i] ?? []).map(toFloat4),
-  }));
-  const perRequest = Math.max(1, Math.floor(maxNumbers / (vectors[0]?.length ?? 1)));
-  const statuses: string[] = [];
-  for (let i = 0; i < items.length; i += perRequest) {
-    const body: EmbeddingsBody = { model: embedder.model, items: items.slice(i, i + perRequest) };
-    statuses.push(...(await access.storeEmbeddings(body)).items.map((item) => item.status));
+  // The first part of each document goes last: with it the document counts as embedded.
+  const parts = lacking.flatMap((document) => partsOf(document).toReversed());
+  const endedAs = new Map<string, string>();
+  for (let i = 0; i < parts.length; i += batchSize) {
+    // Stored as they are computed: after a crash a long text is not begun anew with all others of its batch.
+    const some = parts.slice(i, i + batchSize);
+    const vectors = await embedder.embed(
+      some.map((part) => part.text),
+      signal,
+    );
+    const items = some.map(({ item }, j) => ({ ...item, embedding: (vectors[j] ?? []).map(toFloat4) }));
+    const perRequest = Math.max(1, Math.floor(maxNumbers / (vectors[0]?.length ?? 1)));
+    for (let j = 0; j < items.length; j += perRequest) {
+      const body: EmbeddingsBody = { model: embedder.model, items: items.slice(j, j + perRequest) };
+      for (const { id, status } of (await access.storeEmbeddings(body)).items) endedAs.set(id, status);
+    }
   }
+  const statuses = [...endedAs.values()];
   const count = (status: string) => statuses.filter((other) => other === status).length;
   return {
     embedded: count('stored'),
@@ -80,8 +89,17 @@ async function embedBatch(
   };
 }
 
-function textOf({ title, text }: Document): string {
-  return title === null ? text : `${title}\n${text}`;
+type Part = { text: string; item: Omit<EmbeddingsBody['items'][number], 'embedding'> };
+
+function partsOf({ id, contentHash, title, text }: Document): Part[] {
+  const parts = splitText(text);
+  if (parts.length <= 1) return [{ text: title === null ? text : `${title}\n${text}`, item: { id, contentHash } }];
+  // A part may not name what it is about; the title does.
+  const heading = title === null ? '' : `${title.slice(0, maxHeading)}\n`;
+  return parts.map(({ begin, length, text: part }, index) => ({
+    text: `${heading}${part}`,
+    item: { id, contentHash, chunk: { index, of: parts.length, begin, length } },
+  }));
 }
 
 /** As many digits as are kept: half the size of a body. */
