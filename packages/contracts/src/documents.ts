@@ -18,6 +18,19 @@ export const DocumentInput = Type.Object(
 );
 export type DocumentInput = Static<typeof DocumentInput>;
 
+/** A document that may bring the embedding of its whole text along. */
+export const EmbeddedDocumentInput = Type.Object(
+  {
+    ...DocumentInput.properties,
+    embedding: Type.Optional(
+      Type.Array(Type.Number(), { minItems: 1, maxItems: 16_000, description: 'of the whole text, by `model`' }),
+    ),
+    model: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+  },
+  { additionalProperties: false },
+);
+export type EmbeddedDocumentInput = Static<typeof EmbeddedDocumentInput>;
+
 export const Document = Type.Object(
   {
     id: Id,

@@ -23,7 +23,12 @@ const wholeText = { index: 0, of: 1, length: 0 };
  * model and `invalid_input` for another dimension or a vector without direction; then nothing is stored. Of a text in
  * parts the first one comes last: it is `changed`, like other content, while other parts are missing. Safe to repeat.
  */
-export async function storeEmbeddings(sql: Sql, { model, items }: EmbeddingsBody): Promise<EmbeddingsAnswer> {
+export async function storeEmbeddings(sql: Sql, body: EmbeddingsBody): Promise<EmbeddingsAnswer> {
+  return await sql.begin((tx) => storeEmbeddingsIn(tx, body));
+}
+
+/** The same within the caller's transaction, which must not go on after an error. */
+export async function storeEmbeddingsIn(tx: Db, { model, items }: EmbeddingsBody): Promise<EmbeddingsAnswer> {
   const vectors = items.map((item) => toUnit(item.embedding));
   refuse(
     vectors.flatMap((vector, i) =>
@@ -37,59 +42,57 @@ export async function storeEmbeddings(sql: Sql, { model, items }: EmbeddingsBody
         : [],
     ),
   );
-  return await sql.begin(async (tx) => {
-    const targets = await lockTargets(
-      tx,
-      items.map((item) => item.id),
-    );
-    const statuses = items.map(({ id, contentHash }): Status => {
-      const target = targets.get(id);
-      if (target === undefined) return 'missing';
-      return target.content_hash === contentHash ? 'stored' : 'changed';
-    });
-    const taken = items.flatMap((item, i) => {
-      const target = targets.get(item.id);
-      return statuses[i] === 'stored' && target !== undefined ? [{ i, target, vector: vectors[i] ?? [] }] : [];
-    });
-    const collections = await fixModel(
-      tx,
-      model,
-      taken.map(({ target, vector }) => [target.collection, vector.length]),
-    );
-    for (const { name, model: theirs } of collections.values()) {
-      if (theirs === model) continue;
-      throw new FlowstateError('conflict', `Collection ${name} holds embeddings of ${theirs}, not of ${model}`, {
-        errors: [{ field: 'model', message: `must be ${theirs}: collection ${name} holds its embeddings` }],
-      });
-    }
-    refuse(
-      taken.flatMap(({ i, target, vector }) => {
-        const dimensions = collections.get(target.collection)?.dimensions;
-        return vector.length === dimensions
-          ? []
-          : [wrongVector(i, `must have ${dimensions} dimensions, not ${vector.length}`)];
-      }),
-    );
-    await storeChunks(
-      tx,
-      taken.flatMap(({ i, target, vector }) => {
-        const { chunk } = items[i] ?? {};
-        if (chunk === undefined || chunk.index === 0) return [];
-        return [{ ...chunk, documentId: target.id, contentHash: target.content_hash, vector }];
-      }),
-    );
-    const incomplete = await storeOwn(
-      tx,
-      taken.flatMap(({ i, target, vector }) => {
-        const { chunk = wholeText } = items[i] ?? {};
-        return chunk.index > 0 ? [] : [{ target, vector, of: chunk.of, length: chunk.of > 1 ? chunk.length : null }];
-      }),
-    );
-    for (const [i, { id, chunk = wholeText }] of items.entries()) {
-      if (statuses[i] === 'stored' && chunk.index === 0 && incomplete.has(id)) statuses[i] = 'changed';
-    }
-    return { items: items.map(({ id }, i) => ({ id, status: statuses[i] ?? 'missing' })) };
+  const targets = await lockTargets(
+    tx,
+    items.map((item) => item.id),
+  );
+  const statuses = items.map(({ id, contentHash }): Status => {
+    const target = targets.get(id);
+    if (target === undefined) return 'missing';
+    return target.content_hash === contentHash ? 'stored' : 'changed';
   });
+  const taken = items.flatMap((item, i) => {
+    const target = targets.get(item.id);
+    return statuses[i] === 'stored' && target !== undefined ? [{ i, target, vector: vectors[i] ?? [] }] : [];
+  });
+  const collections = await fixModel(
+    tx,
+    model,
+    taken.map(({ target, vector }) => [target.collection, vector.length]),
+  );
+  for (const { name, model: theirs } of collections.values()) {
+    if (theirs === model) continue;
+    throw new FlowstateError('conflict', `Collection ${name} holds embeddings of ${theirs}, not of ${model}`, {
+      errors: [{ field: 'model', message: `must be ${theirs}: collection ${name} holds its embeddings` }],
+    });
+  }
+  refuse(
+    taken.flatMap(({ i, target, vector }) => {
+      const dimensions = collections.get(target.collection)?.dimensions;
+      return vector.length === dimensions
+        ? []
+        : [wrongVector(i, `must have ${dimensions} dimensions, not ${vector.length}`)];
+    }),
+  );
+  await storeChunks(
+    tx,
+    taken.flatMap(({ i, target, vector }) => {
+      const { chunk } = items[i] ?? {};
+      if (chunk === undefined || chunk.index === 0) return [];
+      return [{ ...chunk, documentId: target.id, contentHash: target.content_hash, vector }];
+    }),
+  );
+  const incomplete = await storeOwn(
+    tx,
+    taken.flatMap(({ i, target, vector }) => {
+      const { chunk = wholeText } = items[i] ?? {};
+      return chunk.index > 0 ? [] : [{ target, vector, of: chunk.of, length: chunk.of > 1 ? chunk.length : null }];
+    }),
+  );
+  for (const [i, { id, chunk = wholeText }] of items.entries()) {
+    if (statuses[i] === 'stored' && chunk.index === 0 && incomplete.has(id)) statuses[i] = 'changed';
+  }
+  return { items: items.map(({ id }, i) => ({ id, status: statuses[i] ?? 'missing' })) };
 }
 
 /** The documents' own embeddings, for those that have all their other parts; answers the ids of the rest. */

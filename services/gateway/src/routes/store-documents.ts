@@ -1,5 +1,4 @@
 import { FlowstateError, Id, maxRowLength, Nullable, OneOf, runStates } from '@flowstate/contracts';
-import { upsertDocuments } from '@flowstate/store';
 import type { FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
@@ -7,6 +6,7 @@ import { requestDeadlineMs } from '../deadline.ts';
 import type { App, Deps } from '../deps.ts';
 import { DocumentsBody, maxBatch, readDocuments } from '../documents/document-batch.ts';
 import { startIngest } from '../documents/start-ingest.ts';
+import { storeGiven } from '../documents/store-given.ts';
 import { answerImport, longestImportMs } from '../import/answer-import.ts';
 import { bytesOf } from '../import/body-bytes.ts';
 import { decodeText } from '../import/decode-text.ts';
@@ -52,7 +52,7 @@ export function storeDocumentsRoute(app: App, deps: Pick<Deps, 'sql' | 'runs' | 
           description:
             `One document, or up to ${maxBatch} as an array or under \`documents\`. Those with the external id of a ` +
             'stored one of the collection replace it. They can be read at once and are found by searches when the run ' +
-            'has ended. As NDJSON any number of them, one a line, each with an external id and at most ' +
+            'has ended, at once if they bring `embedding` and `model`. As NDJSON any number of them, one a line, each with an external id and at most ' +
             `${maxRowLength} characters long: a bad line is rejected alone, the others go in, and of lines with one id ` +
             'the last counts. That answer is NDJSON, read it while you send: rejections by line as they happen, ' +
             '`progress` lines, and the summary with its runs last, or an `error` line.',
@@ -66,7 +66,8 @@ export function storeDocumentsRoute(app: App, deps: Pick<Deps, 'sql' | 'runs' | 
       async (request, reply) => {
         if (isBulk(request)) return reply.send(await answerImport(request, reply, bulkJob(request, deps), false));
         const rows = readDocuments(request.body);
-        const stored = await upsertDocuments(sql, rows);
+        const prefixOf = isOne(request.body) ? () => '' : (row: number) => `documents.${row}.`;
+        const stored = await storeGiven(sql, rows, prefixOf);
         const [run] = await startIngest(runs, principalOf(request), stored);
         const documents = stored.map(({ id, externalId, status }) => ({ id, externalId, status }));
         if (run === undefined) return reply.code(200).send({ run: null, documents });
@@ -75,6 +76,10 @@ export function storeDocumentsRoute(app: App, deps: Pick<Deps, 'sql' | 'runs' | 
       },
     );
   });
+}
+
+function isOne(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && !Array.isArray(body) && !('documents' in body);
 }
 
 function isBulk(request: FastifyRequest): boolean {

@@ -1,0 +1,50 @@
+import t from 'tap';
+import { createDocumentsFixture, publishIngest } from './fixtures/documents-fixture.ts';
+
+const { sql, call, embedder } = await createDocumentsFixture(t);
+await publishIngest(sql);
+const { model } = embedder;
+const count = async () => (await sql<{ n: number }[]>`SELECT count(*)::int AS n FROM documents`)[0]?.n;
+
+await t.test('a document that brings its embedding is found at once, without a run', async (t) => {
+  const text = 'Refunds take five days';
+  const [embedding] = await embedder.embed([text]);
+  const posted = await call('POST', '/api/documents', { externalId: 'a', text, embedding, model });
+  t.match(posted, { status: 200, body: { run: null, documents: [{ externalId: 'a', status: 'inserted' }] } });
+  t.match((await call('POST', '/api/search/semantic', { query: 'refunds' })).body, {
+    items: [{ externalId: 'a', text }],
+  });
+  const mixed = await call('POST', '/api/documents', [
+    { externalId: 'b', text: 'Without' },
+    { externalId: 'c', text: 'With', embedding, model },
+  ]);
+  t.equal(mixed.status, 202);
+  const [run] = await sql<{ input: string }[]>`SELECT input FROM runs WHERE id = ${mixed.body.run.id}`;
+  t.same(JSON.parse(run?.input ?? ''), { documentIds: [mixed.body.documents[0].id] }, 'only the other is computed');
+});
+
+await t.test(
+  'an embedding that does not fit is refused by row and field, and nothing of its batch is stored',
+  async (t) => {
+    const before = await count();
+    const good = { text: 'x', model, embedding: Array.from({ length: 384 }, () => 1) };
+    const cases: [body: unknown, field: string][] = [
+      [{ ...good, embedding: [1, 2] }, 'embedding'],
+      [{ ...good, embedding: Array.from({ length: 384 }, () => 0) }, 'embedding'],
+      [{ ...good, embedding: [...good.embedding.slice(1), null] }, 'embedding.383'],
+      [{ ...good, embedding: 'x' }, 'embedding'],
+      [{ ...good, model: 'another' }, 'model'],
+      [{ ...good, model: undefined }, 'model'],
+      [{ ...good, embedding: undefined }, 'embedding'],
+      [[{ text: 'y' }, good, { ...good, embedding: [1, 2] }], 'documents.2.embedding'],
+      [[{ text: 'y' }, { ...good, model: undefined }], 'documents.1.model'],
+      [[good, { ...good, collection: 'other', model: 'another' }, { ...good, model: 'another' }], 'documents.2.model'],
+    ];
+    for (const [body, field] of cases) {
+      const answer = await call('POST', '/api/documents', body);
+      t.match(answer, { status: 400, body: { errors: [{ field }] } }, `${field}: ${JSON.stringify(answer.body)}`);
+    }
+    t.match(await call('POST', '/api/documents', `{"text":"x","model":"${model}","embedding":[NaN]}`), { status: 400 });
+    t.equal(await count(), before);
+  },
+);
