@@ -1,24 +1,31 @@
-import { createCheck, SearchHit } from '@flowstate/contracts';
+import type { SearchHit } from '@flowstate/contracts';
 import type { Redis } from 'ioredis';
-import Type from 'typebox';
+import { decodeAnswer, dueForRefresh, encodeAnswer, type StoredAnswer } from './stored-answer.ts';
 
 type Options = {
   redis: Redis;
   ttlSeconds: number;
+  /** Seconds an answer without documents lives. */
+  emptyTtlSeconds: number;
   /** Milliseconds a look-up may take. */
   timeoutMs: number;
 };
 
-export type Cached = { result: 'hit'; hits: SearchHit[] } | { result: 'miss' | 'unavailable' };
+export type Cached =
+  | {
+      /** `stale`: it still holds, but should be computed anew before it expires. */
+      result: 'hit' | 'stale';
+      hits: SearchHit[];
+      /** Seconds since it was computed. */
+      age: number;
+    }
+  | { result: 'miss' | 'unavailable' };
 
-/** Larger answers (characters of JSON) cost more to move than to compute. */
-const maxLength = 512 * 1024;
 /** After a failure the cache is left alone for so long: only one search pays for a cache that hangs, not each. */
 const restMs = 1_000;
-const checkHits = createCheck(Type.Array(SearchHit), { root: 'cached' });
 
 /** Answers in Redis that may be missing, late or broken at any time: never an error, only a miss. */
-export function createResultCache({ redis, ttlSeconds, timeoutMs }: Options) {
+export function createResultCache({ redis, ttlSeconds, emptyTtlSeconds, timeoutMs }: Options) {
   let restUntil = 0;
   const rest = () => {
     restUntil = performance.now() + restMs;
@@ -27,26 +34,32 @@ export function createResultCache({ redis, ttlSeconds, timeoutMs }: Options) {
   return {
     async get(key: string): Promise<Cached> {
       if (performance.now() < restUntil) return { result: 'unavailable' };
-      let text: string | null;
+      let bytes: Buffer | null;
       try {
-        text = await within(redis.get(key), timeoutMs);
+        bytes = await within(redis.getBuffer(key), timeoutMs);
       } catch {
         rest();
         return { result: 'unavailable' };
       }
-      if (text === null) return { result: 'miss' };
+      if (bytes === null) return { result: 'miss' };
+      let answer: StoredAnswer;
       try {
-        return { result: 'hit', hits: checkHits(JSON.parse(text)) };
+        answer = decodeAnswer(bytes);
       } catch {
         return { result: 'miss' }; // not ours, or of another version: overwritten next
       }
+      const now = Date.now();
+      const result = dueForRefresh(answer, now) ? 'stale' : 'hit';
+      return { result, hits: answer.hits, age: Math.max(0, now - answer.at) / 1000 };
     },
 
-    /** In the background: nobody waits for it. */
-    set(key: string, hits: SearchHit[]): void {
+    /** In the background: nobody waits for it. `cost`: milliseconds the answer took. */
+    set(key: string, hits: SearchHit[], cost: number): void {
       if (performance.now() < restUntil) return;
-      const text = JSON.stringify(hits);
-      if (text.length <= maxLength) redis.set(key, text, 'EX', ttlSeconds).catch(rest);
+      const ttl = hits.length === 0 ? Math.min(ttlSeconds, emptyTtlSeconds) : ttlSeconds;
+      const at = Date.now();
+      const bytes = encodeAnswer({ hits, at, until: at + ttl * 1000, cost });
+      if (bytes !== null) redis.set(key, bytes, 'EX', ttl).catch(rest);
     },
   };
 }

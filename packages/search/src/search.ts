@@ -18,7 +18,9 @@ import { createSingleFlight } from './single-flight.ts';
 /** Where measurements go; all in seconds. */
 export type SearchObserver = {
   searched(labels: { kind: 'semantic'; cache: 'hit' | 'miss' }, seconds: number): void;
-  cacheAsked(labels: { result: 'hit' | 'miss' | 'unavailable' }): void;
+  cacheAsked(labels: { result: 'hit' | 'stale' | 'miss' | 'unavailable' }): void;
+  /** A cached answer of that age was given. */
+  cachedAge(seconds: number): void;
   matched(seconds: number): void;
 };
 
@@ -37,6 +39,8 @@ export type SearchOptions = {
   observe?: SearchObserver;
   /** Seconds a cached answer lives at most (default 600); a write to its collection ends it at once. */
   ttlSeconds?: number;
+  /** The same for answers without documents (default 30). */
+  emptyTtlSeconds?: number;
   /** Milliseconds the cache may take before a search goes on without it (default 50). */
   cacheTimeoutMs?: number;
 };
@@ -56,11 +60,13 @@ export function createSearch({
   embedder,
   observe,
   ttlSeconds = 600,
+  emptyTtlSeconds = 30,
   cacheTimeoutMs = 50,
 }: SearchOptions): Search {
-  const results = createResultCache({ redis: cache, ttlSeconds, timeoutMs: cacheTimeoutMs });
+  const results = createResultCache({ redis: cache, ttlSeconds, emptyTtlSeconds, timeoutMs: cacheTimeoutMs });
   const queryEmbeddings = createQueryEmbeddings(embedder);
   const flights = createSingleFlight<Omit<SearchAnswer, 'model'>>();
+  const refreshes = createSingleFlight<SearchHit[]>();
 
   /** What is searched, and its versions: read first, so that an answer is never older than its cache key says. */
   async function searchable(name: string | undefined): Promise<Collection[]> {
@@ -101,13 +107,22 @@ export function createSearch({
       if (collections.length === 0) return { items: [], cache: 'miss', model: embedder.model };
       const body = { query, filter, threshold, limit };
       const key = cacheKey({ kind: 'semantic', ...body, model: embedder.model, access, collections });
+      const compute = async () => {
+        const started = performance.now();
+        const hits = await match(body, collections);
+        results.set(key, hits, performance.now() - started);
+        return hits;
+      };
       const { items, cache } = await flights.join(key, async () => {
         const cached = await results.get(key);
         observe?.cacheAsked({ result: cached.result });
-        if (cached.result === 'hit') return { items: cached.hits, cache: 'hit' };
-        const hits = await match(body, collections);
-        results.set(key, hits);
-        return { items: hits, cache: 'miss' };
+        if ('hits' in cached) {
+          observe?.cachedAge(cached.age);
+          // Nobody waits for it, and when it fails the cached answer still holds until it expires.
+          if (cached.result === 'stale') refreshes.join(key, compute).catch(() => {});
+          return { items: cached.hits, cache: 'hit' };
+        }
+        return { items: await compute(), cache: 'miss' };
       });
       observe?.searched({ kind: 'semantic', cache }, secondsSince(begun));
       return { items, cache, model: embedder.model };

@@ -66,6 +66,12 @@ function searchObserver(registry: Registry): SearchObserver {
     labelNames: ['result'],
     registers,
   });
+  const cachedAge = new Histogram({
+    name: 'vector_cache_hit_age_seconds',
+    help: 'Seconds since the cached answers that were given had been computed',
+    buckets: [1, 5, 15, 30, 60, 120, 300, 600, 1_800, 3_600],
+    registers,
+  });
   const matchDuration = new Histogram({
     name: 'match_documents_duration_seconds',
     help: 'Seconds of a match_documents call in Postgres',
@@ -75,6 +81,7 @@ function searchObserver(registry: Registry): SearchObserver {
   return {
     searched: (labels, took) => duration.observe(labels, took),
     cacheAsked: (labels) => cacheRequests.inc(labels),
+    cachedAge: (age) => cachedAge.observe(age),
     matched: (took) => matchDuration.observe(took),
   };
 }
