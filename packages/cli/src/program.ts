@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { addAccessCommand } from './access-command.ts';
 import { addAdminCommand } from './admin-command.ts';
 import { addAuditCommand } from './audit-command.ts';
+import { addCacheCommand } from './cache-command.ts';
 import { addContainCommands } from './contain-command.ts';
 import { addCheckCommand } from './check-command.ts';
 import { addFlagsCommand } from './flags-command.ts';
@@ -52,6 +53,7 @@ export async function runCli(args: string[], terminal: Terminal): Promise<number
   addAccessCommand(program, terminal);
   addContainCommands(program, terminal, done);
   addFlagsCommand(program, terminal);
+  addCacheCommand(program, terminal);
   addCheckCommand(program, terminal, done);
   addIncidentCommand(program, terminal, done);
   addRunbookCommand(program, terminal, done);

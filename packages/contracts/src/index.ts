@@ -19,6 +19,7 @@ export * from './rotation.ts';
 export * from './runs.ts';
 export * from './schedules.ts';
 export * from './schema.ts';
+export * from './search-cache.ts';
 export * from './storable.ts';
 export * from './validate.ts';
 export * from './webhook-url.ts';

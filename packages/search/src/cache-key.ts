@@ -22,9 +22,17 @@ export function normaliseQuery(query: string): string {
  * them makes its cached answers unreachable; nothing needs to be found and deleted.
  */
 export function cacheKey({ kind, query, filter, threshold, limit, model, access, collections }: Question): string {
-  const versions = collections.map(({ name, version }) => [name, version]);
-  const parts = [kind, query, sorted(filter), threshold, limit, model, access, versions];
-  return `vector-search:${createHash('sha256').update(JSON.stringify(parts)).digest('base64url')}`;
+  const parts = [kind, query, sorted(filter), threshold, limit, model, access, validity(collections)];
+  // In braces: an answer and its lock are on one node of a cluster.
+  return `vector-search:{${createHash('sha256').update(JSON.stringify(parts)).digest('base64url')}}`;
+}
+
+/**
+ * What makes cached answers end at once, and the only place that knows: exactly what the asker may search at this
+ * moment, each with its version. Taken access shortens the list, a write or a cleared cache raises a version.
+ */
+function validity(collections: Question['collections']): unknown {
+  return collections.map(({ name, version }) => [name, version]);
 }
 
 /** Objects with their keys in one order, at every level. */

@@ -1,12 +1,20 @@
+import { createHash } from 'node:crypto';
 import { FlowstateError } from '@flowstate/contracts';
 import type { Embedder } from '@flowstate/models';
+import { LRUCache } from 'lru-cache';
+import type { CacheGuard } from './cache-guard.ts';
+import type { CacheTally } from './cache-tally.ts';
 
 const maxEntries = 1_000;
 const timeoutMs = 10_000;
+/** They depend on model and text alone; a day bounds what a model exchanged under the same name can do. */
+const ttlSeconds = 24 * 3600;
 
-/** Embeddings of recent queries, least recently used first out; the same query is computed once at a time. */
-export function createQueryEmbeddings(embedder: Embedder) {
-  const recent = new Map<string, Promise<readonly number[]>>();
+type Options = { embedder: Embedder; guard: CacheGuard; tally: CacheTally };
+
+/** Embeddings of recent queries, in this process and in Redis; the same query is computed once at a time here. */
+export function createQueryEmbeddings({ embedder, guard, tally }: Options) {
+  const recent = new LRUCache<string, Promise<readonly number[]>>({ max: maxEntries });
 
   async function compute(query: string): Promise<readonly number[]> {
     const timeout = AbortSignal.timeout(timeoutMs);
@@ -25,17 +33,44 @@ export function createQueryEmbeddings(embedder: Embedder) {
     }
   }
 
+  async function find(query: string): Promise<readonly number[]> {
+    const key = keyOf(embedder.model, query);
+    const found = await guard.ask((redis) => redis.getBuffer(key));
+    const known = found?.value ? decode(found.value) : null;
+    tally.embeddingAsked(found === null ? 'unavailable' : known === null ? 'miss' : 'hit');
+    if (known !== null) return known;
+    const embedding = await compute(query);
+    guard.tell((redis) => redis.set(key, encode(embedding), 'EX', ttlSeconds));
+    return embedding;
+  }
+
   return {
     of(query: string): Promise<readonly number[]> {
-      const embedding = recent.get(query) ?? compute(query);
-      recent.delete(query);
+      const known = recent.get(query);
+      if (known !== undefined) return known;
+      const embedding = find(query);
       recent.set(query, embedding);
       embedding.catch(() => {
-        if (recent.get(query) === embedding) recent.delete(query);
+        if (recent.peek(query) === embedding) recent.delete(query);
       });
-      const oldest = recent.keys().next();
-      if (recent.size > maxEntries && !oldest.done) recent.delete(oldest.value);
       return embedding;
     },
   };
+}
+
+function keyOf(model: string, query: string): string {
+  const hash = createHash('sha256').update(JSON.stringify([model, query]));
+  return `vector-search:embedding:${hash.digest('base64url')}`;
+}
+
+/** Single precision is all that pgvector reads. */
+function encode(embedding: readonly number[]): Buffer {
+  return Buffer.from(new Float32Array(embedding).buffer);
+}
+
+/** Null for whatever `encode` has not written. */
+function decode(bytes: Buffer): readonly number[] | null {
+  if (bytes.length === 0 || bytes.length % 4 !== 0) return null;
+  const values = Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readFloatLE(i * 4));
+  return values.every(Number.isFinite) ? values : null;
 }

@@ -1,75 +1,68 @@
-import type { SearchHit } from '@flowstate/contracts';
-import type { Redis } from 'ioredis';
-import { decodeAnswer, dueForRefresh, encodeAnswer, type StoredAnswer } from './stored-answer.ts';
+import { randomUUID } from 'node:crypto';
+import type { CacheGuard } from './cache-guard.ts';
+import { decodeAnswer, encodeAnswer, type StoredAnswer } from './stored-answer.ts';
 
 type Options = {
-  redis: Redis;
-  ttlSeconds: number;
-  /** Seconds an answer without documents lives. */
-  emptyTtlSeconds: number;
-  /** Milliseconds a look-up may take. */
-  timeoutMs: number;
+  guard: CacheGuard;
+  /** Milliseconds after which a lock ends by itself. */
+  leaseMs: number;
+  moved(direction: 'read' | 'written', bytes: number): void;
 };
 
-export type Cached =
-  | {
-      /** `stale`: it still holds, but should be computed anew before it expires. */
-      result: 'hit' | 'stale';
-      hits: SearchHit[];
-      /** Seconds since it was computed. */
-      age: number;
+export type Claim = {
+  answer: StoredAnswer | null;
+  /** Computing falls to us until the lease ends; null: another process has the lock. */
+  token: string | null;
+};
+
+/** Only its holder ends a lock: it may have expired and be another's by now. */
+const releaseScript = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
+const lockOf = (key: string) => `${key}:lock`;
+
+/** Answers in Redis and the locks of those who compute them. Whatever fails there answers undefined. */
+export function createResultCache({ guard, leaseMs, moved }: Options) {
+  function read(bytes: Buffer | null): StoredAnswer | null {
+    if (bytes === null) return null;
+    moved('read', bytes.length);
+    try {
+      return decodeAnswer(bytes);
+    } catch {
+      return null; // not ours, or of another version: overwritten next
     }
-  | { result: 'miss' | 'unavailable' };
-
-/** After a failure the cache is left alone for so long: only one search pays for a cache that hangs, not each. */
-const restMs = 1_000;
-
-/** Answers in Redis that may be missing, late or broken at any time: never an error, only a miss. */
-export function createResultCache({ redis, ttlSeconds, emptyTtlSeconds, timeoutMs }: Options) {
-  let restUntil = 0;
-  const rest = () => {
-    restUntil = performance.now() + restMs;
-  };
+  }
 
   return {
-    async get(key: string): Promise<Cached> {
-      if (performance.now() < restUntil) return { result: 'unavailable' };
-      let bytes: Buffer | null;
-      try {
-        bytes = await within(redis.getBuffer(key), timeoutMs);
-      } catch {
-        rest();
-        return { result: 'unavailable' };
-      }
-      if (bytes === null) return { result: 'miss' };
-      let answer: StoredAnswer;
-      try {
-        answer = decodeAnswer(bytes);
-      } catch {
-        return { result: 'miss' }; // not ours, or of another version: overwritten next
-      }
-      const now = Date.now();
-      const result = dueForRefresh(answer, now) ? 'stale' : 'hit';
-      return { result, hits: answer.hits, age: Math.max(0, now - answer.at) / 1000 };
+    async get(key: string): Promise<StoredAnswer | null | undefined> {
+      const found = await guard.ask((redis) => redis.getBuffer(key));
+      return found === null ? undefined : read(found.value);
     },
 
-    /** In the background: nobody waits for it. `cost`: milliseconds the answer took. */
-    set(key: string, hits: SearchHit[], cost: number): void {
-      if (performance.now() < restUntil) return;
-      const ttl = hits.length === 0 ? Math.min(ttlSeconds, emptyTtlSeconds) : ttlSeconds;
-      const at = Date.now();
-      const bytes = encodeAnswer({ hits, at, until: at + ttl * 1000, cost });
-      if (bytes !== null) redis.set(key, bytes, 'EX', ttl).catch(rest);
+    /** Takes the lock, if it is free, and looks once more: its last holder may have stored the answer since. */
+    async claim(key: string): Promise<Claim | undefined> {
+      const token = randomUUID();
+      const found = await guard.ask(async (redis) => {
+        const replies = await redis.multi().set(lockOf(key), token, 'PX', leaseMs, 'NX').getBuffer(key).exec();
+        return (replies ?? []).map(([error, reply]) => {
+          if (error !== null) throw error;
+          return reply;
+        });
+      });
+      if (found === null) return undefined;
+      const [locked, bytes] = found.value;
+      return { answer: read(Buffer.isBuffer(bytes) ? bytes : null), token: locked === 'OK' ? token : null };
+    },
+
+    put(key: string, answer: StoredAnswer): void {
+      const bytes = encodeAnswer(answer);
+      if (bytes === null) return;
+      moved('written', bytes.length);
+      guard.tell((redis) => redis.set(key, bytes, 'PX', Math.max(1, Math.ceil(answer.until - Date.now()))));
+    },
+
+    release(key: string, token: string): void {
+      guard.tell((redis) => redis.eval(releaseScript, 1, lockOf(key), token));
     },
   };
 }
 
-async function within<T>(promise: Promise<T>, ms: number): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`took longer than ${ms} ms`)), ms);
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
+export type ResultCache = ReturnType<typeof createResultCache>;

@@ -5,22 +5,23 @@ import {
   type FieldError,
   type SearchAnswer,
   type SearchBody,
+  type SearchCacheCounts,
   type SearchHit,
 } from '@flowstate/contracts';
 import type { Embedder } from '@flowstate/models';
 import { findCollections, matchDocuments, type Collection, type Sql } from '@flowstate/store';
 import type { Redis } from 'ioredis';
+import { createAnswers } from './answers.ts';
+import { createCacheGuard } from './cache-guard.ts';
 import { cacheKey, normaliseQuery } from './cache-key.ts';
+import { createCacheTally, type CacheObserver } from './cache-tally.ts';
+import { createLocalAnswers } from './local-answers.ts';
 import { createQueryEmbeddings } from './query-embeddings.ts';
 import { createResultCache } from './result-cache.ts';
-import { createSingleFlight } from './single-flight.ts';
 
 /** Where measurements go; all in seconds. */
-export type SearchObserver = {
+export type SearchObserver = CacheObserver & {
   searched(labels: { kind: 'semantic'; cache: 'hit' | 'miss' }, seconds: number): void;
-  cacheAsked(labels: { result: 'hit' | 'stale' | 'miss' | 'unavailable' }): void;
-  /** A cached answer of that age was given. */
-  cachedAge(seconds: number): void;
   matched(seconds: number): void;
 };
 
@@ -28,6 +29,8 @@ export type SearchObserver = {
 export type SearchScope = {
   /** Askers with equal values may see the same documents: cached answers are shared among them only. */
   access: string;
+  /** All they may see; without it every collection. Others do not exist for them. */
+  collections?: readonly string[];
 };
 
 export type SearchOptions = {
@@ -43,6 +46,10 @@ export type SearchOptions = {
   emptyTtlSeconds?: number;
   /** Milliseconds the cache may take before a search goes on without it (default 50). */
   cacheTimeoutMs?: number;
+  /** Bytes of answers kept in this process (default 16 MiB); 0: none. */
+  localBytes?: number;
+  /** Milliseconds another process' computation of the same answer is waited for (default 1000). */
+  leaseMs?: number;
 };
 
 export type Search = {
@@ -52,6 +59,8 @@ export type Search = {
    * `unavailable` or `timeout` when the query's embedding cannot be had.
    */
   semantic(body: SearchBody, scope: SearchScope): Promise<SearchAnswer>;
+  /** What the cache did in this process since it began. */
+  cacheStats(): SearchCacheCounts & { here: { entries: number; bytes: number } };
 };
 
 export function createSearch({
@@ -62,15 +71,24 @@ export function createSearch({
   ttlSeconds = 600,
   emptyTtlSeconds = 30,
   cacheTimeoutMs = 50,
+  localBytes = 16 * 1024 * 1024,
+  leaseMs = 1_000,
 }: SearchOptions): Search {
-  const results = createResultCache({ redis: cache, ttlSeconds, emptyTtlSeconds, timeoutMs: cacheTimeoutMs });
-  const queryEmbeddings = createQueryEmbeddings(embedder);
-  const flights = createSingleFlight<Omit<SearchAnswer, 'model'>>();
-  const refreshes = createSingleFlight<SearchHit[]>();
+  const tally = createCacheTally(observe);
+  const guard = createCacheGuard(cache, cacheTimeoutMs);
+  const local = createLocalAnswers({
+    maxBytes: localBytes,
+    onEvicted: tally.evictedHere,
+    onHeld: tally.heldHere,
+  });
+  const results = createResultCache({ guard, leaseMs, moved: tally.moved });
+  const answers = createAnswers({ cache: results, local, tally, ttlSeconds, emptyTtlSeconds, leaseMs });
+  const queryEmbeddings = createQueryEmbeddings({ embedder, guard, tally });
 
   /** What is searched, and its versions: read first, so that an answer is never older than its cache key says. */
-  async function searchable(name: string | undefined): Promise<Collection[]> {
-    const found = await findCollections(sql, name === undefined ? undefined : [name]);
+  async function searchable(name: string | undefined, visible: readonly string[] | undefined): Promise<Collection[]> {
+    const asked = name === undefined ? visible : [name].filter((own) => visible?.includes(own) ?? true);
+    const found = await findCollections(sql, asked);
     if (name === undefined) return found.filter((collection) => collection.model === embedder.model);
     const [collection] = found;
     if (collection === undefined) {
@@ -99,34 +117,19 @@ export function createSearch({
   }
 
   return {
-    async semantic({ query: asked, collection, filter = {}, threshold = 0.25, limit = 10 }, { access }) {
+    async semantic({ query: asked, collection, filter = {}, threshold = 0.25, limit = 10 }, scope) {
       const begun = performance.now();
       const query = normaliseQuery(asked);
       refuse([...(query === '' ? [{ field: 'query', message: 'is empty' }] : []), ...filterErrors(filter)]);
-      const collections = await searchable(collection);
+      const collections = await searchable(collection, scope.collections);
       if (collections.length === 0) return { items: [], cache: 'miss', model: embedder.model };
       const body = { query, filter, threshold, limit };
-      const key = cacheKey({ kind: 'semantic', ...body, model: embedder.model, access, collections });
-      const compute = async () => {
-        const started = performance.now();
-        const hits = await match(body, collections);
-        results.set(key, hits, performance.now() - started);
-        return hits;
-      };
-      const { items, cache } = await flights.join(key, async () => {
-        const cached = await results.get(key);
-        observe?.cacheAsked({ result: cached.result });
-        if ('hits' in cached) {
-          observe?.cachedAge(cached.age);
-          // Nobody waits for it, and when it fails the cached answer still holds until it expires.
-          if (cached.result === 'stale') refreshes.join(key, compute).catch(() => {});
-          return { items: cached.hits, cache: 'hit' };
-        }
-        return { items: await compute(), cache: 'miss' };
-      });
+      const key = cacheKey({ kind: 'semantic', ...body, model: embedder.model, access: scope.access, collections });
+      const { items, cache } = await answers.of(key, () => match(body, collections));
       observe?.searched({ kind: 'semantic', cache }, secondsSince(begun));
       return { items, cache, model: embedder.model };
     },
+    cacheStats: () => ({ ...tally.counts(), here: local.size() }),
   };
 }
 

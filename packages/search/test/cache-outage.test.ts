@@ -9,7 +9,7 @@ t.test('search goes on without its cache, and uses it again when it is back', as
   const { cacheUrl } = await createTestRedis(t);
   const proxy = await createRedisProxy(t, cacheUrl);
   const cache = openCache(t, proxy.url);
-  const { sql, embedder, search, seen } = await createSearchFixture(t, { cache, cacheTimeoutMs: 50 });
+  const { sql, embedder, search, seen } = await createSearchFixture(t, { cache, cacheTimeoutMs: 50, localBytes: 0 });
   await ingest(sql, embedder, [{ externalId: 'a', text: 'Refunds take five days' }]);
   const ask = () => search.semantic({ query: 'refunds' }, scope);
   /** Asks until the cache takes part again; the tap timeout is the bound. */
@@ -42,11 +42,11 @@ t.test('search goes on without its cache, and uses it again when it is back', as
 });
 
 t.test('garbage in the cache is a miss and is overwritten', async (t) => {
-  const { sql, cache, embedder, search } = await createSearchFixture(t);
+  const { sql, cache, embedder, search } = await createSearchFixture(t, { localBytes: 0 });
   await ingest(sql, embedder, [{ externalId: 'a', text: 'Refunds take five days' }]);
   const ask = () => search.semantic({ query: 'refunds' }, scope);
   await ask();
-  const [key = ''] = await cache.keys('vector-search:*');
+  const [key = ''] = await cache.keys('vector-search:{*');
   for (const garbage of ['', '{', 'null', '[{"id":1}]', '{"items":[]}']) {
     await cache.set(key, garbage);
     t.match(await ask(), { cache: 'miss', items: [{ externalId: 'a' }] }, garbage);

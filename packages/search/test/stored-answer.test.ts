@@ -5,7 +5,7 @@ import { createSearchFixture, ingest, sortedNamesOf } from './fixtures/search-fi
 const scope = { access: 'all' };
 
 t.test('large answers are stored compressed and given back whole', async (t) => {
-  const { sql, cache, embedder, search, seen } = await createSearchFixture(t);
+  const { sql, cache, embedder, search, seen } = await createSearchFixture(t, { localBytes: 0 });
   const text = `Refunds take five days. ${'They are paid to the original card. '.repeat(40)}`;
   await ingest(
     sql,
@@ -16,7 +16,7 @@ t.test('large answers are stored compressed and given back whole', async (t) => 
   const second = await search.semantic({ query: 'refunds' }, scope);
   t.match([first.cache, second.cache], ['miss', 'hit']);
   t.same(second.items, first.items);
-  const [key = ''] = await cache.keys('vector-search:*');
+  const [key = ''] = await cache.keys('vector-search:{*');
   const stored = (await cache.getBuffer(key)) ?? Buffer.alloc(0);
   t.equal(stored[0], 1, 'compressed');
   t.ok(stored.length < JSON.stringify(first.items).length / 4, `${stored.length} bytes`);
@@ -26,21 +26,21 @@ t.test('large answers are stored compressed and given back whole', async (t) => 
 });
 
 t.test('an answer without documents is cached shortly', async (t) => {
-  const { sql, cache, embedder, search } = await createSearchFixture(t, { emptyTtlSeconds: 20 });
+  const { sql, cache, embedder, search } = await createSearchFixture(t, { emptyTtlSeconds: 20, localBytes: 0 });
   await ingest(sql, embedder, [{ externalId: 'a', text: 'Refunds take five days' }]);
   const body = { query: 'refunds', threshold: 0.999 };
   t.same((await search.semantic(body, scope)).items, []);
   t.equal((await search.semantic(body, scope)).cache, 'hit');
-  const [key = ''] = await cache.keys('vector-search:*');
+  const [key = ''] = await cache.keys('vector-search:{*');
   const ttl = await cache.ttl(key);
   t.ok(ttl > 0 && ttl <= 20, `expires in ${ttl} s`);
 });
 
 t.test('an answer near its end is given, and computed anew in the background', async (t) => {
-  const { sql, cache, embedder, search, seen } = await createSearchFixture(t);
+  const { sql, cache, embedder, search, seen } = await createSearchFixture(t, { localBytes: 0 });
   await ingest(sql, embedder, [{ externalId: 'a', text: 'Refunds take five days' }]);
   await search.semantic({ query: 'refunds' }, scope);
-  const [key = ''] = await cache.keys('vector-search:*');
+  const [key = ''] = await cache.keys('vector-search:{*');
   const read = async () => decodeAnswer((await cache.getBuffer(key)) ?? Buffer.alloc(0));
   const ending = encodeAnswer({ ...(await read()), at: 1, until: Date.now() });
   await cache.set(key, ending ?? '');

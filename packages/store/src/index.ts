@@ -28,6 +28,7 @@ export * from './documents/embeddings.ts';
 export * from './documents/match.ts';
 export * from './documents/read.ts';
 export * from './documents/upsert.ts';
+export * from './search/expire-answers.ts';
 export * from './identity/access-overrides.ts';
 export * from './identity/api-keys.ts';
 export * from './identity/flags.ts';

@@ -62,7 +62,7 @@ function searchObserver(registry: Registry): SearchObserver {
   });
   const cacheRequests = new Counter({
     name: 'vector_cache_requests_total',
-    help: 'Look-ups of the vector-search cache by result',
+    help: 'Look-ups of the vector-search cache by result: hit, stale, waited, miss, unavailable',
     labelNames: ['result'],
     registers,
   });
@@ -70,6 +70,33 @@ function searchObserver(registry: Registry): SearchObserver {
     name: 'vector_cache_hit_age_seconds',
     help: 'Seconds since the cached answers that were given had been computed',
     buckets: [1, 5, 15, 30, 60, 120, 300, 600, 1_800, 3_600],
+    registers,
+  });
+  const hitsHere = new Counter({
+    name: 'vector_cache_local_hits_total',
+    help: 'Those of the hits that were found in this process',
+    registers,
+  });
+  const evictedHere = new Counter({
+    name: 'vector_cache_local_evictions_total',
+    help: 'Answers in this process that had to go for others',
+    registers,
+  });
+  const heldHere = new Gauge({
+    name: 'vector_cache_local_bytes',
+    help: 'Estimated bytes of answers kept in this process',
+    registers,
+  });
+  const moved = new Counter({
+    name: 'vector_cache_bytes_total',
+    help: 'Bytes of answers, as stored, that were read from Redis or written there',
+    labelNames: ['direction'],
+    registers,
+  });
+  const embeddings = new Counter({
+    name: 'vector_cache_embeddings_total',
+    help: 'Look-ups of embeddings of queries in Redis by result',
+    labelNames: ['result'],
     registers,
   });
   const matchDuration = new Histogram({
@@ -82,6 +109,11 @@ function searchObserver(registry: Registry): SearchObserver {
     searched: (labels, took) => duration.observe(labels, took),
     cacheAsked: (labels) => cacheRequests.inc(labels),
     cachedAge: (age) => cachedAge.observe(age),
+    foundHere: () => hitsHere.inc(),
+    evictedHere: () => evictedHere.inc(),
+    heldHere: (bytes) => heldHere.set(bytes),
+    cacheMoved: (labels, bytes) => moved.inc(labels, bytes),
+    embeddingAsked: (labels) => embeddings.inc(labels),
     matched: (took) => matchDuration.observe(took),
   };
 }

@@ -4,6 +4,7 @@ import type { Permissions } from '../access-rules.ts';
 import type { App, Deps } from '../deps.ts';
 import { createLogin } from '../login.ts';
 import { adminAccessRoutes } from './admin-access.ts';
+import { adminCacheRoutes } from './admin-cache.ts';
 import { adminContainRoutes } from './admin-contain.ts';
 import { adminFlagRoutes } from './admin-flags.ts';
 import { adminIncidentRoutes } from './admin-incidents.ts';
@@ -161,6 +162,8 @@ export const access: AccessTable = {
   'GET /api/admin/flags': administer,
   'PUT /api/admin/flags/:name': administer,
   'DELETE /api/admin/flags/:name': administer,
+  'GET /api/admin/cache': administer,
+  'POST /api/admin/cache/clear': administer,
   'GET /api/admin/access': administer,
   'POST /api/admin/access': administer,
   'DELETE /api/admin/access/:id': administer,
@@ -217,6 +220,7 @@ export function registerRoutes(app: App, deps: Deps): void {
   secretRoutes(app, deps);
   adminSessionRoutes(app, deps);
   adminFlagRoutes(app, deps);
+  adminCacheRoutes(app, deps);
   adminAccessRoutes(app, deps);
   adminContainRoutes(app, deps);
   runTokenRoutes(app, deps);

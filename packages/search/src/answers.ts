@@ -1,0 +1,102 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { SearchHit } from '@flowstate/contracts';
+import type { CacheTally } from './cache-tally.ts';
+import type { LocalAnswers } from './local-answers.ts';
+import type { ResultCache } from './result-cache.ts';
+import { createSingleFlight } from './single-flight.ts';
+import { dueForRefresh, type StoredAnswer } from './stored-answer.ts';
+
+type Options = {
+  cache: ResultCache;
+  local: LocalAnswers;
+  tally: CacheTally;
+  ttlSeconds: number;
+  emptyTtlSeconds: number;
+  /** How long another process' computation is waited for at most: as long as its lock lives. */
+  leaseMs: number;
+};
+
+type Compute = () => Promise<SearchHit[]>;
+export type Answer = { items: SearchHit[]; cache: 'hit' | 'miss' };
+
+/** How often one who waits for another process looks; a computation takes tens of milliseconds. */
+const pollMs = 10;
+
+/** Answers by key, from this process, from Redis, or computed: by one caller in one process, while the others wait. */
+export function createAnswers({ cache, local, tally, ttlSeconds, emptyTtlSeconds, leaseMs }: Options) {
+  const flights = createSingleFlight<Answer>();
+  const refreshes = createSingleFlight<void>();
+
+  /** Stores what is computed, and ends the lock either way: after a failure the next one may try. */
+  async function computed(key: string, compute: Compute, token: string | null): Promise<Answer> {
+    try {
+      const begun = performance.now();
+      const hits = await compute();
+      const at = Date.now();
+      const ttl = hits.length === 0 ? Math.min(ttlSeconds, emptyTtlSeconds) : ttlSeconds;
+      const answer: StoredAnswer = { hits, at, until: at + ttl * 1000, cost: performance.now() - begun };
+      local.set(key, answer);
+      cache.put(key, answer);
+      return { items: hits, cache: 'miss' };
+    } finally {
+      if (token !== null) cache.release(key, token);
+    }
+  }
+
+  /** Nobody waits for it, and when it fails the cached answer still holds until it expires. */
+  function refresh(key: string, known: StoredAnswer, compute: Compute): void {
+    const renew = async () => {
+      const claim = await cache.claim(key);
+      if (claim === undefined || claim.token === null) return;
+      if (claim.answer === null || claim.answer.at <= known.at) {
+        await computed(key, compute, claim.token);
+      } else {
+        cache.release(key, claim.token);
+        local.set(key, claim.answer);
+      }
+    };
+    refreshes.join(key, renew).catch(() => {});
+  }
+
+  function give(answer: StoredAnswer, result: 'hit' | 'stale' | 'waited'): Answer {
+    tally.asked(result);
+    tally.aged(Math.max(0, Date.now() - answer.at) / 1000);
+    return { items: answer.hits, cache: 'hit' };
+  }
+
+  async function find(key: string, compute: Compute): Promise<Answer> {
+    const near = local.get(key);
+    if (near !== null) tally.foundHere();
+    const known = near ?? (await cache.get(key));
+    if (known === undefined) {
+      tally.asked('unavailable');
+      return await computed(key, compute, null);
+    }
+    if (known === null) return await claimed(key, compute);
+    if (near === null) local.set(key, known);
+    const stale = dueForRefresh(known, Date.now());
+    if (stale) refresh(key, known, compute);
+    return give(known, stale ? 'stale' : 'hit');
+  }
+
+  async function claimed(key: string, compute: Compute): Promise<Answer> {
+    const patience = performance.now() + leaseMs;
+    for (;;) {
+      const claim = await cache.claim(key);
+      if (claim?.answer) {
+        if (claim.token !== null) cache.release(key, claim.token);
+        local.set(key, claim.answer);
+        return give(claim.answer, 'waited');
+      }
+      if (claim === undefined || claim.token !== null || performance.now() >= patience) {
+        tally.asked(claim === undefined ? 'unavailable' : 'miss');
+        return await computed(key, compute, claim?.token ?? null);
+      }
+      await wait(pollMs);
+    }
+  }
+
+  return {
+    of: (key: string, compute: Compute): Promise<Answer> => flights.join(key, () => find(key, compute)),
+  };
+}

@@ -1,0 +1,38 @@
+import { LRUCache } from 'lru-cache';
+import type { StoredAnswer } from './stored-answer.ts';
+
+type Options = {
+  /** Bytes, as estimated, that answers take at most; 0: none are kept. */
+  maxBytes: number;
+  /** One had to go for others. */
+  onEvicted(): void;
+  /** Bytes kept by now. */
+  onHeld(bytes: number): void;
+};
+
+/** Answers in this process, the least recently used first out. Their keys change with their collections. */
+export function createLocalAnswers({ maxBytes, onEvicted, onHeld }: Options) {
+  const answers =
+    maxBytes === 0
+      ? null
+      : new LRUCache<string, StoredAnswer>({
+          maxSize: maxBytes,
+          dispose: (_answer, _key, reason) => {
+            if (reason === 'evict') onEvicted();
+          },
+        });
+
+  return {
+    get: (key: string): StoredAnswer | null => answers?.get(key) ?? null,
+    set(key: string, answer: StoredAnswer): void {
+      const ttl = Math.floor(answer.until - Date.now());
+      // Two bytes a character is what a string may take.
+      if (answers === null || ttl <= 0) return;
+      answers.set(key, answer, { ttl, size: 2 * (JSON.stringify(answer).length + key.length) });
+      onHeld(answers.calculatedSize);
+    },
+    size: () => ({ entries: answers?.size ?? 0, bytes: answers?.calculatedSize ?? 0 }),
+  };
+}
+
+export type LocalAnswers = ReturnType<typeof createLocalAnswers>;

@@ -1,0 +1,119 @@
+import { createEmbedder } from '@flowstate/models';
+import { deleteDocument, expireAnswers } from '@flowstate/store';
+import t from 'tap';
+import { createSearch } from '../src/index.ts';
+import { createSearchFixture, ingest, openCache } from './fixtures/search-fixture.ts';
+
+const collections = ['a-notes', 'b-notes', 'shared', 'payroll'];
+const people = ['ann', 'bob', 'eve', 'kim'];
+const queries = ['refunds', 'password', 'salary', 'invoice sent twice'];
+const rounds = 600;
+
+/** Numbers below 1 that follow from the seed: a failure can be repeated (mulberry32). */
+function createRandom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+t.test('no answer, cached or not, ever shows what its asker may not see or what is no longer there', async (t) => {
+  const seed = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+  t.comment(`FUZZ_SEED=${seed}`);
+  const random = createRandom(seed);
+  const below = (n: number) => Math.floor(random() * n);
+  const pick = <T>(of: readonly T[]): T => of[below(of.length)] as T;
+
+  const { sql, embedder, cacheUrl, search: first, cache } = await createSearchFixture(t);
+  // Another process: only Postgres and Redis are shared. One has no first tier, so that both tiers are looked at.
+  const offline = createEmbedder({ kind: 'offline' });
+  t.teardown(() => offline.close());
+  const other = openCache(t, cacheUrl);
+  await new Promise((ready) => other.once('ready', ready));
+  const second = createSearch({ sql, cache: other, embedder: offline, localBytes: 0 });
+
+  const granted = new Map(people.map((who) => [who, new Set(['shared', pick(collections)])]));
+  const texts = new Map<string, { id: string; collection: string; text: string }>();
+  const write = async (collection: string, n: number) => {
+    const externalId = `${collection}-${n}`;
+    const text = `${pick(queries)} ${below(5)} in ${collection}`;
+    const [id = ''] = await ingest(sql, embedder, [{ externalId, collection, text }]);
+    texts.set(externalId, { id, collection, text });
+  };
+  for (const collection of collections) await write(collection, 0);
+
+  async function ask(): Promise<void> {
+    const who = pick(people);
+    const mine = granted.get(who) ?? new Set();
+    const named = random() < 0.5 ? { collection: pick(collections) } : {};
+    const body = { query: pick(queries), threshold: -1, limit: pick([2, 100]), ...named };
+    const search = pick([first, second]);
+    // One and the same label for all: what is seen must follow from the collections alone.
+    const scope = { access: 'all', collections: [...mine] };
+    if (named.collection !== undefined && !mine.has(named.collection)) {
+      await t.rejects(search.semantic(body, scope), { code: 'not_found' }, `${who}: ${named.collection}`);
+      return;
+    }
+    const { items, cache: way } = await search.semantic(body, scope);
+    ways[way] += 1;
+    const visible = [...texts.values()].filter(
+      (doc) =>
+        mine.has(named.collection ?? doc.collection) &&
+        (named.collection === undefined || doc.collection === named.collection),
+    );
+    const wrong = items.filter((hit) => !visible.some((doc) => doc.id === hit.id && doc.text === hit.text));
+    if (wrong.length > 0) leaks.push(...wrong.map((hit) => `${who} saw ${hit.externalId}: ${hit.text}`));
+    if (items.length !== Math.min(visible.length, body.limit))
+      leaks.push(`${who} saw ${items.length} of ${visible.length}`);
+  }
+
+  const ways = { hit: 0, miss: 0 };
+  const leaks: string[] = [];
+  for (let round = 0; round < rounds && leaks.length === 0; round += 1) {
+    const dice = random();
+    const mine = granted.get(pick(people)) ?? new Set();
+    if (dice < 0.06) mine.add(pick(collections));
+    else if (dice < 0.12) mine.delete(pick(collections));
+    else if (dice < 0.15) await write(pick(collections), below(4));
+    else if (dice < 0.17) {
+      const [externalId, doc] = pick([...texts]);
+      await deleteDocument(sql, doc.id);
+      texts.delete(externalId);
+      if (texts.size === 0) await write('shared', 0);
+    } else if (dice < 0.18) await expireAnswers(sql, pick([...collections, undefined]));
+    else if (dice < 0.185) await cache.flushdb();
+    else if (dice < 0.6) await ask();
+    else await Promise.all(Array.from({ length: 6 }, ask));
+  }
+  t.same(leaks, [], `FUZZ_SEED=${seed} repeats it`);
+  t.comment(`${ways.hit} answers from the cache, ${ways.miss} computed`);
+  t.ok(ways.hit > rounds / 4 && ways.miss > rounds / 10, 'both ways were walked');
+});
+
+t.test('a cleared cache is cleared in every process at once, for the named collection alone', async (t) => {
+  const { sql, embedder, cacheUrl, search: first, cache } = await createSearchFixture(t);
+  const other = openCache(t, cacheUrl);
+  await new Promise((ready) => other.once('ready', ready));
+  const second = createSearch({ sql, cache: other, embedder });
+  for (const collection of ['x', 'y']) await ingest(sql, embedder, [{ collection, text: 'Refunds' }]);
+  const ways = async () =>
+    Promise.all(
+      ['x', 'y'].flatMap((collection) =>
+        [first, second].map(async (s) => (await s.semantic({ query: 'refunds', collection }, { access: 'all' })).cache),
+      ),
+    );
+  await ways();
+  t.same(await ways(), ['hit', 'hit', 'hit', 'hit']);
+  const keys = await cache.keys('vector-search:{*');
+  t.same(await expireAnswers(sql, 'x'), ['x']);
+  const [x1, x2, y1, y2] = await ways();
+  t.ok(x1 === 'miss' || x2 === 'miss', 'computed anew, by one of the two');
+  t.same([y1, y2], ['hit', 'hit']);
+  t.same(await expireAnswers(sql), ['x', 'y']);
+  t.notSame(await ways(), ['hit', 'hit', 'hit', 'hit']);
+  t.ok((await cache.exists(...keys)) === keys.length, 'nothing was deleted: it is out of reach');
+  t.same(await expireAnswers(sql, 'nowhere'), []);
+});
