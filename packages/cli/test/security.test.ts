@@ -188,6 +188,21 @@ t.test('sessions are listed, verified and ended, by the API and without a gatewa
   t.equal((await manager.get('/api/auth/me')).status, 401, 'what was ended without it is ended');
 });
 
+t.test('the search cache: what it does, and clearing it', async (t) => {
+  t.match(await flowstate(['cache', 'stats']), {
+    code: 0,
+    out: /searches: hit +\d+[^]*redis +up[^]*redis bytes +\d+ of/,
+  });
+  t.match(JSON.parse((await flowstate(['cache', 'stats', '--json'])).out), { redis: { state: 'up', evicted: 0 } });
+  const reason = ['--reason', 'wrong answers'];
+  t.match(await flowstate(['cache', 'clear', ...reason]), { code: 0, out: 'cleared: there are no collections\n' });
+  t.match(await flowstate(['cache', 'clear', '--collection', 'nowhere', ...reason]), {
+    code: 1,
+    err: /no collection nowhere/,
+  });
+  t.match(await flowstate(['cache', 'clear']), { code: 2, err: /--reason/ });
+});
+
 t.test('the first administrator is made in an empty installation, once', async (t) => {
   const { url, sql } = await createTestDatabase(t);
   const password = await fileOf('root', 'a long enough password\n');

@@ -101,8 +101,11 @@ t.test('a failure ends the lock at once, and the next one tries', async (t) => {
     model: embedder.model,
   });
   t.teardown(() => broken.close());
-  const failing = createSearch({ sql, cache: openCache(t, cacheUrl), embedder: broken, leaseMs: 600_000 });
+  const other = openCache(t, cacheUrl);
+  await once(other, 'ready');
+  const failing = createSearch({ sql, cache: other, embedder: broken, leaseMs: 600_000 });
   await t.rejects(failing.semantic({ query: 'refunds' }, scope));
+  t.match(failing.cacheStats().requests, { miss: 1, unavailable: 0 }, 'it had the lock');
   t.match(await search.semantic({ query: 'refunds' }, scope), { cache: 'miss', items: [{ externalId: 'a' }] });
   t.same(await cache.keys('*:lock'), [], 'and no lock is left');
 });

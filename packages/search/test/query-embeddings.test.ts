@@ -1,0 +1,43 @@
+import { createEmbedder } from '@flowstate/models';
+import { findDocuments, storeEmbeddings, upsertDocuments } from '@flowstate/store';
+import t from 'tap';
+import { createSearch } from '../src/index.ts';
+import { createEmbeddingsEndpoint, vectorOf } from './fixtures/embeddings-endpoint.ts';
+import { createSearchFixture, namesOf, openCache } from './fixtures/search-fixture.ts';
+
+const scope = { access: 'all' };
+
+t.test('a query is embedded once for all processes, whatever else is asked with it', async (t) => {
+  const endpoint = await createEmbeddingsEndpoint(t);
+  const open = (model = 'test-model') => {
+    const embedder = createEmbedder({ kind: 'endpoint', baseUrl: endpoint.url, model });
+    t.teardown(() => embedder.close());
+    return embedder;
+  };
+  const { sql, cache, cacheUrl, search: first } = await createSearchFixture(t, { embedder: open() });
+  const [row] = await upsertDocuments(sql, [{ externalId: 'a', text: 'Refunds' }]);
+  const [document] = await findDocuments(sql, [row?.id ?? '']);
+  const item = { id: row?.id ?? '', contentHash: document?.contentHash ?? '', embedding: vectorOf('refunds') };
+  await storeEmbeddings(sql, { model: 'test-model', items: [item] });
+  const other = openCache(t, cacheUrl);
+  await new Promise((ready) => other.once('ready', ready));
+  const second = createSearch({ sql, cache: other, embedder: open() });
+
+  const asking = first.semantic({ query: 'refunds' }, scope);
+  (await endpoint.next())();
+  t.same(namesOf((await asking).items), ['a']);
+  const elsewhere = await second.semantic({ query: ' refunds ', limit: 3 }, scope);
+  t.match(elsewhere, { cache: 'miss', items: [{ externalId: 'a', similarity: Number }] });
+  t.ok((elsewhere.items[0]?.similarity ?? 0) > 0.999_999, 'as exact as Postgres keeps them');
+  t.same(second.cacheStats().embeddings, { hit: 1, miss: 0, unavailable: 0 });
+  t.equal(endpoint.asked(), 1);
+
+  const [key = ''] = await cache.keys('vector-search:embedding:*');
+  for (const garbage of ['', 'abc', Buffer.from(new Float32Array([NaN, 1]).buffer)]) {
+    await cache.set(key, garbage);
+    const third = createSearch({ sql, cache, embedder: open(), localBytes: 0 });
+    const again = third.semantic({ query: 'refunds', limit: 4 + garbage.length }, scope);
+    (await endpoint.next())();
+    t.same(namesOf((await again).items), ['a'], 'garbage is computed anew');
+  }
+});
