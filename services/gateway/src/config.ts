@@ -48,6 +48,18 @@ export const GatewayConfig = Type.Object({
   EMBEDDINGS_BASE_URL: settings.EMBEDDINGS_BASE_URL,
   EMBEDDINGS_API_KEY: settings.EMBEDDINGS_API_KEY,
   EMBEDDINGS_MODEL: settings.EMBEDDINGS_MODEL,
+  SEARCH_CACHE_TTL_SECONDS: Type.Integer({
+    default: 600,
+    minimum: 1,
+    maximum: 30 * 24 * 3600,
+    description: 'How long a cached answer of a search lives at most; a write to its collections ends it at once',
+  }),
+  SEARCH_CACHE_LOCAL_BYTES: Type.Integer({
+    default: 16 * 1024 * 1024,
+    minimum: 0,
+    maximum: 1024 * 1024 * 1024,
+    description: 'Memory of a gateway for cached answers, as estimated; 0: only Redis keeps them',
+  }),
   LOG_LEVEL: settings.LOG_LEVEL,
   ...logSinkSettings,
   FLOWSTATE_VERSION: settings.FLOWSTATE_VERSION,

@@ -65,7 +65,14 @@ const subscriber = createRunSubscriber(config.REDIS_URL, reportRedis);
 const metrics = createGatewayMetrics(config);
 measureLogSinks(metrics.registry, sinks);
 const embedder = embedderFrom(config);
-const search = createSearch({ sql, cache, embedder, observe: metrics.search });
+const search = createSearch({
+  sql,
+  cache,
+  embedder,
+  observe: metrics.search,
+  ttlSeconds: config.SEARCH_CACHE_TTL_SECONDS,
+  localBytes: config.SEARCH_CACHE_LOCAL_BYTES,
+});
 const identity = createIdentity({ sql, redis });
 const keys = createKeyRing({
   current: config.JWT_SECRET,
