@@ -6,7 +6,8 @@ import type { Person } from './person.ts';
 import type { Random } from './random.ts';
 import { isTerminal, type RunRecord } from './run-record.ts';
 
-type Options = {
+/** Who and what a followed run has to do with. */
+export type Following = {
   client: Client;
   person: Person;
   farEnd: FarEnd;
@@ -19,7 +20,7 @@ type Options = {
  * Follows a run to its end over whichever gateway is there, resuming after the last event seen; does what its client
  * does on the way, and has it settled when it is parked. Resolves when it has ended for good.
  */
-export async function followRun(run: RunRecord & { id: string }, options: Options): Promise<void> {
+export async function followRun(run: RunRecord & { id: string }, options: Following): Promise<void> {
   const { client, person, farEnd, findings, random, signal } = options;
   const hand = { id: run.id, run, client, farEnd };
   for (let failures = 0; ; failures++) {

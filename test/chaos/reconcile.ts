@@ -1,20 +1,7 @@
 import type { Client } from './clients.ts';
-import type { FarEnd } from './far-end.ts';
-import type { Findings } from './findings.ts';
-import { followRun } from './follow.ts';
+import { followRun, type Following } from './follow.ts';
 import { inLanes } from './lanes.ts';
-import type { Person } from './person.ts';
-import type { Random } from './random.ts';
 import { newRecord, type RunRecord } from './run-record.ts';
-
-type Options = {
-  client: Client;
-  person: Person;
-  farEnd: FarEnd;
-  findings: Findings;
-  random: Random;
-  signal: AbortSignal;
-};
 
 export type KnownRun = RunRecord & { id: string };
 type Listed = { id: string; input: Record<string, unknown> & { ticket?: string } };
@@ -25,7 +12,7 @@ const atOnce = 32;
  * Finds in the ledger what nobody knew was accepted, what runs started themselves and what was forked from them,
  * follows it to its end, and misses what was answered 202.
  */
-export async function reconcile(records: RunRecord[], options: Options): Promise<KnownRun[]> {
+export async function reconcile(records: RunRecord[], options: Following): Promise<KnownRun[]> {
   const { client, findings, signal } = options;
   const known = new Map<string, KnownRun>();
   const byTicket = new Map(records.map((run) => [run.ticket, run]));
