@@ -2,10 +2,12 @@ import { glob, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { inspect } from 'node:util';
 import { startStores, type Stores } from '@flowstate/local';
 import { findLeaks } from './leaks.ts';
 import { runGroup } from './process-group.ts';
 import { startContainerStores } from './support/containers.ts';
+import { type Failure, tapFailures } from './tap-failures.ts';
 
 // `npm test [-- file …]`: stores, type check, lint, format, unused code and all tests; one line of figures at the end.
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -115,14 +117,25 @@ async function runTests(urls: TestStores): Promise<Counts> {
       `--output-file=${output}`,
     ];
     const { code } = await run([...command, ...files.toSorted()], env, 'inherit');
-    const counts = countsOf(await readFile(output, 'utf8').catch(() => ''));
+    const tap = await readFile(output, 'utf8').catch(() => '');
+    const counts = countsOf(tap);
     // tap fails for what is no assertion too: a file that crashed, hung or left something open.
     if (code !== 0 && counts.failed === 0) counts.failed = 1;
     await lookForLeaks(printed);
+    tellFailures(tapFailures(tap));
     return counts;
   } finally {
     await rm(results, { recursive: true, force: true });
   }
+}
+
+/** Last and plainly, because the reporter's own lines are far above by then, and gone where only the end is kept. */
+function tellFailures(failed: Failure[]): void {
+  for (const { name, detail } of failed.slice(0, 20)) {
+    console.log(`✗ ${name}`);
+    if (detail !== null) console.log(inspect(detail, { depth: 4, maxStringLength: 2_000 }));
+  }
+  if (failed.length > 20) console.log(`✗ and ${failed.length - 20} more`);
 }
 
 /** No secret, token or password may stand in what the services printed in all of these tests. */
