@@ -18,6 +18,10 @@ async function lock(target: string, roles: string[], seconds = 600): Promise<Ove
 const release = async ({ id }: Override) =>
   t.equal((await admin.call('DELETE', `/api/admin/access/${id}`)).status, 200);
 
+/** While it is paused no run begins, however long the rest of a test's preparation takes. */
+const turn = async (action: 'pause' | 'resume') =>
+  t.equal((await admin.post(`/api/admin/queues/workflows/${action}`)).status, 200);
+
 /** Resolves with the run once its stream tells of such an event. */
 async function told(id: string, type: string): Promise<Run> {
   for await (const { event } of admin.events(id)) if (event === type) break;
@@ -31,11 +35,11 @@ t.test('another gateway process obeys, also without Redis', async (t) => {
   for (let round = 0; round < 10; round++) {
     const made = await lock('data:read', ['admin']);
     const began = performance.now();
-    while ((await allowed()) !== 403 && performance.now() - began < 5_000);
+    while ((await allowed()) !== 403);
     took.push(performance.now() - began);
     t.equal(await allowed(), 403);
     await release(made);
-    while ((await allowed()) !== 200 && performance.now() - began < 10_000);
+    while ((await allowed()) !== 200);
     t.equal(await allowed(), 200);
   }
   t.comment(
@@ -50,12 +54,14 @@ t.test('a queued run whose owner may not start it any more does not begin', asyn
   const manager = await platform.as('manager');
   const start = async () => {
     const input = { recorder: recorder.url, steps: 1 };
-    const { status, body } = await manager.post<Run>('/api/workflows/recorded-steps/runs', { input, delayMs: 1_000 });
+    const { status, body } = await manager.post<Run>('/api/workflows/recorded-steps/runs', { input });
     t.equal(status, 202);
     return body.id;
   };
+  await turn('pause');
   const id = await start();
   const made = await lock('POST /api/workflows/recorded-steps/runs', ['admin']);
+  await turn('resume');
   t.match(await told(id, 'run.parked'), { state: 'parked', error: { message: /may not run it any more/ } });
   t.same(recorder.calls, [], 'no line of it ran');
   t.match(await manager.post('/api/workflows/recorded-steps/runs', { input: {} }), { status: 403 });
@@ -64,21 +70,24 @@ t.test('a queued run whose owner may not start it any more does not begin', asyn
   t.match(await told(id, 'run.completed'), { state: 'completed' });
   t.equal(recorder.calls.length, 1);
 
-  await lock('POST /api/workflows/asking/runs', ['admin']);
+  await turn('pause');
   const unharmed = await start();
+  await lock('POST /api/workflows/asking/runs', ['admin']);
+  await turn('resume');
   t.match(await told(unharmed, 'run.completed'), { state: 'completed' }, 'a change that does not concern it only asks');
 });
 
 t.test('a queued run of somebody who was disabled meanwhile does not begin', async (t) => {
   const before = recorder.calls.length;
   const service = await platform.as('service');
+  await turn('pause');
   const { body } = await service.post<Run>('/api/workflows/recorded-steps/runs', {
     input: { recorder: recorder.url, steps: 1 },
-    delayMs: 1_000,
   });
   const { body: me } = await service.get<{ id: string }>('/api/auth/me');
   const change = (disabled: boolean) => admin.call('PATCH', `/api/admin/users/${me.id}`, { body: { disabled } });
   t.equal((await change(true)).status, 200);
+  await turn('resume');
   t.match(await told(body.id, 'run.parked'), { state: 'parked', error: { message: /may not run it any more/ } });
   t.equal(recorder.calls.length, before, 'no line of it ran');
   t.match(await admin.post(`/api/runs/${body.id}/cancel`), { status: 202 });
