@@ -60,6 +60,9 @@ export type Principal = {
   epoch?: number | undefined;
 };
 
+/** For whom something is read or written; it decides which collections there are. */
+export type Viewer = Pick<Principal, 'id' | 'role'>;
+
 export const Me = Type.Object({ id: Id, email: Type.String(), name: Type.String(), role: RoleName }, { $id: 'Me' });
 export type Me = Static<typeof Me>;
 

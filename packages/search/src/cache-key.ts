@@ -8,8 +8,7 @@ type Question = {
   threshold: number;
   limit: number;
   model: string;
-  access: string;
-  collections: Pick<Collection, 'name' | 'version'>[];
+  collections: Pick<Collection, 'name' | 'version' | 'accessEpoch'>[];
 };
 
 /** Spellings that mean the same to every model: spaces and Unicode composition, but not case. */
@@ -21,18 +20,19 @@ export function normaliseQuery(query: string): string {
  * Covers everything an answer depends on. The collections' versions are part of it, so whatever is written to one of
  * them makes its cached answers unreachable; nothing needs to be found and deleted.
  */
-export function cacheKey({ kind, query, filter, threshold, limit, model, access, collections }: Question): string {
-  const parts = [kind, query, sorted(filter), threshold, limit, model, access, validity(collections)];
+export function cacheKey({ kind, query, filter, threshold, limit, model, collections }: Question): string {
+  const parts = [kind, query, sorted(filter), threshold, limit, model, validity(collections)];
   // In braces: an answer and its lock are on one node of a cluster.
   return `vector-search:{${createHash('sha256').update(JSON.stringify(parts)).digest('base64url')}}`;
 }
 
 /**
- * What makes cached answers end at once, and the only place that knows: exactly what the asker may search at this
- * moment, each with its version. Taken access shortens the list, a write or a cleared cache raises a version.
+ * What makes cached answers end at once, and the only place that knows: exactly what the asker sees at this moment, each
+ * with its version and access epoch. Taken access shortens the list, any change of access raises the epoch, a write or
+ * a cleared cache the version; neither is ever the same again. Askers with equal lists share answers.
  */
 function validity(collections: Question['collections']): unknown {
-  return collections.map(({ name, version }) => [name, version]);
+  return collections.map(({ name, version, accessEpoch }) => [name, version, accessEpoch]);
 }
 
 /** Objects with their keys in one order, at every level. */

@@ -1,8 +1,1 @@
-export {
-  createSearch,
-  filterErrors,
-  type Search,
-  type SearchObserver,
-  type SearchOptions,
-  type SearchScope,
-} from './search.ts';
+export { createSearch, filterErrors, type Search, type SearchObserver, type SearchOptions } from './search.ts';

@@ -7,9 +7,17 @@ import {
   type SearchBody,
   type SearchCacheCounts,
   type SearchHit,
+  type Viewer,
 } from '@flowstate/contracts';
 import type { Embedder } from '@flowstate/models';
-import { findCollections, matchDocuments, type Collection, type Sql } from '@flowstate/store';
+import {
+  findCollections,
+  isOutdatedScope,
+  matchDocuments,
+  noCollection,
+  type Collection,
+  type Sql,
+} from '@flowstate/store';
 import type { Redis } from 'ioredis';
 import { createAnswers } from './answers.ts';
 import { createCacheGuard } from './cache-guard.ts';
@@ -23,14 +31,6 @@ import { createResultCache } from './result-cache.ts';
 export type SearchObserver = CacheObserver & {
   searched(labels: { kind: 'semantic'; cache: 'hit' | 'miss' }, seconds: number): void;
   matched(seconds: number): void;
-};
-
-/** Who asks. */
-export type SearchScope = {
-  /** Askers with equal values may see the same documents: cached answers are shared among them only. */
-  access: string;
-  /** All they may see; without it every collection. Others do not exist for them. */
-  collections?: readonly string[];
 };
 
 export type SearchOptions = {
@@ -54,11 +54,12 @@ export type SearchOptions = {
 
 export type Search = {
   /**
-   * Documents nearest in meaning to the query, nearest first; without a collection, from all that the model embedded.
+   * Documents nearest in meaning to the query, nearest first; without a collection, from all that the viewer sees and
+   * the model embedded.
    * Throws `invalid_input`, `not_found` (unknown collection), `conflict` (it was embedded by another model), and
    * `unavailable` or `timeout` when the query's embedding cannot be had.
    */
-  semantic(body: SearchBody, scope: SearchScope): Promise<SearchAnswer>;
+  semantic(body: SearchBody, viewer: Viewer): Promise<SearchAnswer>;
   /** What the cache did in this process since it began. */
   cacheStats(): SearchCacheCounts & { here: { entries: number; bytes: number } };
 };
@@ -86,16 +87,11 @@ export function createSearch({
   const queryEmbeddings = createQueryEmbeddings({ embedder, guard, tally });
 
   /** What is searched, and its versions: read first, so that an answer is never older than its cache key says. */
-  async function searchable(name: string | undefined, visible: readonly string[] | undefined): Promise<Collection[]> {
-    const asked = name === undefined ? visible : [name].filter((own) => visible?.includes(own) ?? true);
-    const found = await findCollections(sql, asked);
+  async function searchable(name: string | undefined, viewer: Viewer): Promise<Collection[]> {
+    const found = await findCollections(sql, name === undefined ? undefined : [name], viewer);
     if (name === undefined) return found.filter((collection) => collection.model === embedder.model);
     const [collection] = found;
-    if (collection === undefined) {
-      throw new FlowstateError('not_found', `There is no collection ${name}`, {
-        errors: [{ field: 'collection', message: 'does not exist' }],
-      });
-    }
+    if (collection === undefined) throw noCollection(name);
     if (collection.model === null) return []; // nothing embedded yet
     if (collection.model !== embedder.model) throw otherModel(collection, embedder.model);
     return [collection];
@@ -104,6 +100,7 @@ export function createSearch({
   async function match(
     body: Required<Omit<SearchBody, 'collection'>>,
     collections: Collection[],
+    viewer: Viewer,
   ): Promise<SearchHit[]> {
     const embedding = await queryEmbeddings.of(body.query);
     const other = collections.find((collection) => collection.dimensions !== embedding.length);
@@ -111,26 +108,48 @@ export function createSearch({
     const { threshold, limit, filter } = body;
     const begun = performance.now();
     const names = collections.map((collection) => collection.name);
-    const hits = await matchDocuments(sql, { embedding, threshold, limit, filter, collections: names });
+    const wanted = { threshold, limit, filter, collections: names };
+    const hits = await matchDocuments(sql, { embedding, ...wanted, viewer, model: embedder.model });
     observe?.matched(secondsSince(begun));
     return hits;
   }
 
+  async function ask(
+    body: Required<Omit<SearchBody, 'collection'>>,
+    collection: string | undefined,
+    viewer: Viewer,
+  ): Promise<SearchAnswer> {
+    const collections = await searchable(collection, viewer);
+    if (collections.length === 0) return { items: [], cache: 'miss', model: embedder.model };
+    const key = cacheKey({ kind: 'semantic', ...body, model: embedder.model, collections });
+    const { items, cache } = await answers.of(key, () => match(body, collections, viewer));
+    return { items, cache, model: embedder.model };
+  }
+
   return {
-    async semantic({ query: asked, collection, filter = {}, threshold = 0.25, limit = 10 }, scope) {
+    async semantic({ query: asked, collection, filter = {}, threshold = 0.25, limit = 10 }, viewer) {
       const begun = performance.now();
       const query = normaliseQuery(asked);
       refuse([...(query === '' ? [{ field: 'query', message: 'is empty' }] : []), ...filterErrors(filter)]);
-      const collections = await searchable(collection, scope.collections);
-      if (collections.length === 0) return { items: [], cache: 'miss', model: embedder.model };
       const body = { query, filter, threshold, limit };
-      const key = cacheKey({ kind: 'semantic', ...body, model: embedder.model, access: scope.access, collections });
-      const { items, cache } = await answers.of(key, () => match(body, collections));
-      observe?.searched({ kind: 'semantic', cache }, secondsSince(begun));
-      return { items, cache, model: embedder.model };
+      const answer = await inPresentScope(() => ask(body, collection, viewer));
+      observe?.searched({ kind: 'semantic', cache: answer.cache }, secondsSince(begun));
+      return answer;
     },
     cacheStats: () => ({ ...tally.counts(), here: local.size() }),
   };
+}
+
+/** Access or models may change between what was chosen and the query: then it is chosen again. */
+async function inPresentScope<T>(ask: () => Promise<T>): Promise<T> {
+  for (let left = 5; ; left -= 1) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isOutdatedScope(error)) throw error;
+      if (left === 0) throw new FlowstateError('unavailable', 'The collections keep changing', { cause: error });
+    }
+  }
 }
 
 /** A filter is compared as it stands; something that looks like an operator would silently find nothing. */

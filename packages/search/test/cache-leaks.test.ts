@@ -1,11 +1,14 @@
+import { randomUUID } from 'node:crypto';
 import { createEmbedder } from '@flowstate/models';
-import { deleteDocument, expireAnswers } from '@flowstate/store';
+import type { Role, Viewer } from '@flowstate/contracts';
+import { deleteDocument, expireAnswers, insertUser } from '@flowstate/store';
 import t from 'tap';
 import { createSearch } from '../src/index.ts';
 import { createSearchFixture, ingest, openCache } from './fixtures/search-fixture.ts';
 
 const collections = ['a-notes', 'b-notes', 'shared', 'payroll'];
 const people = ['ann', 'bob', 'eve', 'kim'];
+const roles: readonly Role[] = ['analyst', 'agent'];
 const queries = ['refunds', 'password', 'salary', 'invoice sent twice'];
 const rounds = 600;
 
@@ -35,29 +38,57 @@ t.test('no answer, cached or not, ever shows what its asker may not see or what 
   await new Promise((ready) => other.once('ready', ready));
   const second = createSearch({ sql, cache: other, embedder: offline, localBytes: 0 });
 
-  const granted = new Map(people.map((who) => [who, new Set(['shared', pick(collections)])]));
+  const viewers = new Map<string, Viewer>();
+  for (const who of people) {
+    const user = { email: `${who}@example.org`, name: who, role: pick(roles), passwordHash: null };
+    const { id = '', role = user.role } = (await insertUser(sql, user)) ?? {};
+    viewers.set(who, { id, role });
+  }
+  const owner = viewers.get('kim')?.id ?? '';
+  for (const name of collections) {
+    const visibility = name === 'shared' ? 'shared' : 'private';
+    await sql`INSERT INTO collections (name, owner_id, visibility) VALUES (${name}, ${owner}, ${visibility})`;
+  }
+  // What is true, kept beside the system: grants as `collection grantee`.
+  const grants = new Set<string>();
+  const seenBy = (who: string) => {
+    const { id, role } = viewers.get(who) ?? { id: '', role: '' };
+    const open = (name: string) => [id, role].some((grantee) => grants.has(`${name} ${grantee}`));
+    return new Set(collections.filter((name) => name === 'shared' || id === owner || open(name)));
+  };
+  async function toggle(): Promise<void> {
+    const [name, who] = [pick(collections), pick(people)];
+    const { id, role } = viewers.get(who) ?? { id: '', role: '' };
+    const grantee = random() < 0.7 ? id : role;
+    const [user, all] = grantee === id ? [id, null] : [null, role];
+    if (grants.delete(`${name} ${grantee}`)) {
+      await sql`DELETE FROM collection_grants WHERE collection = ${name} AND (user_id = ${user} OR role = ${all})`;
+    } else {
+      grants.add(`${name} ${grantee}`);
+      await sql`INSERT INTO collection_grants (collection, user_id, role) VALUES (${name}, ${user}, ${all})`;
+    }
+  }
   const texts = new Map<string, { id: string; collection: string; text: string }>();
   const write = async (collection: string, n: number) => {
     const externalId = `${collection}-${n}`;
     const text = `${pick(queries)} ${below(5)} in ${collection}`;
-    const [id = ''] = await ingest(sql, embedder, [{ externalId, collection, text }]);
+    const [id = ''] = await ingest(sql, embedder, [{ externalId, collection, text }], viewers.get('kim'));
     texts.set(externalId, { id, collection, text });
   };
   for (const collection of collections) await write(collection, 0);
 
   async function ask(): Promise<void> {
     const who = pick(people);
-    const mine = granted.get(who) ?? new Set();
+    const mine = seenBy(who);
+    const viewer = viewers.get(who) ?? { id: '', role: 'analyst' };
     const named = random() < 0.5 ? { collection: pick(collections) } : {};
     const body = { query: pick(queries), threshold: -1, limit: pick([2, 100]), ...named };
     const search = pick([first, second]);
-    // One and the same label for all: what is seen must follow from the collections alone.
-    const scope = { access: 'all', collections: [...mine] };
     if (named.collection !== undefined && !mine.has(named.collection)) {
-      await t.rejects(search.semantic(body, scope), { code: 'not_found' }, `${who}: ${named.collection}`);
+      await t.rejects(search.semantic(body, viewer), { code: 'not_found' }, `${who}: ${named.collection}`);
       return;
     }
-    const { items, cache: way } = await search.semantic(body, scope);
+    const { items, cache: way } = await search.semantic(body, viewer);
     ways[way] += 1;
     const visible = [...texts.values()].filter(
       (doc) =>
@@ -74,13 +105,11 @@ t.test('no answer, cached or not, ever shows what its asker may not see or what 
   const leaks: string[] = [];
   for (let round = 0; round < rounds && leaks.length === 0; round += 1) {
     const dice = random();
-    const mine = granted.get(pick(people)) ?? new Set();
-    if (dice < 0.06) mine.add(pick(collections));
-    else if (dice < 0.12) mine.delete(pick(collections));
+    if (dice < 0.12) await toggle();
     else if (dice < 0.15) await write(pick(collections), below(4));
     else if (dice < 0.17) {
       const [externalId, doc] = pick([...texts]);
-      await deleteDocument(sql, doc.id);
+      await deleteDocument(sql, doc.id, viewers.get('kim'));
       texts.delete(externalId);
       if (texts.size === 0) await write('shared', 0);
     } else if (dice < 0.18) await expireAnswers(sql, pick([...collections, undefined]));
@@ -102,7 +131,10 @@ t.test('a cleared cache is cleared in every process at once, for the named colle
   const ways = async () =>
     Promise.all(
       ['x', 'y'].flatMap((collection) =>
-        [first, second].map(async (s) => (await s.semantic({ query: 'refunds', collection }, { access: 'all' })).cache),
+        [first, second].map(
+          async (s) =>
+            (await s.semantic({ query: 'refunds', collection }, { id: randomUUID(), role: 'analyst' })).cache,
+        ),
       ),
     );
   await ways();

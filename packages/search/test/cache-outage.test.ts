@@ -3,7 +3,7 @@ import t from 'tap';
 import { createRedisProxy } from './fixtures/redis-proxy.ts';
 import { createSearchFixture, ingest, namesOf, openCache } from './fixtures/search-fixture.ts';
 
-const scope = { access: 'all' };
+const viewer = { id: '00000000-0000-7000-8000-000000000000', role: 'analyst' } as const;
 
 t.test('search goes on without its cache, and uses it again when it is back', async (t) => {
   const { cacheUrl } = await createTestRedis(t);
@@ -11,7 +11,7 @@ t.test('search goes on without its cache, and uses it again when it is back', as
   const cache = openCache(t, proxy.url);
   const { sql, embedder, search, seen } = await createSearchFixture(t, { cache, cacheTimeoutMs: 50, localBytes: 0 });
   await ingest(sql, embedder, [{ externalId: 'a', text: 'Refunds take five days' }]);
-  const ask = () => search.semantic({ query: 'refunds' }, scope);
+  const ask = () => search.semantic({ query: 'refunds' }, viewer);
   /** Asks until the cache takes part again; the tap timeout is the bound. */
   const untilHit = async () => {
     while ((await ask()).cache === 'miss');
@@ -44,7 +44,7 @@ t.test('search goes on without its cache, and uses it again when it is back', as
 t.test('garbage in the cache is a miss and is overwritten', async (t) => {
   const { sql, cache, embedder, search } = await createSearchFixture(t, { localBytes: 0 });
   await ingest(sql, embedder, [{ externalId: 'a', text: 'Refunds take five days' }]);
-  const ask = () => search.semantic({ query: 'refunds' }, scope);
+  const ask = () => search.semantic({ query: 'refunds' }, viewer);
   await ask();
   const [key = ''] = await cache.keys('vector-search:{*');
   for (const garbage of ['', '{', 'null', '[{"id":1}]', '{"items":[]}']) {

@@ -5,7 +5,7 @@ import { createSearch } from '../src/index.ts';
 import { createEmbeddingsEndpoint, vectorOf } from './fixtures/embeddings-endpoint.ts';
 import { createSearchFixture, namesOf, openCache } from './fixtures/search-fixture.ts';
 
-const scope = { access: 'all' };
+const viewer = { id: '00000000-0000-7000-8000-000000000000', role: 'analyst' } as const;
 
 t.test('a query is embedded once for all processes, whatever else is asked with it', async (t) => {
   const endpoint = await createEmbeddingsEndpoint(t);
@@ -23,10 +23,10 @@ t.test('a query is embedded once for all processes, whatever else is asked with 
   await new Promise((ready) => other.once('ready', ready));
   const second = createSearch({ sql, cache: other, embedder: open() });
 
-  const asking = first.semantic({ query: 'refunds' }, scope);
+  const asking = first.semantic({ query: 'refunds' }, viewer);
   (await endpoint.next())();
   t.same(namesOf((await asking).items), ['a']);
-  const elsewhere = await second.semantic({ query: ' refunds ', limit: 3 }, scope);
+  const elsewhere = await second.semantic({ query: ' refunds ', limit: 3 }, viewer);
   t.match(elsewhere, { cache: 'miss', items: [{ externalId: 'a', similarity: Number }] });
   t.ok((elsewhere.items[0]?.similarity ?? 0) > 0.999_999, 'as exact as Postgres keeps them');
   t.same(second.cacheStats().embeddings, { hit: 1, miss: 0, unavailable: 0 });
@@ -36,7 +36,7 @@ t.test('a query is embedded once for all processes, whatever else is asked with 
   for (const garbage of ['', 'abc', Buffer.from(new Float32Array([NaN, 1]).buffer)]) {
     await cache.set(key, garbage);
     const third = createSearch({ sql, cache, embedder: open(), localBytes: 0 });
-    const again = third.semantic({ query: 'refunds', limit: 4 + garbage.length }, scope);
+    const again = third.semantic({ query: 'refunds', limit: 4 + garbage.length }, viewer);
     (await endpoint.next())();
     t.same(namesOf((await again).items), ['a'], 'garbage is computed anew');
   }

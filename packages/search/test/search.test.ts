@@ -5,7 +5,7 @@ import { deleteDocument, findDocument, upsertDocuments } from '@flowstate/store'
 import t from 'tap';
 import { createSearchFixture, ingest, namesOf, sortedNamesOf } from './fixtures/search-fixture.ts';
 
-const scope = { access: 'all' };
+const viewer = { id: '00000000-0000-7000-8000-000000000000', role: 'analyst' } as const;
 const knowledge = {
   'reset-password':
     'To reset a forgotten password, open the sign-in page and choose "Forgot password". A link is mailed.',
@@ -51,15 +51,15 @@ t.test('questions in other words find the right document', async (t) => {
   ];
   let found = 0;
   for (const [query, expected] of questions) {
-    const { items } = await search.semantic({ query, limit: 3, threshold: -1 }, scope);
+    const { items } = await search.semantic({ query, limit: 3, threshold: -1 }, viewer);
     t.equal(items.length, 3);
     if (namesOf(items).includes(expected)) found += 1;
     else t.comment(`${query}: ${namesOf(items).join()}`);
   }
   t.ok(found >= 9, `recall@3 ${found}/${questions.length}`);
   const [query] = questions[1] ?? [''];
-  t.same(namesOf((await search.semantic({ query }, scope)).items).slice(0, 1), ['duplicate-invoice'], 'defaults');
-  t.same((await search.semantic({ query, threshold: 0.99 }, scope)).items, []);
+  t.same(namesOf((await search.semantic({ query }, viewer)).items).slice(0, 1), ['duplicate-invoice'], 'defaults');
+  t.same((await search.semantic({ query, threshold: 0.99 }, viewer)).items, []);
 });
 
 t.test('an answer is cached until anything in its collection is written', async (t) => {
@@ -70,10 +70,10 @@ t.test('an answer is cached until anything in its collection is written', async 
   ]);
   await ingest(sql, embedder, [{ externalId: 'c', text: 'Refunds elsewhere', collection: 'other' }]);
   const body = { query: 'refunds', collection: 'knowledge' };
-  const ask = async (changes: object = {}, by = scope) => (await search.semantic({ ...body, ...changes }, by)).cache;
+  const ask = async (changes: object = {}) => (await search.semantic({ ...body, ...changes }, viewer)).cache;
 
-  const first = await search.semantic(body, scope);
-  const second = await search.semantic(body, scope);
+  const first = await search.semantic(body, viewer);
+  const second = await search.semantic(body, viewer);
   t.match([first.cache, second.cache], ['miss', 'hit']);
   t.same(second.items, first.items);
   t.same(sortedNamesOf(first.items), ['a', 'b']);
@@ -107,40 +107,39 @@ t.test('an answer is cached until anything in its collection is written', async 
     }),
     'miss',
   );
-  t.equal(await ask({}, { access: 'others' }), 'miss', 'never shared across access scopes');
 
   await upsertDocuments(sql, [{ externalId: 'c', text: 'changed elsewhere', collection: 'other' }]);
   t.equal(await ask(), 'hit', 'another collection was written');
   await ingest(sql, embedder, [{ externalId: 'd', text: 'Refunds of shipping costs' }]);
-  t.same(sortedNamesOf((await search.semantic(body, scope)).items), ['a', 'b', 'd']);
+  t.same(sortedNamesOf((await search.semantic(body, viewer)).items), ['a', 'b', 'd']);
   await upsertDocuments(sql, [{ externalId: 'a', text: 'Refunds take five days', metadata: { v: 2 } }]);
   t.match(
-    (await search.semantic(body, scope)).items.find((hit) => hit.externalId === 'a'),
+    (await search.semantic(body, viewer)).items.find((hit) => hit.externalId === 'a'),
     { metadata: { v: 2 } },
   );
   t.equal(await ask(), 'hit');
   await deleteDocument(sql, secondId ?? '');
-  t.same(sortedNamesOf((await search.semantic(body, scope)).items), ['a', 'd']);
+  t.same(sortedNamesOf((await search.semantic(body, viewer)).items), ['a', 'd']);
   t.equal(seen.searched.length, seen.asked.length);
   t.equal(seen.matched, seen.asked.filter((result) => result === 'miss').length);
 });
 
 t.test('without a collection everything the model embedded is searched', async (t) => {
   const { sql, embedder, search } = await createSearchFixture(t);
-  t.same(await search.semantic({ query: 'x' }, scope), { items: [], cache: 'miss', model: 'all-MiniLM-L6-v2' });
+  t.same(await search.semantic({ query: 'x' }, viewer), { items: [], cache: 'miss', model: 'all-MiniLM-L6-v2' });
   await ingest(sql, embedder, [
     { externalId: 'a', text: 'Refunds take five days', metadata: { tier: 'gold', tags: ['x', 'y'] } },
     { externalId: 'b', text: 'Refunds by card', collection: 'other', metadata: { tier: 'iron' } },
   ]);
   await upsertDocuments(sql, [{ externalId: 'waiting', text: 'Refunds', collection: 'waiting' }]);
-  t.same(sortedNamesOf((await search.semantic({ query: 'refunds' }, scope)).items), ['a', 'b']);
-  t.same(namesOf((await search.semantic({ query: 'refunds', filter: { tier: 'gold' } }, scope)).items), ['a']);
-  t.same(namesOf((await search.semantic({ query: 'refunds', filter: { tags: ['y'] } }, scope)).items), ['a']);
-  t.same((await search.semantic({ query: 'refunds', collection: 'waiting' }, scope)).items, [], 'not embedded yet');
-  t.equal((await search.semantic({ query: 'refunds' }, scope)).cache, 'hit');
+  t.same(sortedNamesOf((await search.semantic({ query: 'refunds' }, viewer)).items), ['a', 'b']);
+  t.same(namesOf((await search.semantic({ query: 'refunds', filter: { tier: 'gold' } }, viewer)).items), ['a']);
+  t.same(namesOf((await search.semantic({ query: 'refunds', filter: { tags: ['y'] } }, viewer)).items), ['a']);
+  t.same((await search.semantic({ query: 'refunds', collection: 'waiting' }, viewer)).items, [], 'not embedded yet');
+  t.equal((await search.semantic({ query: 'refunds' }, viewer)).cache, 'hit');
   await ingest(sql, embedder, [{ externalId: 'e', text: 'Refunds for partners', collection: 'partners' }]);
   t.same(
-    sortedNamesOf((await search.semantic({ query: 'refunds' }, scope)).items),
+    sortedNamesOf((await search.semantic({ query: 'refunds' }, viewer)).items),
     ['a', 'b', 'e'],
     'a new collection',
   );
@@ -149,7 +148,7 @@ t.test('without a collection everything the model embedded is searched', async (
 t.test('the same question at the same time is answered once', async (t) => {
   const { sql, embedder, search, seen } = await createSearchFixture(t);
   await ingest(sql, embedder, [{ externalId: 'a', text: 'Refunds take five days' }]);
-  const answers = await Promise.all(Array.from({ length: 20 }, () => search.semantic({ query: 'refunds' }, scope)));
+  const answers = await Promise.all(Array.from({ length: 20 }, () => search.semantic({ query: 'refunds' }, viewer)));
   t.ok(answers.every((answer) => answer.items.length === 1));
   t.equal(seen.matched, 1);
 });
@@ -158,17 +157,17 @@ t.test('bad questions are refused by name', async (t) => {
   const { sql, embedder, search } = await createSearchFixture(t);
   const [id = ''] = await ingest(sql, embedder, [{ externalId: 'a', text: 'Refunds take five days' }]);
   const refused = (body: object, field: string) =>
-    t.rejects(search.semantic({ query: 'x', ...body }, scope), { code: 'invalid_input', errors: [{ field }] }, field);
+    t.rejects(search.semantic({ query: 'x', ...body }, viewer), { code: 'invalid_input', errors: [{ field }] }, field);
   await refused({ query: ' \n\u3000' }, 'query');
   await refused({ filter: { $gt: 1 } }, 'filter.$gt');
   await refused({ filter: { name: 'a\0b' } }, 'filter.name');
   await refused({ filter: { 'a\ud800': 1 } }, 'filter');
-  await t.rejects(search.semantic({ query: 'x', collection: 'nowhere' }, scope), {
+  await t.rejects(search.semantic({ query: 'x', collection: 'nowhere' }, viewer), {
     code: 'not_found',
     errors: [{ field: 'collection' }],
   });
   t.same(
-    (await search.semantic({ query: 'x', filter: { "'; DROP TABLE documents; --": "' OR 1=1" } }, scope)).items,
+    (await search.semantic({ query: 'x', filter: { "'; DROP TABLE documents; --": "' OR 1=1" } }, viewer)).items,
     [],
   );
   t.match(await findDocument(sql, id), { id });
@@ -178,11 +177,11 @@ t.test('a collection of another model is refused, or left out when none is named
   const { sql, embedder, cache, search } = await createSearchFixture(t);
   await ingest(sql, embedder, [{ externalId: 'a', text: 'Refunds take five days' }]);
   await sql`UPDATE collections SET model = 'another'`;
-  await t.rejects(search.semantic({ query: 'x', collection: 'knowledge' }, scope), {
+  await t.rejects(search.semantic({ query: 'x', collection: 'knowledge' }, viewer), {
     code: 'conflict',
     message: /another/,
   });
-  t.same((await search.semantic({ query: 'refunds' }, scope)).items, []);
+  t.same((await search.semantic({ query: 'refunds' }, viewer)).items, []);
   await cache.flushdb();
 });
 
@@ -198,8 +197,8 @@ t.test('an embeddings endpoint in trouble is our trouble, said so, and not remem
   t.teardown(() => offline.close());
   const { sql, search } = await createSearchFixture(t, { embedder });
   await ingest(sql, offline, [{ externalId: 'a', text: 'Refunds take five days' }]);
-  await t.rejects(search.semantic({ query: 'refunds' }, scope), { code: 'unavailable', retryAfter: 120 });
+  await t.rejects(search.semantic({ query: 'refunds' }, viewer), { code: 'unavailable', retryAfter: 120 });
   far.removeAllListeners('request');
   far.on('request', (_, response) => response.end('{"data":[{"embedding":[1,2,3]}]}'));
-  await t.rejects(search.semantic({ query: 'refunds' }, scope), { code: 'conflict', message: /3 dimensions/ });
+  await t.rejects(search.semantic({ query: 'refunds' }, viewer), { code: 'conflict', message: /3 dimensions/ });
 });

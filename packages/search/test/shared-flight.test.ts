@@ -12,7 +12,7 @@ import { createSearch } from '../src/index.ts';
 import { createEmbeddingsEndpoint, vectorOf } from './fixtures/embeddings-endpoint.ts';
 import { createSearchFixture, ingest, openCache } from './fixtures/search-fixture.ts';
 
-const scope = { access: 'all' };
+const viewer = { id: '00000000-0000-7000-8000-000000000000', role: 'analyst' } as const;
 const script = fileURLToPath(new URL('fixtures/search-process.ts', import.meta.url));
 
 async function createProcesses(t: Test, leaseMs: number) {
@@ -104,8 +104,8 @@ t.test('a failure ends the lock at once, and the next one tries', async (t) => {
   const other = openCache(t, cacheUrl);
   await once(other, 'ready');
   const failing = createSearch({ sql, cache: other, embedder: broken, leaseMs: 600_000 });
-  await t.rejects(failing.semantic({ query: 'refunds' }, scope));
+  await t.rejects(failing.semantic({ query: 'refunds' }, viewer));
   t.match(failing.cacheStats().requests, { miss: 1, unavailable: 0 }, 'it had the lock');
-  t.match(await search.semantic({ query: 'refunds' }, scope), { cache: 'miss', items: [{ externalId: 'a' }] });
+  t.match(await search.semantic({ query: 'refunds' }, viewer), { cache: 'miss', items: [{ externalId: 'a' }] });
   t.same(await cache.keys('*:lock'), [], 'and no lock is left');
 });

@@ -2,7 +2,7 @@ import t from 'tap';
 import { decodeAnswer, dueForRefresh, encodeAnswer } from '../src/stored-answer.ts';
 import { createSearchFixture, ingest, sortedNamesOf } from './fixtures/search-fixture.ts';
 
-const scope = { access: 'all' };
+const viewer = { id: '00000000-0000-7000-8000-000000000000', role: 'analyst' } as const;
 
 t.test('large answers are stored compressed and given back whole', async (t) => {
   const { sql, cache, embedder, search, seen } = await createSearchFixture(t, { localBytes: 0 });
@@ -12,8 +12,8 @@ t.test('large answers are stored compressed and given back whole', async (t) => 
     embedder,
     [1, 2, 3].map((n) => ({ externalId: `${n}`, text: `${text} ${n}` })),
   );
-  const first = await search.semantic({ query: 'refunds' }, scope);
-  const second = await search.semantic({ query: 'refunds' }, scope);
+  const first = await search.semantic({ query: 'refunds' }, viewer);
+  const second = await search.semantic({ query: 'refunds' }, viewer);
   t.match([first.cache, second.cache], ['miss', 'hit']);
   t.same(second.items, first.items);
   const [key = ''] = await cache.keys('vector-search:{*');
@@ -22,15 +22,15 @@ t.test('large answers are stored compressed and given back whole', async (t) => 
   t.ok(stored.length < JSON.stringify(first.items).length / 4, `${stored.length} bytes`);
   t.equal(seen.ages.length, 1, 'the age of the cached answer was measured');
   await cache.set(key, stored.subarray(0, stored.length - 5));
-  t.equal((await search.semantic({ query: 'refunds' }, scope)).cache, 'miss', 'cut off: computed anew');
+  t.equal((await search.semantic({ query: 'refunds' }, viewer)).cache, 'miss', 'cut off: computed anew');
 });
 
 t.test('an answer without documents is cached shortly', async (t) => {
   const { sql, cache, embedder, search } = await createSearchFixture(t, { emptyTtlSeconds: 20, localBytes: 0 });
   await ingest(sql, embedder, [{ externalId: 'a', text: 'Refunds take five days' }]);
   const body = { query: 'refunds', threshold: 0.999 };
-  t.same((await search.semantic(body, scope)).items, []);
-  t.equal((await search.semantic(body, scope)).cache, 'hit');
+  t.same((await search.semantic(body, viewer)).items, []);
+  t.equal((await search.semantic(body, viewer)).cache, 'hit');
   const [key = ''] = await cache.keys('vector-search:{*');
   const ttl = await cache.ttl(key);
   t.ok(ttl > 0 && ttl <= 20, `expires in ${ttl} s`);
@@ -39,19 +39,19 @@ t.test('an answer without documents is cached shortly', async (t) => {
 t.test('an answer near its end is given, and computed anew in the background', async (t) => {
   const { sql, cache, embedder, search, seen } = await createSearchFixture(t, { localBytes: 0 });
   await ingest(sql, embedder, [{ externalId: 'a', text: 'Refunds take five days' }]);
-  await search.semantic({ query: 'refunds' }, scope);
+  await search.semantic({ query: 'refunds' }, viewer);
   const [key = ''] = await cache.keys('vector-search:{*');
   const read = async () => decodeAnswer((await cache.getBuffer(key)) ?? Buffer.alloc(0));
   const ending = encodeAnswer({ ...(await read()), at: 1, until: Date.now() });
   await cache.set(key, ending ?? '');
   seen.asked.length = 0;
-  const { items, cache: way } = await search.semantic({ query: 'refunds' }, scope);
+  const { items, cache: way } = await search.semantic({ query: 'refunds' }, viewer);
   t.equal(way, 'hit', 'nobody waits for the new one');
   t.same(sortedNamesOf(items), ['a']);
   while ((await read()).at === 1); // the tap timeout is the bound
   t.same(seen.asked, ['stale']);
   t.equal(seen.matched, 2, 'once at first, once in the background');
-  t.equal((await search.semantic({ query: 'refunds' }, scope)).cache, 'hit');
+  t.equal((await search.semantic({ query: 'refunds' }, viewer)).cache, 'hit');
   t.same(seen.asked, ['stale', 'hit']);
 });
 

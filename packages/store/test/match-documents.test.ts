@@ -78,7 +78,11 @@ t.test('match_documents on 5,000 documents', async (t) => {
     );
     t.same(await match({ filter: { n: '7' } }), []);
     t.same(await match({ filter: { "n' OR 1=1 --": 7 } }), []);
-    t.same(await match({ collections: ['elsewhere'] }), []);
+    await t.rejects(
+      match({ collections: ['knowledge', 'elsewhere'] }),
+      { code: 'FS001' },
+      'never fewer than asked for',
+    );
     t.same(await match({ collections: [] }), []);
   });
 

@@ -1,3 +1,4 @@
+import { FlowstateError, type Viewer } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
 
 export type Collection = {
@@ -5,14 +6,55 @@ export type Collection = {
   /** Model and dimension of its embeddings; null until the first one is stored. */
   model: string | null;
   dimensions: number | null;
-  /** Rises with every write to its documents. */
+  /** Rises with every write to its documents; never the same again, even if the collection is deleted and made anew. */
   version: number;
+  /** Rises with every change of who sees it; likewise. */
+  accessEpoch: number;
+  /** Seconds a cached answer from it may live; null: as long as is configured. */
+  cacheTtlSeconds: number | null;
 };
 
-/** The named ones that exist, or all; in name order. */
-export async function findCollections(db: Db, names?: readonly string[]): Promise<Collection[]> {
+/** The named ones that the viewer sees, or all of those; in name order. Without a viewer: what everybody sees. */
+export async function findCollections(db: Db, names?: readonly string[], viewer?: Viewer): Promise<Collection[]> {
   return await db<Collection[]>`
-    SELECT name, model, dimensions, version FROM collections
+    SELECT name, model, dimensions, version, access_epoch AS "accessEpoch", cache_ttl_seconds AS "cacheTtlSeconds"
+    FROM ${visibleTo(db, viewer)}
     ${names === undefined ? db`` : db`WHERE name = ANY(${[...names]})`}
     ORDER BY name`;
+}
+
+/** The rows of `collections` that the viewer sees, for a statement's FROM. */
+export function visibleTo(db: Db, viewer: Viewer | undefined) {
+  return db`visible_collections(${viewer?.id ?? null}::uuid, ${viewer?.role ?? null}::text)`;
+}
+
+/** Throws `not_found` unless the viewer sees all of the named collections. */
+export async function mustSee(db: Db, names: readonly string[], viewer: Viewer | undefined): Promise<void> {
+  const seen = await db<{ name: string }[]>`SELECT name FROM ${visibleTo(db, viewer)} WHERE name = ANY(${[...names]})`;
+  const hidden = names.find((name) => seen.every((row) => row.name !== name));
+  if (hidden !== undefined) throw noCollection(hidden);
+}
+
+/** The same whether it is not there or not for the asker. */
+export function noCollection(name: string): FlowstateError {
+  return new FlowstateError('not_found', `There is no collection ${name}`, {
+    errors: [{ field: 'collection', message: 'does not exist' }],
+  });
+}
+
+/**
+ * Before any write to documents: whoever changes a collection as a whole (its model, its end) waits for the writers
+ * there are and keeps others out, and nobody waits crosswise.
+ */
+export async function lockCollections(tx: Db, names: readonly string[]): Promise<string[]> {
+  const rows = await tx<{ name: string }[]>`
+    SELECT name FROM collections WHERE name = ANY(${[...names]}) ORDER BY name FOR KEY SHARE`;
+  return rows.map((row) => row.name);
+}
+
+/** The same for the collections of these documents. */
+export async function lockCollectionsOf(tx: Db, ids: readonly string[]): Promise<void> {
+  await tx`
+    SELECT FROM collections WHERE name IN (SELECT collection FROM documents WHERE id = ANY(${[...ids]}))
+    ORDER BY name FOR KEY SHARE`;
 }

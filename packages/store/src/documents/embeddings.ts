@@ -4,13 +4,15 @@ import {
   type EmbeddingsAnswer,
   type EmbeddingsBody,
   type FieldError,
+  type Viewer,
 } from '@flowstate/contracts';
 import type { Db, Sql } from '../client.ts';
 import { deleteStaleChunks, findIncomplete, storeChunks } from './chunks.ts';
-import type { Collection } from './collections.ts';
+import { lockCollectionsOf, visibleTo, type Collection } from './collections.ts';
 import { toVector } from './match.ts';
 
-type Target = Pick<Collection, 'model' | 'dimensions'> & { id: string; collection: string; content_hash: string };
+type Target = { id: string; collection: string; content_hash: string };
+type FixedModel = Pick<Collection, 'name' | 'model' | 'dimensions'>;
 
 type Own = { target: Target; vector: readonly number[]; of: number; length: number | null };
 type Status = EmbeddingsAnswer['items'][number]['status'];
@@ -21,14 +23,19 @@ const wholeText = { index: 0, of: 1, length: 0 };
  * Stores embeddings computed from the content that `contentHash` names; a document that has changed meanwhile keeps
  * waiting for its own. The first embedding fixes a collection's model and dimension. Throws `conflict` for another
  * model and `invalid_input` for another dimension or a vector without direction; then nothing is stored. Of a text in
- * parts the first one comes last: it is `changed`, like other content, while other parts are missing. Safe to repeat.
+ * parts the first one comes last: it is `changed`, like other content, while other parts are missing. Documents that
+ * the viewer does not see are `missing`. Safe to repeat.
  */
-export async function storeEmbeddings(sql: Sql, body: EmbeddingsBody): Promise<EmbeddingsAnswer> {
-  return await sql.begin((tx) => storeEmbeddingsIn(tx, body));
+export async function storeEmbeddings(sql: Sql, body: EmbeddingsBody, viewer?: Viewer): Promise<EmbeddingsAnswer> {
+  return await sql.begin((tx) => storeEmbeddingsIn(tx, body, viewer));
 }
 
 /** The same within the caller's transaction, which must not go on after an error. */
-export async function storeEmbeddingsIn(tx: Db, { model, items }: EmbeddingsBody): Promise<EmbeddingsAnswer> {
+export async function storeEmbeddingsIn(
+  tx: Db,
+  { model, items }: EmbeddingsBody,
+  viewer?: Viewer,
+): Promise<EmbeddingsAnswer> {
   const vectors = items.map((item) => toUnit(item.embedding));
   refuse(
     vectors.flatMap((vector, i) =>
@@ -45,6 +52,7 @@ export async function storeEmbeddingsIn(tx: Db, { model, items }: EmbeddingsBody
   const targets = await lockTargets(
     tx,
     items.map((item) => item.id),
+    viewer,
   );
   const statuses = items.map(({ id, contentHash }): Status => {
     const target = targets.get(id);
@@ -115,9 +123,11 @@ async function storeOwn(tx: Db, all: Own[]): Promise<Set<string>> {
 }
 
 /** Locks in the order in which upserts do, so that neither waits for the other crosswise. */
-async function lockTargets(tx: Db, ids: string[]): Promise<Map<string, Target>> {
+async function lockTargets(tx: Db, ids: string[], viewer: Viewer | undefined): Promise<Map<string, Target>> {
+  await lockCollectionsOf(tx, ids);
   const rows = await tx<Target[]>`
-    SELECT id, collection, content_hash FROM documents WHERE id = ANY(${ids})
+    SELECT id, collection, content_hash FROM documents
+    WHERE id = ANY(${ids}) AND collection IN (SELECT name FROM ${visibleTo(tx, viewer)})
     ORDER BY collection, external_id, id FOR NO KEY UPDATE`;
   return new Map(rows.map((row) => [row.id, row]));
 }
@@ -127,7 +137,7 @@ async function fixModel(
   tx: Db,
   model: string,
   used: [name: string, dimensions: number][],
-): Promise<Map<string, Collection>> {
+): Promise<Map<string, FixedModel>> {
   // The first vector decides where none has yet.
   const dimensions = new Map(used.toReversed());
   const names = [...dimensions.keys()].toSorted();
@@ -136,9 +146,7 @@ async function fixModel(
       UPDATE collections SET model = ${model}, dimensions = ${dimensions.get(name) ?? 0}
       WHERE name = ${name} AND model IS NULL`;
   }
-  const rows = await tx<
-    Collection[]
-  >`SELECT name, model, dimensions, version FROM collections WHERE name = ANY(${names})`;
+  const rows = await tx<FixedModel[]>`SELECT name, model, dimensions FROM collections WHERE name = ANY(${names})`;
   return new Map(rows.map((row) => [row.name, row]));
 }
 

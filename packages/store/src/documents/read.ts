@@ -1,5 +1,6 @@
-import { FlowstateError, type Document } from '@flowstate/contracts';
-import type { Db } from '../client.ts';
+import { FlowstateError, type Document, type Viewer } from '@flowstate/contracts';
+import type { Db, Sql } from '../client.ts';
+import { lockCollectionsOf, visibleTo } from './collections.ts';
 
 type Row = {
   id: string;
@@ -17,14 +18,20 @@ type Row = {
 const uuid = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
 /**
- * One document by our id or its external id, null when there is none. Throws `conflict` when several collections know
- * the external id and none is named.
+ * One document by our id or its external id, null when there is none that the viewer sees; without a viewer, that
+ * everybody sees. Throws `conflict` when several collections know the external id and none is named.
  */
-export async function findDocument(db: Db, anyId: string, collection?: string): Promise<Document | null> {
+export async function findDocument(
+  db: Db,
+  anyId: string,
+  collection?: string,
+  viewer?: Viewer,
+): Promise<Document | null> {
   const id = uuid.test(anyId) ? anyId.toLowerCase() : null;
   const rows = await db<Row[]>`
     SELECT ${columns(db)} FROM documents
     WHERE (id = ${id} OR external_id = ${anyId}) ${collection === undefined ? db`` : db`AND collection = ${collection}`}
+      AND ${isVisible(db, viewer)}
     ORDER BY id = ${id} DESC NULLS LAST LIMIT 2`;
   const [first, second] = rows;
   if (first === undefined) return null;
@@ -37,30 +44,43 @@ export async function findDocument(db: Db, anyId: string, collection?: string): 
   return toDocument(first);
 }
 
-/** Those of the ids that exist. */
-export async function findDocuments(db: Db, ids: readonly string[]): Promise<Document[]> {
-  const rows = await db<Row[]>`SELECT ${columns(db)} FROM documents WHERE id = ANY(${[...ids]}) ORDER BY id`;
+/** Those of the ids that exist for the viewer. */
+export async function findDocuments(db: Db, ids: readonly string[], viewer?: Viewer): Promise<Document[]> {
+  const rows = await db<Row[]>`
+    SELECT ${columns(db)} FROM documents WHERE id = ANY(${[...ids]}) AND ${isVisible(db, viewer)} ORDER BY id`;
   return rows.map(toDocument);
 }
 
 /** Newest first; `before` is the id of the last one seen. */
 export async function listDocuments(
   db: Db,
-  { collection, before, limit }: { collection?: string | undefined; before?: string | undefined; limit: number },
+  {
+    collection,
+    before,
+    limit,
+    viewer,
+  }: { collection?: string | undefined; before?: string | undefined; limit: number; viewer?: Viewer },
 ): Promise<Document[]> {
   const rows = await db<Row[]>`
     SELECT ${columns(db)} FROM documents
-    WHERE true
+    WHERE ${isVisible(db, viewer)}
       ${collection === undefined ? db`` : db`AND collection = ${collection}`}
       ${before === undefined ? db`` : db`AND id < ${before}`}
     ORDER BY id DESC LIMIT ${limit}`;
   return rows.map(toDocument);
 }
 
-/** Says whether there was one. */
-export async function deleteDocument(db: Db, id: string): Promise<boolean> {
-  const { count } = await db`DELETE FROM documents WHERE id = ${id}`;
-  return count > 0;
+/** Says whether there was one for the viewer. */
+export async function deleteDocument(sql: Sql, id: string, viewer?: Viewer): Promise<boolean> {
+  return await sql.begin(async (tx) => {
+    await lockCollectionsOf(tx, [id]);
+    const { count } = await tx`DELETE FROM documents WHERE id = ${id} AND ${isVisible(tx, viewer)}`;
+    return count > 0;
+  });
+}
+
+function isVisible(db: Db, viewer: Viewer | undefined) {
+  return db`collection IN (SELECT name FROM ${visibleTo(db, viewer)})`;
 }
 
 function columns(db: Db) {

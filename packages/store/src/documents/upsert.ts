@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { defaultCollection, type DocumentInput } from '@flowstate/contracts';
+import { defaultCollection, type DocumentInput, type Viewer } from '@flowstate/contracts';
 import { v7 as uuidv7 } from 'uuid';
 import type { Db, Sql } from '../client.ts';
+import { lockCollections, mustSee } from './collections.ts';
 
 export type UpsertedDocument = {
   id: string;
@@ -28,13 +29,18 @@ export function contentHash({ title, text }: { title?: string | null; text: stri
 /**
  * Stores documents by (collection, externalId); one without an external id is always new. Answers in the order of
  * `rows`; among rows with the same key the last one counts and all answer its result. An embedding is kept unless
- * title or text changed. A collection comes into being with its first document.
+ * title or text changed. A collection comes into being with its first document, shared and nobody's. Throws `not_found`
+ * for one that the viewer does not see, and then stores nothing.
  */
-export async function upsertDocuments(db: Db, rows: readonly DocumentInput[]): Promise<UpsertedDocument[]> {
+export async function upsertDocuments(
+  db: Db,
+  rows: readonly DocumentInput[],
+  viewer?: Viewer,
+): Promise<UpsertedDocument[]> {
   if (rows.length === 0) return [];
   const all = rows.map(toRow);
   const distinct = [...new Map(all.map((row) => [keyOf(row), row])).values()];
-  const stored = isPool(db) ? await db.begin((tx) => upsert(tx, distinct)) : await upsert(db, distinct);
+  const stored = isPool(db) ? await db.begin((tx) => upsert(tx, distinct, viewer)) : await upsert(db, distinct, viewer);
   const results = new Map(stored.map((result) => [keyOf(result), result]));
   return all.map((row) => {
     const { id, external_id: externalId, status, embedded } = results.get(keyOf(row))!;
@@ -45,11 +51,9 @@ export async function upsertDocuments(db: Db, rows: readonly DocumentInput[]): P
 type Stored = Pick<Row, 'id' | 'collection' | 'external_id'> & Pick<UpsertedDocument, 'status' | 'embedded'>;
 
 /** The conflict locks unchanged rows too, so the second statement of the same transaction finds them all. */
-async function upsert(tx: Db, rows: Row[]): Promise<Stored[]> {
+async function upsert(tx: Db, rows: Row[], viewer: Viewer | undefined): Promise<Stored[]> {
   const json = JSON.stringify(rows);
-  await tx`
-    INSERT INTO collections (name) SELECT DISTINCT collection FROM json_to_recordset(${json}::text::json) AS r(collection text)
-    ORDER BY 1 ON CONFLICT DO NOTHING`;
+  await openCollections(tx, [...new Set(rows.map((row) => row.collection))], viewer);
   // In key order: two batches that share documents never wait for each other crosswise.
   const written = await tx<Omit<Stored, 'status'>[]>`
     INSERT INTO documents AS d (id, external_id, collection, title, text, metadata, content_hash)
@@ -71,6 +75,17 @@ async function upsert(tx: Db, rows: Row[]): Promise<Stored[]> {
     JOIN documents d USING (collection, external_id)
     WHERE d.id <> ALL (${written.map((row) => row.id)}::uuid[])`;
   return [...results, ...unchanged.map((row): Stored => ({ ...row, status: 'unchanged' }))];
+}
+
+/** Makes those that are not there, and sees to it that none of them ends before the transaction does. */
+async function openCollections(tx: Db, names: string[], viewer: Viewer | undefined): Promise<void> {
+  let there = await lockCollections(tx, names);
+  while (there.length < names.length) {
+    const missing = names.filter((name) => !there.includes(name));
+    await tx`INSERT INTO collections (name) SELECT unnest(${missing}::text[]) ORDER BY 1 ON CONFLICT DO NOTHING`;
+    there = await lockCollections(tx, names);
+  }
+  await mustSee(tx, names, viewer);
 }
 
 function toRow({ externalId, collection = defaultCollection, title = null, text, metadata = {} }: DocumentInput): Row {

@@ -4,6 +4,7 @@ import {
   invalidInput,
   type EmbeddedDocumentInput,
   type FieldError,
+  type Viewer,
 } from '@flowstate/contracts';
 import { contentHash, storeEmbeddingsIn, upsertDocuments, type Sql, type UpsertedDocument } from '@flowstate/store';
 
@@ -15,11 +16,13 @@ export async function storeGiven(
   sql: Sql,
   rows: readonly EmbeddedDocumentInput[],
   prefixOf: (row: number) => string,
+  viewer: Viewer,
 ): Promise<UpsertedDocument[]> {
   return await sql.begin(async (tx) => {
     const stored = await upsertDocuments(
       tx,
       rows.map(({ embedding: _embedding, model: _model, ...row }) => row),
+      viewer,
     );
     const embedded = new Set<number>();
     for (const { model, numbers } of groupsOf(rows)) {
@@ -29,7 +32,7 @@ export async function storeGiven(
         embedding: rows[row]?.embedding ?? [],
       }));
       try {
-        await storeEmbeddingsIn(tx, { model, items });
+        await storeEmbeddingsIn(tx, { model, items }, viewer);
       } catch (error) {
         throw named(error, numbers.map(prefixOf));
       }

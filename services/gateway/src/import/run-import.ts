@@ -5,6 +5,7 @@ import {
   type ImportEntity,
   type ImportRejection,
   type ImportSummary,
+  type Viewer,
 } from '@flowstate/contracts';
 import type { Sql, UpsertedDocument, UpsertOutcome } from '@flowstate/store';
 import type { RowReader } from './row-reader.ts';
@@ -15,6 +16,7 @@ export type ImportJob = {
   sql: Sql;
   entity: ImportEntity;
   target: ImportTarget;
+  viewer: Viewer;
   rows: AsyncIterable<SourceRow>;
   readRow: RowReader<{ externalId?: string }>;
   /** CSV: cells are text. */
@@ -109,13 +111,13 @@ export async function* runImport(job: ImportJob, counts: ImportCounts): AsyncGen
 
 type Written = { outcomes: UpsertOutcome[]; documents?: UpsertedDocument[] };
 
-async function write({ sql, target, dryRun }: ImportJob, rows: { externalId?: string }[]): Promise<Written> {
-  if (!dryRun) return target.write(sql, rows);
+async function write({ sql, target, viewer, dryRun }: ImportJob, rows: { externalId?: string }[]): Promise<Written> {
+  if (!dryRun) return target.write(sql, rows, viewer);
   const rollback = new Error('a dry run');
   let written: Written | undefined;
   try {
     await sql.begin(async (tx) => {
-      written = await target.write(tx, rows);
+      written = await target.write(tx, rows, viewer);
       throw rollback;
     });
   } catch (error) {

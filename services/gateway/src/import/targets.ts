@@ -6,6 +6,7 @@ import {
   InteractionInput,
   OpportunityInput,
   type ImportEntity,
+  type Viewer,
 } from '@flowstate/contracts';
 import {
   upsertCustomers,
@@ -28,7 +29,7 @@ export type ImportTarget<T extends { externalId?: string } = { externalId?: stri
   batchRows: number;
   /** Rows that share it follow each other in separate statements. */
   key: (row: T) => string;
-  write: (db: Db, rows: T[]) => Promise<Written>;
+  write: (db: Db, rows: T[], viewer: Viewer) => Promise<Written>;
 };
 
 // Without one, importing the file again would double its documents.
@@ -44,8 +45,8 @@ const targets = {
     schema: KeyedDocument,
     batchRows: 64, // texts are long, and a batch is embedded by one run
     key: ({ collection, externalId }: KeyedDocument) => JSON.stringify([collection, externalId]),
-    write: async (db: Db, rows: KeyedDocument[]) => {
-      const documents = await upsertDocuments(db, rows);
+    write: async (db: Db, rows: KeyedDocument[], viewer: Viewer) => {
+      const documents = await upsertDocuments(db, rows, viewer);
       return { outcomes: documents.map(({ status }) => status), documents };
     },
   },

@@ -20,6 +20,8 @@ import {
   storeEmbeddings,
 } from '@flowstate/store';
 import Type, { type Static } from 'typebox';
+import type { FastifyRequest } from 'fastify';
+import { principalOf } from '../access.ts';
 import type { App, Deps } from '../deps.ts';
 
 const maxIds = 200;
@@ -62,9 +64,15 @@ export function documentRoutes(app: App, { sql }: Pick<Deps, 'sql'>): void {
     { schema: { tags, summary: 'Documents, newest first', querystring: ListQuery, response: { 200: Page(Document) } } },
     async (request) => {
       const { ids, collection, cursor, limit = 50 } = request.query;
-      if (ids !== undefined) return { items: await findDocuments(sql, readIds(ids)), nextCursor: null };
+      if (ids !== undefined)
+        return { items: await findDocuments(sql, readIds(ids), principalOf(request)), nextCursor: null };
       if (cursor !== undefined && !uuid.test(cursor)) throw wrongQuery('cursor', 'is not a cursor of this list');
-      const found = await listDocuments(sql, { collection, before: cursor, limit: limit + 1 });
+      const found = await listDocuments(sql, {
+        collection,
+        before: cursor,
+        limit: limit + 1,
+        viewer: principalOf(request),
+      });
       const items = found.slice(0, limit);
       return { items, nextCursor: found.length > limit ? (items.at(-1)?.id ?? null) : null };
     },
@@ -81,7 +89,7 @@ export function documentRoutes(app: App, { sql }: Pick<Deps, 'sql'>): void {
         response: { 200: Document },
       },
     },
-    async (request) => mustFind(request.params.id, request.query),
+    async (request) => mustFind(request),
   );
 
   app.delete(
@@ -97,8 +105,8 @@ export function documentRoutes(app: App, { sql }: Pick<Deps, 'sql'>): void {
       },
     },
     async (request, reply) => {
-      const { id } = await mustFind(request.params.id, request.query);
-      await deleteDocument(sql, id);
+      const { id } = await mustFind(request);
+      await deleteDocument(sql, id, principalOf(request));
       return reply.code(204).send(null);
     },
   );
@@ -116,7 +124,8 @@ export function documentRoutes(app: App, { sql }: Pick<Deps, 'sql'>): void {
     },
     async (request) => {
       const { collection, filter } = request.query;
-      return { deleted: await deleteMatchingDocuments(sql, { collection, filter: readFilter(filter) }) };
+      const viewer = principalOf(request);
+      return { deleted: await deleteMatchingDocuments(sql, { collection, filter: readFilter(filter), viewer }) };
     },
   );
 
@@ -132,12 +141,15 @@ export function documentRoutes(app: App, { sql }: Pick<Deps, 'sql'>): void {
         response: { 200: EmbeddingsAnswer },
       },
     },
-    async (request) => storeEmbeddings(sql, request.body),
+    async (request) => storeEmbeddings(sql, request.body, principalOf(request)),
   );
 
-  async function mustFind(id: string, { collection }: Static<typeof DocumentQuery>): Promise<Document> {
+  async function mustFind(request: FastifyRequest): Promise<Document> {
+    const { id } = request.params as Static<typeof DocumentParams>;
+    const { collection } = request.query as Static<typeof DocumentQuery>;
     // What cannot be stored cannot be there.
-    const document = storableErrors(id, 'id').length > 0 ? null : await findDocument(sql, id, collection);
+    const storable = storableErrors(id, 'id').length === 0;
+    const document = storable ? await findDocument(sql, id, collection, principalOf(request)) : null;
     if (document === null) throw new FlowstateError('not_found', 'There is no such document');
     return document;
   }

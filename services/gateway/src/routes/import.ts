@@ -105,6 +105,7 @@ function jobOf(
     sql,
     entity,
     target,
+    viewer: principal,
     rows: rowsOf(decodeText(bytesOf(request.raw), charset), type, target, mapping),
     readRow: createRowReader(target.schema, mapping),
     asText: type === 'text/csv',

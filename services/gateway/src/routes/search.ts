@@ -1,4 +1,5 @@
 import { SearchAnswer, SearchBody } from '@flowstate/contracts';
+import { principalOf } from '../access.ts';
 import type { App, Deps } from '../deps.ts';
 
 /** Searching documents by meaning. */
@@ -10,13 +11,12 @@ export function searchRoutes(app: App, { search }: Pick<Deps, 'search'>): void {
         tags: ['search'],
         summary: 'Documents nearest in meaning',
         description:
-          'Nearest first. `filter` must be contained in the metadata of what is found; without `collection` all are ' +
-          'searched. `cache` says whether the answer was computed just now or is a cached one that still holds.',
+          'Nearest first. `filter` must be contained in the metadata of what is found; without `collection` all that you ' +
+          'see are searched. `cache` says whether the answer was computed just now or is a cached one that still holds.',
         body: SearchBody,
         response: { 200: SearchAnswer },
       },
     },
-    // Every collection is open to all who may search.
-    async (request) => search.semantic(request.body, { access: 'all' }),
+    async (request) => search.semantic(request.body, principalOf(request)),
   );
 }

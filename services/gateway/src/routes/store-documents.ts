@@ -67,8 +67,9 @@ export function storeDocumentsRoute(app: App, deps: Pick<Deps, 'sql' | 'runs' | 
         if (isBulk(request)) return reply.send(await answerImport(request, reply, bulkJob(request, deps), false));
         const rows = readDocuments(request.body);
         const prefixOf = isOne(request.body) ? () => '' : (row: number) => `documents.${row}.`;
-        const stored = await storeGiven(sql, rows, prefixOf);
-        const [run] = await startIngest(runs, principalOf(request), stored);
+        const principal = principalOf(request);
+        const stored = await storeGiven(sql, rows, prefixOf, principal);
+        const [run] = await startIngest(runs, principal, stored);
         const documents = stored.map(({ id, externalId, status }) => ({ id, externalId, status }));
         if (run === undefined) return reply.code(200).send({ run: null, documents });
         reply.header('location', `/api/runs/${run.id}`);
@@ -97,6 +98,7 @@ function bulkJob(request: FastifyRequest, { sql, runs, draining }: Pick<Deps, 's
     sql,
     entity: 'documents',
     target,
+    viewer: principal,
     rows: ndjsonRows(decodeText(bytesOf(request.raw), charset)),
     readRow: createRowReader(target.schema, {}),
     asText: false,
