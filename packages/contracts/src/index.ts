@@ -2,6 +2,7 @@ export * from './access.ts';
 export * from './admin.ts';
 export * from './audit.ts';
 export * from './auth.ts';
+export * from './collections.ts';
 export * from './containment.ts';
 export * from './crm.ts';
 export * from './documents.ts';

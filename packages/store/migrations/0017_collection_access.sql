@@ -7,13 +7,17 @@ CREATE SEQUENCE collection_changes;
 ALTER TABLE collections
   ADD COLUMN owner_id uuid REFERENCES users,           -- null: came into being with its first document
   ADD COLUMN visibility text NOT NULL DEFAULT 'shared' CHECK (visibility IN ('shared', 'private')),
+  ADD COLUMN number bigint UNIQUE,                     -- in the order in which they came into being
   ADD COLUMN access_epoch bigint,                      -- rises with every change of who sees it; part of cache keys
   ADD COLUMN cache_ttl_seconds int CHECK (cache_ttl_seconds BETWEEN 1 AND 86400), -- null: as configured
   ADD CHECK (visibility = 'shared' OR owner_id IS NOT NULL);
-SELECT setval('collection_changes', 1 + coalesce(max(version), 0)) FROM collections;
-UPDATE collections SET access_epoch = nextval('collection_changes');
+SELECT setval('collection_changes', 1 + coalesce(max(version), 0) + count(*)) FROM collections;
+UPDATE collections c SET access_epoch = nextval('collection_changes'), number = o.number
+  FROM (SELECT name, row_number() OVER (ORDER BY created_at, name) AS number FROM collections) o WHERE o.name = c.name;
 ALTER TABLE collections
   ALTER COLUMN version SET DEFAULT nextval('collection_changes'),
+  ALTER COLUMN number SET DEFAULT nextval('collection_changes'),
+  ALTER COLUMN number SET NOT NULL,
   ALTER COLUMN access_epoch SET DEFAULT nextval('collection_changes'),
   ALTER COLUMN access_epoch SET NOT NULL;
 

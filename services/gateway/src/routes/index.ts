@@ -18,6 +18,7 @@ import { adminUserRoutes } from './admin-users.ts';
 import { auditRoutes } from './audit.ts';
 import { authRoutes } from './auth.ts';
 import { bulkRunRoutes } from './bulk-runs.ts';
+import { collectionRoutes } from './collections.ts';
 import { customerRoutes } from './customers.ts';
 import { documentRoutes } from './documents.ts';
 import { healthRoutes } from './health.ts';
@@ -114,6 +115,12 @@ export const access: AccessTable = {
   'GET /api/documents/:id': feed,
   'DELETE /api/documents/:id': feed,
   'POST /api/search/semantic': search,
+  'GET /api/collections': search,
+  'GET /api/collections/:name': search,
+  'PUT /api/collections/:name': feed,
+  'DELETE /api/collections/:name': feed,
+  'PUT /api/collections/:name/grants/:kind/:grantee': feed,
+  'DELETE /api/collections/:name/grants/:kind/:grantee': feed,
 
   'GET /api/customers': readData,
   'POST /api/customers': staff,
@@ -204,6 +211,7 @@ export function registerRoutes(app: App, deps: Deps): void {
   scheduleRoutes(app, deps);
   storeDocumentsRoute(app, deps);
   documentRoutes(app, deps);
+  collectionRoutes(app, deps);
   searchRoutes(app, deps);
   customerRoutes(app, deps);
   interactionRoutes(app, deps);
