@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createCheck, FlowstateError } from '@flowstate/contracts';
 import Type from 'typebox';
+import { createCircuit, type Circuit } from './circuit.ts';
 import type { Embedder } from './embedder.ts';
 
 export type EndpointOptions = {
@@ -18,6 +19,8 @@ export type EndpointOptions = {
   backoffMs?: number;
   /** A longer `Retry-After` in milliseconds is not waited for but handed on as an error (default 60,000). */
   maxWaitMs?: number;
+  /** Shared by the models of one endpoint. */
+  circuit?: Circuit;
 };
 
 const Answer = Type.Object({
@@ -43,6 +46,7 @@ export function createEndpointEmbedder(options: EndpointOptions): Embedder {
     attempts = 4,
     backoffMs = 500,
     maxWaitMs = 60_000,
+    circuit = createCircuit(),
   } = options;
   const url = embeddingsUrl(options.baseUrl);
   let dimensions: number | null = null;
@@ -80,11 +84,14 @@ export function createEndpointEmbedder(options: EndpointOptions): Embedder {
     for (let attempt = 1; ; attempt++) {
       let askedMs = 0;
       try {
-        return await request(input, signal, (response) => (askedMs = 1000 * (retryAfterOf(response) ?? 0)));
+        return await circuit.run(async () =>
+          request(input, signal, (response) => (askedMs = 1000 * (retryAfterOf(response) ?? 0))),
+        );
       } catch (error) {
         signal.throwIfAborted();
         if (!(error instanceof FlowstateError) || !error.retryable || attempt === attempts) throw error;
-        if (askedMs > maxWaitMs) throw error;
+        // Who is left alone is not asked again, and whoever waits here should know.
+        if (askedMs > maxWaitMs || circuit.state() !== 'closed') throw error;
         const wait = Math.max(askedMs, Math.random() * backoffMs * 2 ** (attempt - 1));
         await sleep(wait, undefined, { signal }).catch(() => signal.throwIfAborted());
       }

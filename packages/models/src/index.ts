@@ -1,2 +1,3 @@
 export type { Embedder } from './embedder.ts';
-export { createEmbedder, embedderFrom, type EmbedderOptions } from './create-embedder.ts';
+export { createCircuit, type Circuit, type CircuitOptions } from './circuit.ts';
+export { createEmbedder, embeddersFrom, type EmbedderOptions, type Embedders } from './create-embedder.ts';

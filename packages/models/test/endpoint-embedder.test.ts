@@ -2,7 +2,7 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import t, { type Test } from 'tap';
-import { createEmbedder, embedderFrom } from '../src/index.ts';
+import { createCircuit, createEmbedder, embeddersFrom } from '../src/index.ts';
 
 type Asked = { url: string; headers: IncomingHttpHeaders; body: { model: string; input: string[] }; at: number };
 type Reply = (response: ServerResponse, asked: Asked) => void;
@@ -147,13 +147,63 @@ t.test('an endpoint that never answers times out; an aborted call and a closed e
   await t.rejects(closed, { code: 'unavailable' });
 });
 
+t.test(
+  'an endpoint in trouble is left alone, tried by one call after a while, and used again when it is back',
+  async (t) => {
+    const { baseUrl, asked } = await endpoint(t, status(500), status(503), status(500));
+    const circuit = createCircuit({ failures: 2, restMs: 300 });
+    const [one, other] = ['m', 'n'].map((model) => createEmbedder({ ...base, model, baseUrl, circuit }));
+    t.equal(circuit.state(), 'closed');
+    await t.rejects(one!.embed(['a']), { code: 'unavailable', message: /503/ }, 'the failure that opens it');
+    t.match([circuit.state(), asked.length], ['open', 2], 'no further tries');
+    const refused = { code: 'unavailable', message: /left alone/, retryAfter: 1 };
+    await t.rejects(other!.embed(['a']), refused, 'another model of it');
+    t.equal(asked.length, 2, 'it was not asked');
+
+    const untilAskedAgain = async () => {
+      for (;;) {
+        const before = asked.length;
+        const results = await Promise.allSettled(Array.from({ length: 5 }, () => one!.embed(['abc'])));
+        if (asked.length > before) return { results, probes: asked.length - before };
+        await new Promise((soon) => setTimeout(soon, 20));
+      }
+    };
+    const vain = await untilAskedAgain();
+    t.equal(vain.probes, 1, 'by one of five calls');
+    t.ok(vain.results.every((result) => result.status === 'rejected'));
+    t.equal(circuit.state(), 'open', 'still in trouble');
+    const back = await untilAskedAgain();
+    t.ok(back.results.some((result) => result.status === 'fulfilled'));
+    t.equal(circuit.state(), 'closed');
+    t.same(await other!.embed(['abc']), [[3, 1]]);
+  },
+);
+
+t.test('being limited or refused is no trouble of the endpoint', async (t) => {
+  const { baseUrl } = await endpoint(t, status(429), status(400), status(429), status(400));
+  const circuit = createCircuit({ failures: 2 });
+  const embedder = createEmbedder({ ...base, baseUrl, circuit, attempts: 1 });
+  for (const code of ['rate_limited', 'upstream_failed', 'rate_limited', 'upstream_failed']) {
+    await t.rejects(embedder.embed(['a']), { code });
+  }
+  t.equal(circuit.state(), 'closed');
+});
+
 t.test('the configuration decides, and half a configuration is refused', (t) => {
-  t.equal(embedderFrom({}).model, 'all-MiniLM-L6-v2');
-  t.equal(embedderFrom({ EMBEDDINGS_BASE_URL: 'http://x', EMBEDDINGS_MODEL: 'bge' }).model, 'bge');
-  t.throws(() => embedderFrom({ EMBEDDINGS_BASE_URL: 'http://x' }), {
+  const modelsOf = (config: Parameters<typeof embeddersFrom>[0]) => {
+    const { first, others } = embeddersFrom(config);
+    return [first, ...others].map((embedder) => embedder.model);
+  };
+  t.same(modelsOf({}), ['all-MiniLM-L6-v2']);
+  const endpoint = { EMBEDDINGS_BASE_URL: 'http://x', EMBEDDINGS_MODEL: 'bge' };
+  t.same(modelsOf(endpoint), ['bge', 'all-MiniLM-L6-v2']);
+  t.same(modelsOf({ ...endpoint, EMBEDDINGS_OTHER_MODELS: ' e5, bge,' }), ['bge', 'e5', 'all-MiniLM-L6-v2']);
+  t.throws(() => embeddersFrom({ EMBEDDINGS_BASE_URL: 'http://x' }), {
     code: 'invalid_input',
     message: /EMBEDDINGS_MODEL/,
   });
-  t.throws(() => embedderFrom({ EMBEDDINGS_BASE_URL: 'x', EMBEDDINGS_MODEL: 'm' }), { message: /EMBEDDINGS_BASE_URL/ });
+  t.throws(() => embeddersFrom({ EMBEDDINGS_BASE_URL: 'x', EMBEDDINGS_MODEL: 'm' }), {
+    message: /EMBEDDINGS_BASE_URL/,
+  });
   t.end();
 });

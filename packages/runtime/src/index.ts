@@ -1,3 +1,4 @@
+export { measureCircuit } from './circuit-metric.ts';
 export { loadConfig } from './config.ts';
 export { timedCheck, type Check } from './health.ts';
 export { createLogSinks, type LogSinks } from './log-sinks/log-sinks.ts';

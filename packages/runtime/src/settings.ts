@@ -41,4 +41,10 @@ export const settings = {
   ),
   EMBEDDINGS_API_KEY: Type.Optional(Type.String({ description: 'Bearer key for `EMBEDDINGS_BASE_URL`' })),
   EMBEDDINGS_MODEL: Type.Optional(Type.String({ description: 'Model name sent to `EMBEDDINGS_BASE_URL`' })),
+  EMBEDDINGS_OTHER_MODELS: Type.Optional(
+    Type.String({
+      description:
+        'Comma-separated models it serves besides: collections embedded by them are searched, and any can be re-embedded by one',
+    }),
+  ),
 } as const;

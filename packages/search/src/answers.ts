@@ -10,25 +10,28 @@ type Options = {
   cache: ResultCache;
   local: LocalAnswers;
   tally: CacheTally;
-  ttlSeconds: number;
   emptyTtlSeconds: number;
   /** How long another process' computation is waited for at most: as long as its lock lives. */
   leaseMs: number;
 };
 
-type Compute = () => Promise<SearchHit[]>;
+type Question = {
+  compute: () => Promise<SearchHit[]>;
+  /** Seconds its answer lives at most. */
+  ttlSeconds: number;
+};
 export type Answer = { items: SearchHit[]; cache: 'hit' | 'miss' };
 
 /** How often one who waits for another process looks; a computation takes tens of milliseconds. */
 const pollMs = 10;
 
 /** Answers by key, from this process, from Redis, or computed: by one caller in one process, while the others wait. */
-export function createAnswers({ cache, local, tally, ttlSeconds, emptyTtlSeconds, leaseMs }: Options) {
+export function createAnswers({ cache, local, tally, emptyTtlSeconds, leaseMs }: Options) {
   const flights = createSingleFlight<Answer>();
   const refreshes = createSingleFlight<void>();
 
   /** Stores what is computed, and ends the lock either way: after a failure the next one may try. */
-  async function computed(key: string, compute: Compute, token: string | null): Promise<Answer> {
+  async function computed(key: string, { compute, ttlSeconds }: Question, token: string | null): Promise<Answer> {
     try {
       const begun = performance.now();
       const hits = await compute();
@@ -44,12 +47,12 @@ export function createAnswers({ cache, local, tally, ttlSeconds, emptyTtlSeconds
   }
 
   /** Nobody waits for it, and when it fails the cached answer still holds until it expires. */
-  function refresh(key: string, known: StoredAnswer, compute: Compute): void {
+  function refresh(key: string, known: StoredAnswer, question: Question): void {
     const renew = async () => {
       const claim = await cache.claim(key);
       if (claim === undefined || claim.token === null) return;
       if (claim.answer === null || claim.answer.at <= known.at) {
-        await computed(key, compute, claim.token);
+        await computed(key, question, claim.token);
       } else {
         cache.release(key, claim.token);
         local.set(key, claim.answer);
@@ -64,22 +67,22 @@ export function createAnswers({ cache, local, tally, ttlSeconds, emptyTtlSeconds
     return { items: answer.hits, cache: 'hit' };
   }
 
-  async function find(key: string, compute: Compute): Promise<Answer> {
+  async function find(key: string, question: Question): Promise<Answer> {
     const near = local.get(key);
     if (near !== null) tally.foundHere();
     const known = near ?? (await cache.get(key));
     if (known === undefined) {
       tally.asked('unavailable');
-      return await computed(key, compute, null);
+      return await computed(key, question, null);
     }
-    if (known === null) return await claimed(key, compute);
+    if (known === null) return await claimed(key, question);
     if (near === null) local.set(key, known);
     const stale = dueForRefresh(known, Date.now());
-    if (stale) refresh(key, known, compute);
+    if (stale) refresh(key, known, question);
     return give(known, stale ? 'stale' : 'hit');
   }
 
-  async function claimed(key: string, compute: Compute): Promise<Answer> {
+  async function claimed(key: string, question: Question): Promise<Answer> {
     const patience = performance.now() + leaseMs;
     for (;;) {
       const claim = await cache.claim(key);
@@ -90,13 +93,14 @@ export function createAnswers({ cache, local, tally, ttlSeconds, emptyTtlSeconds
       }
       if (claim === undefined || claim.token !== null || performance.now() >= patience) {
         tally.asked(claim === undefined ? 'unavailable' : 'miss');
-        return await computed(key, compute, claim?.token ?? null);
+        return await computed(key, question, claim?.token ?? null);
       }
       await wait(pollMs);
     }
   }
 
   return {
-    of: (key: string, compute: Compute): Promise<Answer> => flights.join(key, () => find(key, compute)),
+    of: (key: string, compute: Question['compute'], ttlSeconds: number): Promise<Answer> =>
+      flights.join(key, () => find(key, { compute, ttlSeconds })),
   };
 }

@@ -1,5 +1,4 @@
 import {
-  FlowstateError,
   invalidInput,
   storableErrors,
   type FieldError,
@@ -10,14 +9,7 @@ import {
   type Viewer,
 } from '@flowstate/contracts';
 import type { Embedder } from '@flowstate/models';
-import {
-  findCollections,
-  isOutdatedScope,
-  matchDocuments,
-  noCollection,
-  type Collection,
-  type Sql,
-} from '@flowstate/store';
+import { matchDocuments, type Collection, type Sql } from '@flowstate/store';
 import type { Redis } from 'ioredis';
 import { createAnswers } from './answers.ts';
 import { createCacheGuard } from './cache-guard.ts';
@@ -26,6 +18,7 @@ import { createCacheTally, type CacheObserver } from './cache-tally.ts';
 import { createLocalAnswers } from './local-answers.ts';
 import { createQueryEmbeddings } from './query-embeddings.ts';
 import { createResultCache } from './result-cache.ts';
+import { chooseScope, inPresentScope, otherModel, type SearchScope } from './search-scope.ts';
 
 /** Where measurements go; all in seconds. */
 export type SearchObserver = CacheObserver & {
@@ -38,7 +31,10 @@ export type SearchOptions = {
   sql: Sql;
   /** Its commands should fail at once while it is away. */
   cache: Redis;
+  /** Of collections without embeddings, and of most others. */
   embedder: Embedder;
+  /** Collections embedded by one of these are asked by it. */
+  otherEmbedders?: readonly Embedder[];
   observe?: SearchObserver;
   /** Seconds a cached answer lives at most (default 600); a write to its collection ends it at once. */
   ttlSeconds?: number;
@@ -54,9 +50,8 @@ export type SearchOptions = {
 
 export type Search = {
   /**
-   * Documents nearest in meaning to the query, nearest first; without a collection, from all that the viewer sees and
-   * the model embedded.
-   * Throws `invalid_input`, `not_found` (unknown collection), `conflict` (it was embedded by another model), and
+   * Documents nearest in meaning to the query, nearest first; without a collection, from all that the viewer sees.
+   * Throws `invalid_input`, `not_found` (unknown collection), `conflict` (embedded by a model not known here), and
    * `unavailable` or `timeout` when the query's embedding cannot be had.
    */
   semantic(body: SearchBody, viewer: Viewer): Promise<SearchAnswer>;
@@ -68,6 +63,7 @@ export function createSearch({
   sql,
   cache,
   embedder,
+  otherEmbedders = [],
   observe,
   ttlSeconds = 600,
   emptyTtlSeconds = 30,
@@ -83,33 +79,25 @@ export function createSearch({
     onHeld: tally.heldHere,
   });
   const results = createResultCache({ guard, leaseMs, moved: tally.moved });
-  const answers = createAnswers({ cache: results, local, tally, ttlSeconds, emptyTtlSeconds, leaseMs });
-  const queryEmbeddings = createQueryEmbeddings({ embedder, guard, tally });
-
-  /** What is searched, and its versions: read first, so that an answer is never older than its cache key says. */
-  async function searchable(name: string | undefined, viewer: Viewer): Promise<Collection[]> {
-    const found = await findCollections(sql, name === undefined ? undefined : [name], viewer);
-    if (name === undefined) return found.filter((collection) => collection.model === embedder.model);
-    const [collection] = found;
-    if (collection === undefined) throw noCollection(name);
-    if (collection.model === null) return []; // nothing embedded yet
-    if (collection.model !== embedder.model) throw otherModel(collection, embedder.model);
-    return [collection];
-  }
+  const answers = createAnswers({ cache: results, local, tally, emptyTtlSeconds, leaseMs });
+  const queryEmbeddings = new Map(
+    [embedder, ...otherEmbedders].map((each) => [each.model, createQueryEmbeddings({ embedder: each, guard, tally })]),
+  );
+  const models = { known: new Set(queryEmbeddings.keys()), first: embedder.model };
 
   async function match(
     body: Required<Omit<SearchBody, 'collection'>>,
-    collections: Collection[],
+    { model, collections }: SearchScope,
     viewer: Viewer,
   ): Promise<SearchHit[]> {
-    const embedding = await queryEmbeddings.of(body.query);
+    const embedding = (await queryEmbeddings.get(model)?.of(body.query)) ?? [];
     const other = collections.find((collection) => collection.dimensions !== embedding.length);
-    if (other !== undefined) throw otherModel(other, `${embedder.model} (${embedding.length} dimensions)`);
+    if (other !== undefined) throw otherModel(other, `${model} (${embedding.length} dimensions)`);
     const { threshold, limit, filter } = body;
     const begun = performance.now();
     const names = collections.map((collection) => collection.name);
     const wanted = { threshold, limit, filter, collections: names };
-    const hits = await matchDocuments(sql, { embedding, ...wanted, viewer, model: embedder.model });
+    const hits = await matchDocuments(sql, { embedding, ...wanted, viewer, model });
     observe?.matched(secondsSince(begun));
     return hits;
   }
@@ -119,11 +107,17 @@ export function createSearch({
     collection: string | undefined,
     viewer: Viewer,
   ): Promise<SearchAnswer> {
-    const collections = await searchable(collection, viewer);
-    if (collections.length === 0) return { items: [], cache: 'miss', model: embedder.model };
-    const key = cacheKey({ kind: 'semantic', ...body, model: embedder.model, collections });
-    const { items, cache } = await answers.of(key, () => match(body, collections, viewer));
-    return { items, cache, model: embedder.model };
+    const scope = await chooseScope(sql, models, collection, viewer);
+    const { model, collections } = scope;
+    if (collections.length === 0) return { items: [], cache: 'miss', model };
+    const key = cacheKey({ kind: 'semantic', ...body, model, collections });
+    const { items, cache } = await answers.of(key, () => match(body, scope, viewer), ttlOf(collections));
+    return { items, cache, model };
+  }
+
+  /** The shortest that one of them asks for, and never longer than is configured. */
+  function ttlOf(collections: Collection[]): number {
+    return Math.min(ttlSeconds, ...collections.map((collection) => collection.cacheTtlSeconds ?? ttlSeconds));
   }
 
   return {
@@ -140,18 +134,6 @@ export function createSearch({
   };
 }
 
-/** Access or models may change between what was chosen and the query: then it is chosen again. */
-async function inPresentScope<T>(ask: () => Promise<T>): Promise<T> {
-  for (let left = 5; ; left -= 1) {
-    try {
-      return await ask();
-    } catch (error) {
-      if (!isOutdatedScope(error)) throw error;
-      if (left === 0) throw new FlowstateError('unavailable', 'The collections keep changing', { cause: error });
-    }
-  }
-}
-
 /** A filter is compared as it stands; something that looks like an operator would silently find nothing. */
 export function filterErrors(filter: Record<string, unknown>): FieldError[] {
   const operators = Object.keys(filter).filter((key) => key.startsWith('$'));
@@ -163,11 +145,6 @@ export function filterErrors(filter: Record<string, unknown>): FieldError[] {
 
 function refuse(errors: FieldError[]): void {
   if (errors.length > 0) throw invalidInput(errors);
-}
-
-function otherModel({ name, model, dimensions }: Collection, ours: string): FlowstateError {
-  const theirs = `${model} (${dimensions} dimensions)`;
-  return new FlowstateError('conflict', `Collection ${name} was embedded by ${theirs}, queries are by ${ours}`);
 }
 
 function secondsSince(begun: number): number {

@@ -48,6 +48,7 @@ export const GatewayConfig = Type.Object({
   EMBEDDINGS_BASE_URL: settings.EMBEDDINGS_BASE_URL,
   EMBEDDINGS_API_KEY: settings.EMBEDDINGS_API_KEY,
   EMBEDDINGS_MODEL: settings.EMBEDDINGS_MODEL,
+  EMBEDDINGS_OTHER_MODELS: settings.EMBEDDINGS_OTHER_MODELS,
   SEARCH_CACHE_TTL_SECONDS: Type.Integer({
     default: 600,
     minimum: 1,

@@ -1,11 +1,12 @@
 import { Server as NetServer, type Server } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { createRunPublisher, createRunQueues, createRunSubscriber, hearPolicyNews } from '@flowstate/queue';
-import { embedderFrom } from '@flowstate/models';
+import { embeddersFrom } from '@flowstate/models';
 import {
   createAuditLog,
   createLogger,
   createLogSinks,
+  measureCircuit,
   measureLogSinks,
   onShutdown,
   trackUnusedConnections,
@@ -64,11 +65,14 @@ const queues = createRunQueues(config.REDIS_URL, lanes, reportRedis);
 const subscriber = createRunSubscriber(config.REDIS_URL, reportRedis);
 const metrics = createGatewayMetrics(config);
 measureLogSinks(metrics.registry, sinks);
-const embedder = embedderFrom(config);
+const embedders = embeddersFrom(config);
+const { circuit } = embedders;
+if (circuit !== null) measureCircuit(metrics.registry, 'embeddings_endpoint', circuit.state);
 const search = createSearch({
   sql,
   cache,
-  embedder,
+  embedder: embedders.first,
+  otherEmbedders: embedders.others,
   observe: metrics.search,
   ttlSeconds: config.SEARCH_CACHE_TTL_SECONDS,
   localBytes: config.SEARCH_CACHE_LOCAL_BYTES,
@@ -177,7 +181,7 @@ onShutdown(log, [
   { name: 'signing keys', stop: () => keyReport.stop() },
   { name: 'secrets', stop: () => secretReport.stop() },
   { name: 'audit', stop: () => audit.stop() },
-  { name: 'embedder', stop: () => embedder.close() },
+  { name: 'embedder', stop: () => embedders.close() },
   { name: 'bootstrap', stop: () => bootstrap.stop() },
   { name: 'obedience', stop: () => obedience.stop() },
   { name: 'streams', stop: () => streams.stop() },

@@ -6,7 +6,14 @@ import {
   hearPolicyNews,
   type DeliveryResult,
 } from '@flowstate/queue';
-import { createLogger, createLogSinks, measureLogSinks, onShutdown, trackUnusedConnections } from '@flowstate/runtime';
+import {
+  createLogger,
+  createLogSinks,
+  measureCircuit,
+  measureLogSinks,
+  onShutdown,
+  trackUnusedConnections,
+} from '@flowstate/runtime';
 import { createLanes, createSql, publishWorkflow } from '@flowstate/store';
 import { laneQueue, queueNames, type Delivery, type RunJob } from '@flowstate/contracts';
 import { Redis } from 'ioredis';
@@ -58,6 +65,7 @@ for (const { name, version, description, queue, input, output, concurrency } of 
 
 const metrics = createWorkerMetrics(config, () => runner.held().length);
 measureLogSinks(metrics.registry, sinks);
+if (shipped.circuit !== null) measureCircuit(metrics.registry, 'embeddings_endpoint', shipped.circuit.state);
 const lanes = createLanes(sql, (err) => log.warn({ err }, 'lanes could not be read'));
 const queues = createRunQueues(config.REDIS_URL, lanes, reportRedis);
 /** Redis away: the controller delivers them later. */

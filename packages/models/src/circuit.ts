@@ -1,0 +1,44 @@
+import { FlowstateError } from '@flowstate/contracts';
+import { BrokenCircuitError, circuitBreaker, CircuitState, ConsecutiveBreaker, handleWhen } from 'cockatiel';
+
+export type Circuit = {
+  /** Does it, unless the far end is left alone; then throws `unavailable` at once. */
+  run<T>(ask: () => Promise<T>): Promise<T>;
+  state(): 'closed' | 'open' | 'half_open';
+};
+
+export type CircuitOptions = {
+  /** Failures in a row after which the far end is left alone (default 5). */
+  failures?: number;
+  /** Milliseconds until one call may try whether it is back (default 10,000). */
+  restMs?: number;
+};
+
+/** The way to a far end that is left alone after failing again and again: whoever asks knows at once, and it recovers. */
+export function createCircuit({ failures = 5, restMs = 10_000 }: CircuitOptions = {}): Circuit {
+  // Whoever limits our rate is there, and whoever refuses a request too.
+  const failed = (error: unknown) => error instanceof FlowstateError && ['unavailable', 'timeout'].includes(error.code);
+  const breaker = circuitBreaker(handleWhen(failed), {
+    halfOpenAfter: restMs,
+    breaker: new ConsecutiveBreaker(failures),
+  });
+  let restUntil = 0;
+  breaker.onBreak(() => (restUntil = performance.now() + restMs));
+
+  return {
+    async run(ask) {
+      try {
+        return await breaker.execute(ask);
+      } catch (cause) {
+        if (!(cause instanceof BrokenCircuitError)) throw cause;
+        const retryAfter = Math.max(1, Math.ceil((restUntil - performance.now()) / 1000));
+        const message = 'The embeddings endpoint failed again and again and is left alone for a while';
+        throw new FlowstateError('unavailable', message, { cause, retryAfter });
+      }
+    },
+    state() {
+      if (breaker.state === CircuitState.Closed) return 'closed';
+      return breaker.state === CircuitState.HalfOpen ? 'half_open' : 'open';
+    },
+  };
+}

@@ -1,0 +1,64 @@
+import { FlowstateError, invalidInput, type Viewer } from '@flowstate/contracts';
+import { findCollections, isOutdatedScope, noCollection, type Collection, type Sql } from '@flowstate/store';
+
+type Models = {
+  /** Whose queries can be embedded. */
+  known: ReadonlySet<string>;
+  /** Of collections without embeddings. */
+  first: string;
+};
+
+export type SearchScope = {
+  /** What embedded them all, and embeds the query. */
+  model: string;
+  collections: Collection[];
+};
+
+/**
+ * What is searched, and its versions: read first, so that an answer is never older than its cache key says. Without a
+ * name, all that the viewer sees and a known model embedded. Similarities by different models say nothing about each
+ * other: then the collection must be named. Throws `not_found`, `conflict` (a model that is not known here) and
+ * `invalid_input`.
+ */
+export async function chooseScope(
+  sql: Sql,
+  { known, first }: Models,
+  name: string | undefined,
+  viewer: Viewer,
+): Promise<SearchScope> {
+  const found = await findCollections(sql, name === undefined ? undefined : [name], viewer);
+  if (name !== undefined) {
+    const [collection] = found;
+    if (collection === undefined) throw noCollection(name);
+    if (collection.model === null) return { model: first, collections: [] }; // nothing embedded yet
+    if (!known.has(collection.model)) throw otherModel(collection, [...known].join(', '));
+  }
+  const collections = found.filter(({ model }) => model !== null && known.has(model));
+  const models = [...new Set(collections.flatMap(({ model }) => model ?? []))];
+  if (models.length > 1) {
+    const each = models.map((model) => {
+      const names = collections.filter((collection) => collection.model === model).map((collection) => collection.name);
+      return `${model} (${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''})`;
+    });
+    const message = `is required: you see collections of several models, ${each.join('; ')}`;
+    throw invalidInput([{ field: 'collection', message }]);
+  }
+  return { model: models[0] ?? first, collections };
+}
+
+/** Access or models may change between what was chosen and the query: then it is chosen again. */
+export async function inPresentScope<T>(ask: () => Promise<T>): Promise<T> {
+  for (let left = 5; ; left -= 1) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isOutdatedScope(error)) throw error;
+      if (left === 0) throw new FlowstateError('unavailable', 'The collections keep changing', { cause: error });
+    }
+  }
+}
+
+export function otherModel({ name, model, dimensions }: Collection, ours: string): FlowstateError {
+  const theirs = `${model} (${dimensions} dimensions)`;
+  return new FlowstateError('conflict', `Collection ${name} was embedded by ${theirs}, queries are by ${ours}`);
+}
