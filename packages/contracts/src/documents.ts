@@ -41,6 +41,7 @@ export const Document = Type.Object(
     metadata: Type.Record(Type.String(), Type.Unknown()),
     contentHash: Type.String({ description: 'of title and text: what the embedding is made from' }),
     embedded: Type.Boolean({ description: 'false until a worker has computed the embedding' }),
+    model: Nullable(Type.String({ description: 'of the embeddings of its collection; null until the first one' })),
     createdAt: Timestamp,
     updatedAt: Timestamp,
   },

@@ -15,6 +15,7 @@ export * from './jobs.ts';
 export * from './limits.ts';
 export * from './public-address.ts';
 export * from './recurrence.ts';
+export * from './reindex.ts';
 export * from './roles.ts';
 export * from './rotation.ts';
 export * from './runs.ts';

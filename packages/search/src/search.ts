@@ -55,6 +55,8 @@ export type Search = {
    * `unavailable` or `timeout` when the query's embedding cannot be had.
    */
   semantic(body: SearchBody, viewer: Viewer): Promise<SearchAnswer>;
+  /** Models whose queries are embedded here. */
+  readonly models: readonly string[];
   /** What the cache did in this process since it began. */
   cacheStats(): SearchCacheCounts & { here: { entries: number; bytes: number } };
 };
@@ -130,6 +132,7 @@ export function createSearch({
       observe?.searched({ kind: 'semantic', cache: answer.cache }, secondsSince(begun));
       return answer;
     },
+    models: [...models.known],
     cacheStats: () => ({ ...tally.counts(), here: local.size() }),
   };
 }

@@ -40,7 +40,8 @@ async function begin(workflow: Workflow, id: string, backend: typeof gateway = g
   return { me, execution, progress };
 }
 
-const ingest = (embedder: Embedder = offline) => createDocumentIngest(embedder) as unknown as Workflow;
+const ingest = (embedder: Embedder = offline) =>
+  createDocumentIngest({ first: embedder, others: [] }) as unknown as Workflow;
 
 t.test('documents get their embeddings, each counted for what became of it', async (t) => {
   const rows = Array.from({ length: 40 }, (_, i) => ({ externalId: `a${i}`, text: `Note ${i} about refunds` }));

@@ -9,6 +9,7 @@ import {
 import type { Db, Sql } from '../client.ts';
 import { deleteStaleChunks, findIncomplete, storeChunks } from './chunks.ts';
 import { lockCollectionsOf, visibleTo, type Collection } from './collections.ts';
+import { findReindexed, stageParts } from '../reindex/stage.ts';
 import { toVector } from './match.ts';
 
 type Target = { id: string; collection: string; content_hash: string };
@@ -17,14 +18,15 @@ type FixedModel = Pick<Collection, 'name' | 'model' | 'dimensions'>;
 type Own = { target: Target; vector: readonly number[]; of: number; length: number | null };
 type Status = EmbeddingsAnswer['items'][number]['status'];
 
-const wholeText = { index: 0, of: 1, length: 0 };
+const wholeText = { index: 0, of: 1, begin: 0, length: 0 };
 
 /**
  * Stores embeddings computed from the content that `contentHash` names; a document that has changed meanwhile keeps
  * waiting for its own. The first embedding fixes a collection's model and dimension. Throws `conflict` for another
  * model and `invalid_input` for another dimension or a vector without direction; then nothing is stored. Of a text in
  * parts the first one comes last: it is `changed`, like other content, while other parts are missing. Documents that
- * the viewer does not see are `missing`. Safe to repeat.
+ * the viewer does not see are `missing`. Those by the model that a collection is being reindexed by are kept beside the
+ * others until it is done. Safe to repeat.
  */
 export async function storeEmbeddings(sql: Sql, body: EmbeddingsBody, viewer?: Viewer): Promise<EmbeddingsAnswer> {
   return await sql.begin((tx) => storeEmbeddingsIn(tx, body, viewer));
@@ -59,10 +61,13 @@ export async function storeEmbeddingsIn(
     if (target === undefined) return 'missing';
     return target.content_hash === contentHash ? 'stored' : 'changed';
   });
-  const taken = items.flatMap((item, i) => {
+  const all = items.flatMap((item, i) => {
     const target = targets.get(item.id);
     return statuses[i] === 'stored' && target !== undefined ? [{ i, target, vector: vectors[i] ?? [] }] : [];
   });
+  const reindexed = await findReindexed(tx, [...new Set(all.map(({ target }) => target.collection))], model);
+  const staged = all.filter(({ target }) => reindexed.has(target.collection));
+  const taken = all.filter(({ target }) => !reindexed.has(target.collection));
   const collections = await fixModel(
     tx,
     model,
@@ -97,8 +102,18 @@ export async function storeEmbeddingsIn(
       return chunk.index > 0 ? [] : [{ target, vector, of: chunk.of, length: chunk.of > 1 ? chunk.length : null }];
     }),
   );
+  const unfinished = await stageParts(
+    tx,
+    model,
+    staged.map(({ i, target, vector }) => {
+      const { chunk = wholeText } = items[i] ?? {};
+      const { id: documentId, collection, content_hash: contentHash } = target;
+      return { ...chunk, item: i, documentId, collection, contentHash, vector };
+    }),
+  );
   for (const [i, { id, chunk = wholeText }] of items.entries()) {
-    if (statuses[i] === 'stored' && chunk.index === 0 && incomplete.has(id)) statuses[i] = 'changed';
+    const lacking = incomplete.has(id) || unfinished.has(id);
+    if (statuses[i] === 'stored' && chunk.index === 0 && lacking) statuses[i] = 'changed';
   }
   return { items: items.map(({ id }, i) => ({ id, status: statuses[i] ?? 'missing' })) };
 }

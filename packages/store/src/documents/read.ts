@@ -11,6 +11,7 @@ type Row = {
   metadata: Record<string, unknown>;
   content_hash: string;
   embedded: boolean;
+  model: string | null;
   created_at: Date;
   updated_at: Date;
 };
@@ -85,6 +86,7 @@ function isVisible(db: Db, viewer: Viewer | undefined) {
 
 function columns(db: Db) {
   return db`id, external_id, collection, title, text, metadata, content_hash, embedding IS NOT NULL AS embedded,
+            (SELECT c.model FROM collections c WHERE c.name = documents.collection) AS model,
             created_at, updated_at`;
 }
 
@@ -98,6 +100,7 @@ function toDocument(row: Row): Document {
     metadata: row.metadata,
     contentHash: row.content_hash,
     embedded: row.embedded,
+    model: row.model,
     createdAt: row.created_at.toISOString(),
     updatedAt: row.updated_at.toISOString(),
   };

@@ -26,6 +26,7 @@ import { importRoute } from './import.ts';
 import { integrationRoutes } from './integrations.ts';
 import { interactionRoutes } from './interactions.ts';
 import { opportunityRoutes } from './opportunities.ts';
+import { reindexRoutes } from './reindex.ts';
 import { runControlRoutes } from './run-control.ts';
 import { runEventRoute } from './run-events.ts';
 import { runTokenRoutes } from './run-tokens.ts';
@@ -119,6 +120,10 @@ export const access: AccessTable = {
   'GET /api/collections/:name': search,
   'PUT /api/collections/:name': feed,
   'DELETE /api/collections/:name': feed,
+  'POST /api/collections/:name/reindex': feed,
+  'DELETE /api/collections/:name/reindex': feed,
+  'GET /api/collections/:name/reindex/documents': feed,
+  'POST /api/collections/:name/reindex/switch': feed,
   'PUT /api/collections/:name/grants/:kind/:grantee': feed,
   'DELETE /api/collections/:name/grants/:kind/:grantee': feed,
 
@@ -212,6 +217,7 @@ export function registerRoutes(app: App, deps: Deps): void {
   storeDocumentsRoute(app, deps);
   documentRoutes(app, deps);
   collectionRoutes(app, deps);
+  reindexRoutes(app, deps);
   searchRoutes(app, deps);
   customerRoutes(app, deps);
   interactionRoutes(app, deps);

@@ -1,9 +1,10 @@
-import { Id, type Document, type EmbeddingsBody } from '@flowstate/contracts';
-import type { Embedder } from '@flowstate/models';
+import { FlowstateError, Id } from '@flowstate/contracts';
+import type { Embedders } from '@flowstate/models';
 import { defineWorkflow } from '@flowstate/workflow';
 import Type, { type Static } from 'typebox';
 import { createDocumentAccess, type DocumentAccess } from '../documents.ts';
-import { splitText } from '../split-text.ts';
+import { batchSize, embedDocuments } from '../embed-documents.ts';
+import { embedderOf } from '../embedder-of.ts';
 
 const Input = Type.Object(
   { documentIds: Type.Array(Id, { minItems: 1, maxItems: 1_000, uniqueItems: true }) },
@@ -17,15 +18,8 @@ const Output = Type.Object({
 });
 type Counts = Static<typeof Output>;
 
-/** Documents per step: a second or two of work, all that a crash can cost. */
-const batchSize = 32;
-/** Numbers per request, at some ten characters each well within a body's limit of 1 MiB. */
-const maxNumbers = 48_000;
-/** Characters of the title that go before each part of a long text. */
-const maxHeading = 100;
-
-/** Computes the embeddings that documents lack, batch by batch. */
-export function createDocumentIngest(embedder: Embedder) {
+/** Computes the embeddings that documents lack, batch by batch, each by the model of its collection. */
+export function createDocumentIngest(embedders: Pick<Embedders, 'first' | 'others'>) {
   return defineWorkflow(
     {
       name: 'document-ingest',
@@ -43,7 +37,7 @@ export function createDocumentIngest(embedder: Embedder) {
         // Written where others see it, and recognised by its content there: an effect that may be repeated.
         const counts = await ctx.step(
           `embed#${begin / batchSize + 1}`,
-          ({ signal }) => embedBatch(embedder, createDocumentAccess(ctx.backend, signal), ids, signal),
+          ({ signal }) => embedBatch(embedders, createDocumentAccess(ctx.backend, signal), ids, signal),
           { effect: 'keyed' },
         );
         for (const [name, count] of Object.entries(counts)) total[name as keyof Counts] += count;
@@ -55,54 +49,31 @@ export function createDocumentIngest(embedder: Embedder) {
 }
 
 async function embedBatch(
-  embedder: Embedder,
+  embedders: Pick<Embedders, 'first' | 'others'>,
   access: DocumentAccess,
   ids: string[],
   signal: AbortSignal,
 ): Promise<Counts> {
-  const documents = await access.read(ids);
-  const lacking = documents.filter((document) => !document.embedded);
-  // The first part of each document goes last: with it the document counts as embedded.
-  const parts = lacking.flatMap((document) => partsOf(document).toReversed());
   const endedAs = new Map<string, string>();
-  for (let i = 0; i < parts.length; i += batchSize) {
-    // Stored as they are computed: after a crash a long text is not begun anew with all others of its batch.
-    const some = parts.slice(i, i + batchSize);
-    const vectors = await embedder.embed(
-      some.map((part) => part.text),
-      signal,
-    );
-    const items = some.map(({ item }, j) => ({ ...item, embedding: (vectors[j] ?? []).map(toFloat4) }));
-    const perRequest = Math.max(1, Math.floor(maxNumbers / (vectors[0]?.length ?? 1)));
-    for (let j = 0; j < items.length; j += perRequest) {
-      const body: EmbeddingsBody = { model: embedder.model, items: items.slice(j, j + perRequest) };
-      for (const { id, status } of (await access.storeEmbeddings(body)).items) endedAs.set(id, status);
+  for (let left = 3; ; left -= 1) {
+    const documents = await access.read(ids);
+    const lacking = documents.filter((document) => !document.embedded);
+    try {
+      for (const [model, some] of Map.groupBy(lacking, (document) => document.model)) {
+        const statuses = await embedDocuments(embedderOf(embedders, model), access, some, signal);
+        for (const [id, status] of statuses) endedAs.set(id, status);
+      }
+    } catch (error) {
+      // The collection has got another model meanwhile: once more, by that one.
+      if (left > 0 && error instanceof FlowstateError && error.code === 'conflict') continue;
+      throw error;
     }
+    const count = (status: string) => [...endedAs.values()].filter((other) => other === status).length;
+    return {
+      embedded: count('stored'),
+      unchanged: documents.filter(({ embedded, id }) => embedded && !endedAs.has(id)).length,
+      superseded: count('changed'),
+      missing: ids.length - documents.length + count('missing'),
+    };
   }
-  const statuses = [...endedAs.values()];
-  const count = (status: string) => statuses.filter((other) => other === status).length;
-  return {
-    embedded: count('stored'),
-    unchanged: documents.length - lacking.length,
-    superseded: count('changed'),
-    missing: ids.length - documents.length + count('missing'),
-  };
-}
-
-type Part = { text: string; item: Omit<EmbeddingsBody['items'][number], 'embedding'> };
-
-function partsOf({ id, contentHash, title, text }: Document): Part[] {
-  const parts = splitText(text);
-  if (parts.length <= 1) return [{ text: title === null ? text : `${title}\n${text}`, item: { id, contentHash } }];
-  // A part may not name what it is about; the title does.
-  const heading = title === null ? '' : `${title.slice(0, maxHeading)}\n`;
-  return parts.map(({ begin, length, text: part }, index) => ({
-    text: `${heading}${part}`,
-    item: { id, contentHash, chunk: { index, of: parts.length, begin, length } },
-  }));
-}
-
-/** As many digits as are kept: half the size of a body. */
-function toFloat4(x: number): number {
-  return Number(Math.fround(x).toPrecision(9));
 }

@@ -1,6 +1,7 @@
 import { embeddersFrom, type Circuit } from '@flowstate/models';
 import type { Workflow } from '@flowstate/workflow';
 import type { WorkerConfig } from '../config.ts';
+import { createCollectionReindex } from './collection-reindex.ts';
 import { customerInsights } from './customer-insights.ts';
 import { createDocumentIngest } from './document-ingest.ts';
 
@@ -11,6 +12,11 @@ export function shippedWorkflows(config: WorkerConfig): {
   circuit: Circuit | null;
   close: () => Promise<void>;
 } {
-  const { first, circuit, close } = embeddersFrom(config);
-  return { workflows: [customerInsights, createDocumentIngest(first)] as Workflow[], circuit, close };
+  const embedders = embeddersFrom(config);
+  const { circuit, close } = embedders;
+  return {
+    workflows: [customerInsights, createDocumentIngest(embedders), createCollectionReindex(embedders)] as Workflow[],
+    circuit,
+    close,
+  };
 }

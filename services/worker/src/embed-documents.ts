@@ -1,0 +1,58 @@
+import type { Document, EmbeddingsAnswer, EmbeddingsBody } from '@flowstate/contracts';
+import type { Embedder } from '@flowstate/models';
+import type { DocumentAccess } from './documents.ts';
+import { splitText } from './split-text.ts';
+
+/** Parts embedded at a time: a second or two of work, all that a crash can cost. */
+export const batchSize = 32;
+/** Numbers per request, at some ten characters each well within a body's limit of 1 MiB. */
+const maxNumbers = 48_000;
+/** Characters of the title that go before each part of a long text. */
+const maxHeading = 100;
+
+type Status = EmbeddingsAnswer['items'][number]['status'];
+
+/** Embeds documents and hands their embeddings in; answers by id what became of each. */
+export async function embedDocuments(
+  embedder: Embedder,
+  access: Pick<DocumentAccess, 'storeEmbeddings'>,
+  documents: readonly Document[],
+  signal: AbortSignal,
+): Promise<Map<string, Status>> {
+  // The first part of each document goes last: with it the document counts as embedded.
+  const parts = documents.flatMap((document) => partsOf(document).toReversed());
+  const endedAs = new Map<string, Status>();
+  for (let i = 0; i < parts.length; i += batchSize) {
+    // Stored as they are computed: after a crash a long text is not begun anew with all others of its batch.
+    const some = parts.slice(i, i + batchSize);
+    const vectors = await embedder.embed(
+      some.map((part) => part.text),
+      signal,
+    );
+    const items = some.map(({ item }, j) => ({ ...item, embedding: (vectors[j] ?? []).map(toFloat4) }));
+    const perRequest = Math.max(1, Math.floor(maxNumbers / (vectors[0]?.length ?? 1)));
+    for (let j = 0; j < items.length; j += perRequest) {
+      const body: EmbeddingsBody = { model: embedder.model, items: items.slice(j, j + perRequest) };
+      for (const { id, status } of (await access.storeEmbeddings(body)).items) endedAs.set(id, status);
+    }
+  }
+  return endedAs;
+}
+
+type Part = { text: string; item: Omit<EmbeddingsBody['items'][number], 'embedding'> };
+
+function partsOf({ id, contentHash, title, text }: Document): Part[] {
+  const parts = splitText(text);
+  if (parts.length <= 1) return [{ text: title === null ? text : `${title}\n${text}`, item: { id, contentHash } }];
+  // A part may not name what it is about; the title does.
+  const heading = title === null ? '' : `${title.slice(0, maxHeading)}\n`;
+  return parts.map(({ begin, length, text: part }, index) => ({
+    text: `${heading}${part}`,
+    item: { id, contentHash, chunk: { index, of: parts.length, begin, length } },
+  }));
+}
+
+/** As many digits as are kept: half the size of a body. */
+function toFloat4(x: number): number {
+  return Number(Math.fround(x).toPrecision(9));
+}

@@ -1,0 +1,76 @@
+import { CollectionName } from '@flowstate/contracts';
+import type { Embedders } from '@flowstate/models';
+import { defineWorkflow } from '@flowstate/workflow';
+import Type from 'typebox';
+import { createDocumentAccess, type DocumentAccess } from '../documents.ts';
+import { embedDocuments } from '../embed-documents.ts';
+import { embedderOf } from '../embedder-of.ts';
+
+const Input = Type.Object(
+  { collection: CollectionName, model: Type.String({ minLength: 1, maxLength: 200 }) },
+  { additionalProperties: false },
+);
+const Output = Type.Object({
+  embedded: Type.Integer({ description: 'documents, those that changed meanwhile each time' }),
+});
+
+/** Pages of 32 documents per step. What a step has stored is not computed again, whatever happens to it. */
+const pagesPerStep = 8;
+
+/**
+ * Embeds a collection anew by another model, and lets the new embeddings take the place of the old ones when no document
+ * lacks its own: passes over what is pending until a pass finds nothing, then the switch, which looks once more.
+ */
+export function createCollectionReindex(embedders: Pick<Embedders, 'first' | 'others'>) {
+  return defineWorkflow(
+    {
+      name: 'collection-reindex',
+      version: '1',
+      description: 'Embeds a collection anew by another model, while searches go on by the one it has',
+      queue: 'documents',
+      input: Input,
+      output: Output,
+      retry: { attempts: 8, backoffMs: 1_000, maxBackoffMs: 60_000 },
+    },
+    async (ctx, { collection, model }) => {
+      let embedded = 0;
+      let steps = 0;
+      for (let pass = 1; ; pass++) {
+        let after: string | undefined;
+        do {
+          steps += 1;
+          const begin: string | undefined = after;
+          const done = await ctx.step(
+            `embed#${steps}`,
+            ({ signal }) => embedPages(createDocumentAccess(ctx.backend, signal), begin, signal),
+            { effect: 'keyed' },
+          );
+          embedded += done.embedded;
+          after = done.last ?? undefined;
+          ctx.progress({ documents: Math.min(embedded, done.documents), of: done.documents });
+        } while (after !== undefined);
+        const { switched } = await ctx.step(
+          `switch#${pass}`,
+          ({ signal }) => createDocumentAccess(ctx.backend, signal).switchModel(collection, model),
+          { effect: 'keyed' },
+        );
+        if (switched) return { embedded };
+      }
+
+      async function embedPages(access: DocumentAccess, begin: string | undefined, signal: AbortSignal) {
+        const embedder = embedderOf(embedders, model);
+        let last = begin;
+        let embedded = 0;
+        for (let page = 0; ; page++) {
+          const { items, documents } = await access.pending(collection, model, last);
+          // Null: this pass has come to the end.
+          if (items.length === 0) return { embedded, documents, last: null };
+          const statuses = await embedDocuments(embedder, access, items, signal);
+          embedded += [...statuses.values()].filter((status) => status === 'stored').length;
+          last = items.at(-1)?.id;
+          if (page + 1 === pagesPerStep) return { embedded, documents, last: last ?? null };
+        }
+      }
+    },
+  );
+}
