@@ -4,17 +4,18 @@ import type { Viewer } from '@flowstate/contracts';
 import t from 'tap';
 import { createSearchFixture, ingest } from './fixtures/search-fixture.ts';
 import { vectorOf } from './fixtures/embeddings-endpoint.ts';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 
 const documents = 40;
 
 t.test('searches answer in full before, while and after the model is switched', async (t) => {
-  const server = createServer(async (request, response) => {
+  const reply = async (request: IncomingMessage, response: ServerResponse) => {
     const { input } = (await json(request)) as { input: string[] };
     response.end(JSON.stringify({ data: input.map((text, index) => ({ index, embedding: vectorOf(text) })) }));
-  });
+  };
+  const server = createServer((request, response) => void reply(request, response));
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   t.teardown(() => server.close());
   const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -30,12 +31,12 @@ t.test('searches answer in full before, while and after the model is switched', 
   await sql.begin((tx) => startReindex(tx, target, viewer));
   const wrong: string[] = [];
   const models: string[] = [];
-  let asked = 0;
+  const count = { asked: 0 };
   const done = new AbortController();
   async function askOn(way: number): Promise<void> {
     while (!done.signal.aborted) {
       // Many questions, so that some are computed at any moment, and some twice, so that some come from the cache.
-      const query = `${way} asks ${Math.floor((asked += 1) / 2) % 7}`;
+      const query = `${way} asks ${Math.floor((count.asked += 1) / 2) % 7}`;
       const answer = await search.semantic({ query, threshold: -1, limit: 100 }, viewer);
       if (answer.items.length !== documents) wrong.push(`${answer.items.length} by ${answer.model}`);
       if (models.at(-1) !== answer.model) models.push(answer.model);
@@ -52,17 +53,17 @@ t.test('searches answer in full before, while and after the model is switched', 
       storeEmbeddings(sql, { model: 'next-model', items: embedded }, viewer),
       upsertDocuments(
         sql,
-        rows.slice(0, 3).map((row) => ({ ...row, metadata: { at: asked } })),
+        rows.slice(0, 3).map((row) => ({ ...row, metadata: { at: count.asked } })),
         viewer,
       ),
     ]);
   }
-  const switched = asked;
-  while (asked < switched + 20) await new Promise((soon) => setImmediate(soon));
+  const enough = count.asked + 20;
+  while (count.asked < enough) await new Promise((soon) => setImmediate(soon));
   done.abort();
   await asking;
   t.same(wrong, []);
   t.same(models.slice(0, 1), ['all-MiniLM-L6-v2']);
   t.same(models.slice(-1), ['next-model']);
-  t.ok(seen.matched > 0 && seen.matched < asked, `${asked} answers, ${seen.matched} computed`);
+  t.ok(seen.matched > 0 && seen.matched < count.asked, `${count.asked} answers, ${seen.matched} computed`);
 });

@@ -30,7 +30,7 @@ t.test('collections: owners, grants, settings, end', async (t) => {
     });
     const document = { externalId: 'p', collection: 'plans', text: 'Refunds end in May', ...given };
     const stored = await as('manager', 'POST', 'documents', document);
-    const [{ id = '' } = {}] = stored.body['documents'] as Items;
+    const id = (stored.body['documents'] as Items)[0]?.id ?? '';
     t.match(await search('manager'), { status: 200, body: { items: [{ id }] } });
 
     for (const hidden of [
@@ -167,10 +167,9 @@ t.test('collections: owners, grants, settings, end', async (t) => {
   });
 
   const audit = await as('admin', 'GET', 'admin/audit?limit=200');
-  const told = (audit.body['items'] as Items)
-    .filter(({ outcome }) => outcome === 'success')
-    .map(({ action }) => action);
+  const done = (audit.body['items'] as Items).filter(({ outcome }) => outcome === 'success');
+  const told = new Set(done.map(({ action }) => action));
   for (const action of ['created', 'changed', 'granted', 'revoked', 'deleted', 'reindex', 'reindex_abandoned']) {
-    t.ok(told.includes(`collection.${action}`), action);
+    t.ok(told.has(`collection.${action}`), action);
   }
 });
