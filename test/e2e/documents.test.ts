@@ -71,6 +71,34 @@ t.test('a worker killed while embedding costs nothing but time', async (t) => {
   t.match(found.body.items, [{ externalId: 'note-77' }]);
 });
 
+t.test('a private collection of an earlier model is reindexed by workers, one of which dies', async (t) => {
+  const model = 'earlier-model';
+  t.equal((await feeder.call('PUT', '/api/collections/moved', { body: { visibility: 'private' } })).status, 201);
+  const given = Array.from({ length: 60 }, (_, i) => ({
+    externalId: `moved-${i}`,
+    collection: 'moved',
+    text: `Shelf ${i} holds parcels for district ${i % 9}.`,
+    embedding: [i, 1, 0, 1],
+    model,
+  }));
+  t.equal((await feeder.post('/api/documents', given)).status, 200);
+  const wanted = { query: given[41]?.text, collection: 'moved', limit: 1 };
+  t.equal((await feeder.post('/api/search/semantic', wanted)).status, 409, 'no query can be embedded by it');
+  const path = '/api/collections/moved/reindex';
+  const { status, body } = await feeder.post<{ run: { id: string } }>(path, { model: 'all-MiniLM-L6-v2' });
+  t.equal(status, 202);
+  const pending = async () =>
+    (await feeder.get<{ items: unknown[] }>(`${path}/documents?model=all-MiniLM-L6-v2`)).body.items;
+  // The first 32 are handed in together.
+  while ((await pending()).length === 32) await new Promise((soon) => setTimeout(soon, 20));
+  await platform.worker.kill('SIGKILL');
+  t.equal((await feeder.get<{ model: string }>('/api/collections/moved')).body.model, model, 'as before');
+  await platform.worker.restart();
+  t.match((await Array.fromAsync(feeder.events(body.run.id))).at(-1), { event: 'run.completed' });
+  t.match((await feeder.post<Found>('/api/search/semantic', wanted)).body.items, [{ externalId: 'moved-41' }]);
+  t.equal((await analyst.post('/api/search/semantic', wanted)).status, 404, 'whose it is not');
+});
+
 t.test('what search does is measured', async (t) => {
   const metrics = await analyst.get<string>('/api/metrics');
   for (const line of [
