@@ -99,32 +99,3 @@ export const EmbeddingsAnswer = Type.Object({
   ),
 });
 export type EmbeddingsAnswer = Static<typeof EmbeddingsAnswer>;
-
-export const SearchBody = Type.Object(
-  {
-    query: Type.String({ minLength: 1, maxLength: 8_000, pattern: '\\S' }),
-    collection: Type.Optional(CollectionName),
-    filter: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { maxProperties: 20 })),
-    threshold: Type.Optional(Type.Number({ minimum: -1, maximum: 1, default: 0.25 })),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 10 })),
-  },
-  { additionalProperties: false },
-);
-export type SearchBody = Static<typeof SearchBody>;
-
-export const SearchHit = Type.Object({
-  id: Id,
-  externalId: Nullable(Type.String()),
-  collection: Type.String(),
-  title: Nullable(Type.String()),
-  text: Type.String({ description: 'the part nearest to the query; short texts have only one' }),
-  metadata: Type.Record(Type.String(), Type.Unknown()),
-  similarity: Type.Number({ description: 'cosine similarity, -1 to 1' }),
-});
-export type SearchHit = Static<typeof SearchHit>;
-
-export const SearchAnswer = Type.Object(
-  { items: Type.Array(SearchHit), cache: OneOf(['hit', 'miss'] as const), model: Type.String() },
-  { $id: 'SearchAnswer' },
-);
-export type SearchAnswer = Static<typeof SearchAnswer>;

@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto';
+import type { SearchKind, SearchWeights } from '@flowstate/contracts';
 import type { Collection } from '@flowstate/store';
 
 type Question = {
-  kind: 'semantic';
+  kind: SearchKind;
   query: string;
+  weights: SearchWeights | undefined;
+  exact: boolean;
   filter: Record<string, unknown>;
   threshold: number;
   limit: number;
@@ -16,12 +19,28 @@ export function normaliseQuery(query: string): string {
   return query.toWellFormed().normalize('NFC').replace(/\s+/gu, ' ').trim();
 }
 
+/** What stands for the query where a document asks: its content may change while its collection is not searched. */
+export function documentQuery(id: string, embedding: readonly number[]): string {
+  return `${id} ${createHash('sha256').update(JSON.stringify(embedding)).digest('base64url')}`;
+}
+
 /**
  * Covers everything an answer depends on. The collections' versions are part of it, so whatever is written to one of
  * them makes its cached answers unreachable; nothing needs to be found and deleted.
  */
-export function cacheKey({ kind, query, filter, threshold, limit, model, collections }: Question): string {
-  const parts = [kind, query, sorted(filter), threshold, limit, model, validity(collections)];
+export function cacheKey({
+  kind,
+  query,
+  weights,
+  exact,
+  filter,
+  threshold,
+  limit,
+  model,
+  collections,
+}: Question): string {
+  const balance = weights && [weights.vector, weights.text];
+  const parts = [kind, query, balance, exact, sorted(filter), threshold, limit, model, validity(collections)];
   // In braces: an answer and its lock are on one node of a cluster.
   return `vector-search:{${createHash('sha256').update(JSON.stringify(parts)).digest('base64url')}}`;
 }

@@ -1,1 +1,2 @@
-export { createSearch, filterErrors, type Search, type SearchObserver, type SearchOptions } from './search.ts';
+export { filterErrors } from './filter.ts';
+export { createSearch, type Search, type SearchObserver, type SearchOptions } from './search.ts';

@@ -1,8 +1,8 @@
 import { FlowstateError, invalidInput, type Viewer } from '@flowstate/contracts';
 import { findCollections, isOutdatedScope, noCollection, type Collection, type Sql } from '@flowstate/store';
 
-type Models = {
-  /** Whose queries can be embedded. */
+export type Models = {
+  /** Whose embeddings can be compared with what is asked. */
   known: ReadonlySet<string>;
   /** Of collections without embeddings. */
   first: string;

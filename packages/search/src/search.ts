@@ -1,28 +1,46 @@
 import {
+  defaultWeights,
+  FlowstateError,
   invalidInput,
   storableErrors,
   type FieldError,
+  type HybridSearchBody,
   type SearchAnswer,
   type SearchBody,
   type SearchCacheCounts,
+  type SearchCeilings,
   type SearchHit,
+  type SearchKind,
+  type SearchWeights,
+  type SimilarQuery,
   type Viewer,
 } from '@flowstate/contracts';
 import type { Embedder } from '@flowstate/models';
-import { matchDocuments, type Collection, type Sql } from '@flowstate/store';
+import {
+  findDocumentEmbedding,
+  matchDocuments,
+  matchHybrid,
+  type Collection,
+  type Match,
+  type Sql,
+} from '@flowstate/store';
 import type { Redis } from 'ioredis';
 import { createAnswers } from './answers.ts';
 import { createCacheGuard } from './cache-guard.ts';
-import { cacheKey, normaliseQuery } from './cache-key.ts';
+import { cacheKey, documentQuery, normaliseQuery } from './cache-key.ts';
 import { createCacheTally, type CacheObserver } from './cache-tally.ts';
+import { clamp } from './ceilings.ts';
+import { filterErrors } from './filter.ts';
 import { createLocalAnswers } from './local-answers.ts';
 import { createQueryEmbeddings } from './query-embeddings.ts';
 import { createResultCache } from './result-cache.ts';
-import { chooseScope, inPresentScope, otherModel, type SearchScope } from './search-scope.ts';
+import { chooseScope, inPresentScope, otherModel, type Models, type SearchScope } from './search-scope.ts';
+import { createSlowCalls, type SlowSearch } from './slow-calls.ts';
+import { createStopwatch, type Stopwatch } from './stopwatch.ts';
 
 /** Where measurements go; all in seconds. */
 export type SearchObserver = CacheObserver & {
-  searched(labels: { kind: 'semantic'; cache: 'hit' | 'miss' }, seconds: number): void;
+  searched(labels: { kind: SearchKind; cache: 'hit' | 'miss' }, seconds: number): void;
   matched(seconds: number): void;
 };
 
@@ -46,15 +64,52 @@ export type SearchOptions = {
   localBytes?: number;
   /** Milliseconds another process' computation of the same answer is waited for (default 1000). */
   leaseMs?: number;
+  /** Milliseconds in Postgres from which a search is told to `onSlow` (default 500). */
+  slowMs?: number;
+  onSlow?(call: SlowSearch): void;
+};
+
+/** What the kinds of search share; defaults are filled in. */
+type Asked = {
+  threshold?: number;
+  limit?: number;
+  exact?: boolean;
+  explain?: boolean;
+  filter?: Record<string, unknown>;
+};
+export type SimilarSearch = Omit<SimilarQuery, 'filter'> & Pick<Asked, 'filter'>;
+
+/** One search, ready to be answered. */
+type Question = {
+  kind: SearchKind;
+  /** The normalised query, or what stands for it. */
+  query: string;
+  weights?: SearchWeights;
+  /** Whose embeddings can be compared with it. */
+  models: Models;
+  /** The only collection to search. */
+  within: string | undefined;
+  /** null: the query's is to be computed. */
+  embedding: readonly number[] | null;
+  find(match: Match): Promise<SearchHit[]>;
 };
 
 export type Search = {
   /**
-   * Documents nearest in meaning to the query, nearest first; without a collection, from all that the viewer sees.
+   * Documents nearest in meaning to the query, nearest first; without a collection, from all that the viewer sees. An
+   * operator's ceilings lower what was asked, and the answer says so.
    * Throws `invalid_input`, `not_found` (unknown collection), `conflict` (embedded by a model not known here), and
    * `unavailable` or `timeout` when the query's embedding cannot be had.
    */
-  semantic(body: SearchBody, viewer: Viewer): Promise<SearchAnswer>;
+  semantic(body: SearchBody, viewer: Viewer, ceilings?: SearchCeilings): Promise<SearchAnswer>;
+  /** The same by meaning and shared words together, best first: weighted reciprocal rank fusion. */
+  hybrid(body: HybridSearchBody, viewer: Viewer, ceilings?: SearchCeilings): Promise<SearchAnswer>;
+  /**
+   * Documents nearest in meaning to one that is there, without itself, by our id or its external id. Throws `not_found`
+   * also for one that the viewer does not see, and `conflict` while it has no embedding or when several collections know
+   * the external id.
+   */
+  similar(documentId: string, query: SimilarSearch, viewer: Viewer, ceilings?: SearchCeilings): Promise<SearchAnswer>;
   /** Models whose queries are embedded here. */
   readonly models: readonly string[];
   /** What the cache did in this process since it began. */
@@ -72,6 +127,8 @@ export function createSearch({
   cacheTimeoutMs = 50,
   localBytes = 16 * 1024 * 1024,
   leaseMs = 1_000,
+  slowMs = 500,
+  onSlow = () => {},
 }: SearchOptions): Search {
   const tally = createCacheTally(observe);
   const guard = createCacheGuard(cache, cacheTimeoutMs);
@@ -85,36 +142,51 @@ export function createSearch({
   const queryEmbeddings = new Map(
     [embedder, ...otherEmbedders].map((each) => [each.model, createQueryEmbeddings({ embedder: each, guard, tally })]),
   );
-  const models = { known: new Set(queryEmbeddings.keys()), first: embedder.model };
+  const models: Models = { known: new Set(queryEmbeddings.keys()), first: embedder.model };
+  const slowCalls = createSlowCalls({ sql, slowMs, onSlow });
 
-  async function match(
-    body: Required<Omit<SearchBody, 'collection'>>,
+  async function compute(
+    { kind, query, embedding: given, find }: Question,
+    match: Omit<Match, 'embedding' | 'collections'>,
     { model, collections }: SearchScope,
-    viewer: Viewer,
+    watch: Stopwatch,
   ): Promise<SearchHit[]> {
-    const embedding = (await queryEmbeddings.get(model)?.of(body.query)) ?? [];
+    const embedding = given ?? (await watch.time('embed', async () => queryEmbeddings.get(model)?.of(query))) ?? [];
     const other = collections.find((collection) => collection.dimensions !== embedding.length);
     if (other !== undefined) throw otherModel(other, `${model} (${embedding.length} dimensions)`);
-    const { threshold, limit, filter } = body;
+    const call = { ...match, embedding, model, collections: collections.map(({ name }) => name) };
     const begun = performance.now();
-    const names = collections.map((collection) => collection.name);
-    const wanted = { threshold, limit, filter, collections: names };
-    const hits = await matchDocuments(sql, { embedding, ...wanted, viewer, model });
-    observe?.matched(secondsSince(begun));
+    const hits = await watch.time('sql', () => find(call));
+    const ms = performance.now() - begun;
+    observe?.matched(ms / 1000);
+    slowCalls.note(kind, call, ms);
     return hits;
   }
 
-  async function ask(
-    body: Required<Omit<SearchBody, 'collection'>>,
-    collection: string | undefined,
-    viewer: Viewer,
+  /** Every kind of search comes through here: one cache, one measure, one ceiling. */
+  async function answer(
+    { threshold = 0.25, limit = 10, exact = false, explain = false, filter = {} }: Asked,
+    { viewer, ceilings }: { viewer: Viewer; ceilings: SearchCeilings | undefined },
+    ask: (watch: Stopwatch) => Promise<Question>,
   ): Promise<SearchAnswer> {
-    const scope = await chooseScope(sql, models, collection, viewer);
-    const { model, collections } = scope;
-    if (collections.length === 0) return { items: [], cache: 'miss', model };
-    const key = cacheKey({ kind: 'semantic', ...body, model, collections });
-    const { items, cache } = await answers.of(key, () => match(body, scope, viewer), ttlOf(collections));
-    return { items, cache, model };
+    const watch = createStopwatch();
+    const { clamped, ...bounds } = clamp({ threshold, limit }, ceilings);
+    const match = { ...bounds, filter, exact, viewer };
+    const answered = await inPresentScope(async () => {
+      const question = await ask(watch);
+      const { kind, query, weights, within } = question;
+      const scope = await watch.time('sql', () => chooseScope(sql, question.models, within, viewer));
+      const { model, collections } = scope;
+      if (collections.length === 0) return { kind, model, items: [], cache: 'miss' as const };
+      const key = cacheKey({ kind, query, weights, filter, ...bounds, exact, model, collections });
+      const found = await watch.time('cache', () =>
+        answers.of(key, () => compute(question, match, scope, watch), ttlOf(collections)),
+      );
+      return { kind, model, ...found };
+    });
+    const { kind, ...rest } = answered;
+    observe?.searched({ kind, cache: rest.cache }, watch.seconds());
+    return { ...rest, ...(clamped && { clamped }), ...(explain && { timings: watch.timings() }) };
   }
 
   /** The shortest that one of them asks for, and never longer than is configured. */
@@ -122,34 +194,60 @@ export function createSearch({
     return Math.min(ttlSeconds, ...collections.map((collection) => collection.cacheTtlSeconds ?? ttlSeconds));
   }
 
+  /** A question in words. */
+  function worded(body: SearchBody): Pick<Question, 'query' | 'models' | 'within' | 'embedding'> {
+    const query = normaliseQuery(body.query);
+    refuse([...(query === '' ? [{ field: 'query', message: 'is empty' }] : []), ...filterErrors(body.filter ?? {})]);
+    return { query, models, within: body.collection, embedding: null };
+  }
+
+  async function source(anyId: string, collection: string | undefined, viewer: Viewer) {
+    // What cannot be stored cannot be there.
+    const found =
+      storableErrors(anyId, 'id').length > 0 ? null : await findDocumentEmbedding(sql, anyId, { collection, viewer });
+    if (found === null) throw new FlowstateError('not_found', 'There is no such document');
+    const { id, embedding, model } = found;
+    if (embedding === null || model === null) {
+      throw new FlowstateError('conflict', 'The document is not embedded yet: ask again when `embedded` says so');
+    }
+    return { id, embedding, model };
+  }
+
   return {
-    async semantic({ query: asked, collection, filter = {}, threshold = 0.25, limit = 10 }, viewer) {
-      const begun = performance.now();
-      const query = normaliseQuery(asked);
-      refuse([...(query === '' ? [{ field: 'query', message: 'is empty' }] : []), ...filterErrors(filter)]);
-      const body = { query, filter, threshold, limit };
-      const answer = await inPresentScope(() => ask(body, collection, viewer));
-      observe?.searched({ kind: 'semantic', cache: answer.cache }, secondsSince(begun));
-      return answer;
+    async semantic(body, viewer, ceilings) {
+      const words = worded(body);
+      const question: Question = { kind: 'semantic', ...words, find: (match) => matchDocuments(sql, match) };
+      return await answer(body, { viewer, ceilings }, async () => question);
+    },
+    async hybrid(body, viewer, ceilings) {
+      const words = worded(body);
+      const weights = { ...defaultWeights, ...body.weights };
+      refuse(weights.vector + weights.text > 0 ? [] : [{ field: 'weights', message: 'must not both be 0' }]);
+      const find = (match: Match) => matchHybrid(sql, { ...match, text: words.query, weights });
+      return await answer(body, { viewer, ceilings }, async () => ({ kind: 'hybrid', ...words, weights, find }));
+    },
+    async similar(documentId, { collection, within, ...asked }, viewer, ceilings) {
+      refuse(filterErrors(asked.filter ?? {}));
+      return await answer(asked, { viewer, ceilings }, async (watch) => {
+        const { id, embedding, model } = await watch.time('sql', () => source(documentId, collection, viewer));
+        return {
+          kind: 'similar',
+          query: documentQuery(id, embedding),
+          models: { known: new Set([model]), first: model },
+          within,
+          embedding,
+          async find(match) {
+            const hits = await matchDocuments(sql, { ...match, limit: match.limit + 1 });
+            return hits.filter((hit) => hit.id !== id).slice(0, match.limit);
+          },
+        };
+      });
     },
     models: [...models.known],
     cacheStats: () => ({ ...tally.counts(), here: local.size() }),
   };
 }
 
-/** A filter is compared as it stands; something that looks like an operator would silently find nothing. */
-export function filterErrors(filter: Record<string, unknown>): FieldError[] {
-  const operators = Object.keys(filter).filter((key) => key.startsWith('$'));
-  return [
-    ...operators.map((key) => ({ field: `filter.${key}`, message: 'is an operator that is not known here' })),
-    ...storableErrors(filter, 'filter'),
-  ];
-}
-
 function refuse(errors: FieldError[]): void {
   if (errors.length > 0) throw invalidInput(errors);
-}
-
-function secondsSince(begun: number): number {
-  return (performance.now() - begun) / 1000;
 }

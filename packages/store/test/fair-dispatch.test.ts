@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { toLimit } from '@flowstate/contracts';
 import { createTestDatabase } from '@flowstate/test';
 import t from 'tap';
 import {
@@ -181,7 +182,7 @@ t.test('live runs are counted by queue and principal', async (t) => {
 
 t.test('limits are set anew, listed and taken back', async (t) => {
   const key = { scope: 'role', subject: 'agent' } as const;
-  const limit = { ...key, maxConcurrent: 2, maxBacklog: null, weight: 3 };
+  const limit = toLimit({ ...key, maxConcurrent: 2, weight: 3, maxSearchLimit: 5, minSearchThreshold: -0.5 });
   await putLimit(sql, { ...limit, maxBacklog: 7 });
   await putLimit(sql, limit);
   t.same([...(await listLimits(sql))], [limit]);

@@ -128,7 +128,7 @@ t.test('match_documents on 5,000 documents', async (t) => {
     await forced`SET hnsw.iterative_scan = off`;
     const dry = await forced`
       SELECT id FROM documents WHERE dimensions = 384 AND metadata @> '{"rare": true}'
-      ORDER BY embedding::vector(384) <=> ${`[${embedding.join()}]`}::vector LIMIT 20`;
+      ORDER BY embedding::halfvec(384) <=> ${`[${embedding.join()}]`}::halfvec LIMIT 20`;
     t.ok(dry.length < 20, `${dry.length} without`);
   });
 

@@ -15,6 +15,8 @@ export type Match = {
   viewer?: Viewer | undefined;
   /** What must have embedded them, if that matters. */
   model?: string | undefined;
+  /** Compares every embedding instead of using the index. */
+  exact?: boolean | undefined;
 };
 
 /**
@@ -24,12 +26,13 @@ export type Match = {
  */
 export async function matchDocuments(
   db: Db,
-  { embedding, threshold, limit, filter, collections, viewer, model }: Match,
+  { embedding, threshold, limit, filter, collections, viewer, model, exact = false }: Match,
 ): Promise<SearchHit[]> {
   return await db<SearchHit[]>`
     SELECT id, external_id AS "externalId", collection, title, text, metadata, similarity
     FROM match_documents(${toVector(embedding)}::vector, ${threshold}, ${limit}, ${JSON.stringify(filter)}::text::jsonb,
-                         ${[...collections]}, ${viewer?.id ?? null}, ${viewer?.role ?? null}, ${model ?? null})`;
+                         ${[...collections]}, ${viewer?.id ?? null}, ${viewer?.role ?? null}, ${model ?? null},
+                         ${exact})`;
 }
 
 /** What `searchable_collections` raises: whoever chose the collections must choose again by what there is now. */

@@ -4,17 +4,20 @@ import type { Db } from '../client.ts';
 /** All limits that were set. */
 export async function listLimits(db: Db): Promise<Limit[]> {
   return db<Limit[]>`
-    SELECT scope, subject, max_concurrent AS "maxConcurrent", max_backlog AS "maxBacklog", weight
+    SELECT scope, subject, max_concurrent AS "maxConcurrent", max_backlog AS "maxBacklog", weight,
+           max_search_limit AS "maxSearchLimit", min_search_threshold AS "minSearchThreshold"
     FROM limits ORDER BY scope, subject`;
 }
 
 /** Sets a limit anew; what it does not name is left to the next wider scope. */
-export async function putLimit(db: Db, { scope, subject, maxConcurrent, maxBacklog, weight }: Limit): Promise<void> {
+export async function putLimit(db: Db, limit: Limit): Promise<void> {
   await db`
-    INSERT INTO limits (scope, subject, max_concurrent, max_backlog, weight)
-    VALUES (${scope}, ${subject}, ${maxConcurrent}, ${maxBacklog}, ${weight})
+    INSERT INTO limits (scope, subject, max_concurrent, max_backlog, weight, max_search_limit, min_search_threshold)
+    VALUES (${limit.scope}, ${limit.subject}, ${limit.maxConcurrent}, ${limit.maxBacklog}, ${limit.weight},
+            ${limit.maxSearchLimit}, ${limit.minSearchThreshold})
     ON CONFLICT (scope, subject) DO UPDATE SET max_concurrent = excluded.max_concurrent,
-      max_backlog = excluded.max_backlog, weight = excluded.weight, updated_at = now()`;
+      max_backlog = excluded.max_backlog, weight = excluded.weight, max_search_limit = excluded.max_search_limit,
+      min_search_threshold = excluded.min_search_threshold, updated_at = now()`;
 }
 
 /** False when there was none. */

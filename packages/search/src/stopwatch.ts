@@ -1,0 +1,41 @@
+import type { SearchTimings } from '@flowstate/contracts';
+
+export type Part = 'embed' | 'cache' | 'sql';
+export type Stopwatch = ReturnType<typeof createStopwatch>;
+
+/** Measures the parts of one search. A part within another counts for the inner one alone. */
+export function createStopwatch() {
+  const begun = performance.now();
+  const spent: Partial<Record<Part, number>> = {};
+  const total = () => Object.values(spent).reduce((sum, ms) => sum + ms, 0);
+
+  return {
+    async time<T>(part: Part, work: () => Promise<T>): Promise<T> {
+      const from = performance.now();
+      const inner = total();
+      try {
+        return await work();
+      } finally {
+        spent[part] = (spent[part] ?? 0) + Math.max(0, performance.now() - from - (total() - inner));
+      }
+    },
+    seconds: (): number => (performance.now() - begun) / 1000,
+    timings(): SearchTimings {
+      const { embed, cache, sql } = spent;
+      return {
+        totalMs: rounded(performance.now() - begun),
+        embedMs: shown(embed),
+        cacheMs: shown(cache),
+        sqlMs: shown(sql),
+      };
+    },
+  };
+}
+
+function shown(ms: number | undefined): number | null {
+  return ms === undefined ? null : rounded(ms);
+}
+
+function rounded(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}
