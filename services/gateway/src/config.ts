@@ -61,6 +61,12 @@ export const GatewayConfig = Type.Object({
     maximum: 1024 * 1024 * 1024,
     description: 'Memory of a gateway for cached answers, as estimated; 0: only Redis keeps them',
   }),
+  SEARCH_SLOW_MS: Type.Integer({
+    default: 500,
+    minimum: 1,
+    maximum: 600_000,
+    description: 'Milliseconds in Postgres from which a search is logged, with its plan but nothing that was asked',
+  }),
   LOG_LEVEL: settings.LOG_LEVEL,
   ...logSinkSettings,
   FLOWSTATE_VERSION: settings.FLOWSTATE_VERSION,

@@ -76,6 +76,8 @@ const search = createSearch({
   observe: metrics.search,
   ttlSeconds: config.SEARCH_CACHE_TTL_SECONDS,
   localBytes: config.SEARCH_CACHE_LOCAL_BYTES,
+  slowMs: config.SEARCH_SLOW_MS,
+  onSlow: (call) => log.warn(call, 'slow search'),
 });
 const identity = createIdentity({ sql, redis });
 const keys = createKeyRing({

@@ -191,13 +191,17 @@ t.test('limits are for administrators, and bad ones are named', async (t) => {
     [{ scope: 'workflow', subject: 'plain', weight: 2 }, 'weight'],
     [{ scope: 'default', weight: 0 }, 'weight'],
     [{ scope: 'default', maxConcurrent: 0 }, 'maxConcurrent'],
+    [{ scope: 'default', maxSearchLimit: 101 }, 'maxSearchLimit'],
+    [{ scope: 'default', minSearchThreshold: 1.1 }, 'minSearchThreshold'],
+    [{ scope: 'workflow', subject: 'plain', maxSearchLimit: 5 }, 'maxSearchLimit'],
     [{ scope: 'default', weight: 2, colour: 'red' }, 'colour'],
   ] as const) {
     t.match(await put(body), { status: 400, body: { errors: [{ field }] } }, JSON.stringify(body));
   }
   t.same((await admin('GET', '/api/admin/limits')).body, { items: [], nextCursor: null });
-  const limit = { scope: 'role', subject: 'agent', maxConcurrent: 3, maxBacklog: null, weight: 2 };
-  t.same((await put({ scope: 'role', subject: 'agent', maxConcurrent: 3, weight: 2 })).body, limit);
+  const given = { scope: 'role', subject: 'agent', maxConcurrent: 3, weight: 2, minSearchThreshold: 0.5 };
+  const limit = { ...given, maxBacklog: null, maxSearchLimit: null };
+  t.same((await put(given)).body, limit);
   t.same((await admin('GET', '/api/admin/limits')).body, { items: [limit], nextCursor: null });
   t.equal((await admin('DELETE', '/api/admin/limits?scope=role&subject=agent')).status, 204);
   t.equal((await admin('DELETE', '/api/admin/limits?scope=role&subject=agent')).status, 404);

@@ -1,4 +1,4 @@
-import { FlowstateError, invalidInput, Limit, LimitBody, LimitKey, roles } from '@flowstate/contracts';
+import { FlowstateError, invalidInput, Limit, LimitBody, LimitKey, roles, toLimit } from '@flowstate/contracts';
 import { deleteLimit, listLimits, putLimit, readUser } from '@flowstate/store';
 import Type from 'typebox';
 import type { App, Deps } from '../deps.ts';
@@ -6,7 +6,10 @@ import { recordedChange } from '../recorded-change.ts';
 
 const tags = ['admin'];
 
-/** How much each principal and workflow may have at a time; gateways and the controller follow within a second. */
+/**
+ * How much each principal and workflow may have at a time, and what a search may ask for; gateways and the controller
+ * follow within a second.
+ */
 export function adminLimitRoutes(
   app: App,
   { sql, audit, catalogue, admission }: Pick<Deps, 'sql' | 'audit' | 'catalogue' | 'admission'>,
@@ -74,17 +77,6 @@ export function adminLimitRoutes(
       throw refuse('is not the id of a user');
     }
   }
-}
-
-function toLimit({ scope, subject = '', maxConcurrent = null, maxBacklog = null, weight = null }: LimitBody): Limit {
-  if (maxConcurrent === null && maxBacklog === null && weight === null) {
-    throw invalidInput([{ field: 'maxConcurrent', message: 'or maxBacklog or weight must be given' }]);
-  }
-  const foreign = Object.entries({ maxBacklog, weight }).flatMap(([field, value]) =>
-    scope === 'workflow' && value !== null ? [{ field, message: 'is not for a workflow' }] : [],
-  );
-  if (foreign.length > 0) throw invalidInput(foreign);
-  return { scope, subject, maxConcurrent, maxBacklog, weight };
 }
 
 function isUuid(text: string): boolean {

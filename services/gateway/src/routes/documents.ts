@@ -10,7 +10,6 @@ import {
   pageQuery,
   storableErrors,
 } from '@flowstate/contracts';
-import { filterErrors } from '@flowstate/search';
 import {
   deleteDocument,
   deleteMatchingDocuments,
@@ -23,6 +22,7 @@ import Type, { type Static } from 'typebox';
 import type { FastifyRequest } from 'fastify';
 import { principalOf } from '../access.ts';
 import type { App, Deps } from '../deps.ts';
+import { readFilter } from '../documents/query-filter.ts';
 
 const maxIds = 200;
 const ListQuery = Type.Object({
@@ -161,24 +161,6 @@ function readIds(list: string): string[] {
   const wrong = ids.find((id) => !uuid.test(id));
   if (wrong !== undefined) throw wrongQuery('ids', `has ${JSON.stringify(wrong)}, which is not an id`);
   return ids;
-}
-
-/** An empty filter is refused: it would be contained in everything. */
-function readFilter(json: string): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(json);
-  } catch {
-    throw wrongQuery('filter', 'must be JSON');
-  }
-  if (!isFilter(value)) throw wrongQuery('filter', 'must be an object with at least one field');
-  const errors = filterErrors(value).map(({ field, message }) => ({ field: `querystring.${field}`, message }));
-  if (errors.length > 0) throw invalidInput(errors);
-  return value;
-}
-
-function isFilter(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length > 0;
 }
 
 function wrongQuery(name: string, message: string): FlowstateError {

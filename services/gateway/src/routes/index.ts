@@ -116,6 +116,8 @@ export const access: AccessTable = {
   'GET /api/documents/:id': feed,
   'DELETE /api/documents/:id': feed,
   'POST /api/search/semantic': search,
+  'POST /api/search/hybrid': search,
+  'GET /api/search/similar/:documentId': search,
   'GET /api/collections': search,
   'GET /api/collections/:name': search,
   'PUT /api/collections/:name': feed,

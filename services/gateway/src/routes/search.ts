@@ -1,22 +1,71 @@
-import { SearchAnswer, SearchBody } from '@flowstate/contracts';
+import { AnyId, HybridSearchBody, SearchAnswer, SearchBody, SimilarQuery } from '@flowstate/contracts';
+import Type from 'typebox';
 import { principalOf } from '../access.ts';
 import type { App, Deps } from '../deps.ts';
+import { readFilter } from '../documents/query-filter.ts';
 
-/** Searching documents by meaning. */
-export function searchRoutes(app: App, { search }: Pick<Deps, 'search'>): void {
+const tags = ['search'];
+const answer = { 200: SearchAnswer };
+const narrowing =
+  '`filter` must be contained in the metadata of what is found; without a collection all that you see are searched. ' +
+  '`cache` says whether the answer was computed just now or is a cached one that still holds.';
+
+/** Searching documents: by meaning, by meaning and words, and from a document on. */
+export function searchRoutes(app: App, { search, admission }: Pick<Deps, 'search' | 'admission'>): void {
   app.post(
     '/api/search/semantic',
     {
       schema: {
-        tags: ['search'],
+        tags,
         summary: 'Documents nearest in meaning',
-        description:
-          'Nearest first. `filter` must be contained in the metadata of what is found; without `collection` all that you ' +
-          'see are searched. `cache` says whether the answer was computed just now or is a cached one that still holds.',
+        description: `Nearest first. ${narrowing}`,
         body: SearchBody,
-        response: { 200: SearchAnswer },
+        response: answer,
       },
     },
-    async (request) => search.semantic(request.body, principalOf(request)),
+    async (request) => {
+      const principal = principalOf(request);
+      return search.semantic(request.body, principal, admission.searchCeilings(principal));
+    },
+  );
+
+  app.post(
+    '/api/search/hybrid',
+    {
+      schema: {
+        tags,
+        summary: 'Documents best by meaning and words together',
+        description:
+          'Best `score` first: weighted reciprocal rank fusion of the nearest in meaning, not below `threshold`, and of ' +
+          `those that share the query’s words, however near. ${narrowing}`,
+        body: HybridSearchBody,
+        response: answer,
+      },
+    },
+    async (request) => {
+      const principal = principalOf(request);
+      return search.hybrid(request.body, principal, admission.searchCeilings(principal));
+    },
+  );
+
+  app.get(
+    '/api/search/similar/:documentId',
+    {
+      schema: {
+        tags,
+        summary: 'Documents nearest in meaning to one that is there',
+        description: `Nearest first, without itself; by its id or external id. 409 until it is embedded. ${narrowing}`,
+        params: Type.Object({ documentId: AnyId }),
+        querystring: SimilarQuery,
+        response: answer,
+      },
+    },
+    async (request) => {
+      const { filter: json, ...query } = request.query;
+      const principal = principalOf(request);
+      const filter = json === undefined ? {} : readFilter(json);
+      const asked = { ...query, filter };
+      return search.similar(request.params.documentId, asked, principal, admission.searchCeilings(principal));
+    },
   );
 }

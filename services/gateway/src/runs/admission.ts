@@ -7,6 +7,7 @@ import {
   type Limit,
   type Principal,
   type QueueName,
+  type SearchCeilings,
 } from '@flowstate/contracts';
 import type { RunQueues } from '@flowstate/queue';
 import { listLimits, readQueueStates, type Sql } from '@flowstate/store';
@@ -21,6 +22,8 @@ export type Admission = {
   settled(principal: Principal, runId: string, createdAt: Date | null): void;
   /** Does a cap apply to the run, so that it must stand in line? Refuses a key the workflow knows nothing of. */
   capped(run: { principal: Principal; workflow: KnownWorkflow; concurrencyKey: string | null }): boolean;
+  /** What an operator leaves of the principal's searches. */
+  searchCeilings(principal: Principal): SearchCeilings;
   /** May the run go straight to the queue? Counts it when it may. */
   mayGoDirect(queue: QueueName, principalId: string): boolean;
   /** The round that jobs handed over now belong to. */
@@ -106,6 +109,7 @@ export function createAdmission({ sql, queues, everyMs = 250 }: Options): Admiss
         limits.some((limit) => limit.scope === 'workflow' && limit.subject === name && limit.maxConcurrent !== null)
       );
     },
+    searchCeilings: (principal) => limitsOf(limits, principal).search,
     mayGoDirect(queue, principalId) {
       if (budget(queue).stale()) void look();
       return budget(queue).take(principalId);
