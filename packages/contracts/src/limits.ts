@@ -67,7 +67,7 @@ export type SearchCeilings = Pick<Limit, 'maxSearchLimit' | 'minSearchThreshold'
 const figures = ['maxConcurrent', 'maxBacklog', 'weight', 'maxSearchLimit', 'minSearchThreshold'] as const;
 export type LimitFigure = (typeof figures)[number];
 /** Those that say something for a workflow. */
-const workflowFigures: readonly LimitFigure[] = ['maxConcurrent'];
+const workflowFigures: ReadonlySet<LimitFigure> = new Set(['maxConcurrent']);
 
 /** A limit as it is stored; throws `invalid_input` when it says nothing, or what is not for its scope. */
 export function toLimit({ scope, subject = '', ...given }: LimitBody): Limit {
@@ -79,7 +79,7 @@ export function toLimit({ scope, subject = '', ...given }: LimitBody): Limit {
   if (named.length === 0) {
     throw invalidInput([{ field: 'maxConcurrent', message: `or one of ${figures.slice(1).join(', ')} must be given` }]);
   }
-  const foreign = scope === 'workflow' ? named.filter((figure) => !workflowFigures.includes(figure)) : [];
+  const foreign = scope === 'workflow' ? named.filter((figure) => !workflowFigures.has(figure)) : [];
   if (foreign.length > 0) throw invalidInput(foreign.map((field) => ({ field, message: 'is not for a workflow' })));
   return { scope, subject, ...limit };
 }

@@ -3,7 +3,7 @@ import { createEmbedder } from '@flowstate/models';
 import type { Role, Viewer } from '@flowstate/contracts';
 import { deleteDocument, expireAnswers, insertUser } from '@flowstate/store';
 import t from 'tap';
-import { createSearch } from '../src/index.ts';
+import { createSearch, type Search } from '../src/index.ts';
 import { createSearchFixture, ingest, openCache } from './fixtures/search-fixture.ts';
 
 const collections = ['a-notes', 'b-notes', 'shared', 'payroll'];
@@ -77,6 +77,21 @@ t.test('no answer, cached or not, ever shows what its asker may not see or what 
   };
   for (const collection of collections) await write(collection, 0);
 
+  async function askSimilar(search: Search, viewer: Viewer, mine: ReadonlySet<string>): Promise<void> {
+    const source = pick([...texts.values()]);
+    const limits = { threshold: -1, limit: 100 };
+    if (!mine.has(source.collection)) {
+      await t.rejects(search.similar(source.id, limits, viewer), { code: 'not_found' }, source.text);
+      return;
+    }
+    const { items, cache: way } = await search.similar(source.id, limits, viewer);
+    ways[way] += 1;
+    const others = [...texts.values()].filter((doc) => doc.id !== source.id && mine.has(doc.collection));
+    const wrong = items.filter((hit) => !others.some((doc) => doc.id === hit.id && doc.text === hit.text));
+    leaks.push(...wrong.map((hit) => `${viewer.id} saw ${hit.externalId} by likeness: ${hit.text}`));
+    if (items.length !== others.length) leaks.push(`${viewer.id} saw ${items.length} of ${others.length} by likeness`);
+  }
+
   async function ask(): Promise<void> {
     const who = pick(people);
     const mine = seenBy(who);
@@ -84,11 +99,13 @@ t.test('no answer, cached or not, ever shows what its asker may not see or what 
     const named = random() < 0.5 ? { collection: pick(collections) } : {};
     const body = { query: pick(queries), threshold: -1, limit: pick([2, 100]), ...named };
     const search = pick([first, second]);
+    const kind = pick(['semantic', 'hybrid'] as const);
+    if (random() < 0.2) return await askSimilar(search, viewer, mine);
     if (named.collection !== undefined && !mine.has(named.collection)) {
-      await t.rejects(search.semantic(body, viewer), { code: 'not_found' }, `${who}: ${named.collection}`);
+      await t.rejects(search[kind](body, viewer), { code: 'not_found' }, `${who}: ${named.collection}`);
       return;
     }
-    const { items, cache: way } = await search.semantic(body, viewer);
+    const { items, cache: way } = await search[kind](body, viewer);
     ways[way] += 1;
     const visible = [...texts.values()].filter(
       (doc) =>
