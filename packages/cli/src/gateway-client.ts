@@ -13,6 +13,15 @@ type RequestOptions = {
 /** Nobody answers at the gateway's address. */
 export class GatewayAway extends CommandError {}
 
+/** The gateway answered, with an error status. */
+export class Refused extends CommandError {
+  readonly status: number;
+  constructor(message: string, status: number) {
+    super(message);
+    this.status = status;
+  }
+}
+
 /** The gateway's HTTP API; logs in on first use, and again when the token has expired. */
 export type GatewayClient = {
   url: URL;
@@ -109,7 +118,7 @@ export function createGatewayClient(
 }
 
 /** The API's words as one message: what was refused, why, and which fields. */
-async function refusal(response: Response, what: string): Promise<CommandError> {
+async function refusal(response: Response, what: string): Promise<Refused> {
   const text = await response.text();
   let problem: Partial<Problem> = {};
   try {
@@ -117,7 +126,7 @@ async function refusal(response: Response, what: string): Promise<CommandError> 
   } catch {
     problem = { detail: text.slice(0, 200) };
   }
-  return new CommandError(`${what} was refused (${response.status}): ${describeProblem(problem)}`);
+  return new Refused(`${what} was refused (${response.status}): ${describeProblem(problem)}`, response.status);
 }
 
 /** A problem's detail, or its fields one per line where there are several. */

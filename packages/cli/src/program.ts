@@ -57,7 +57,7 @@ export async function runCli(args: string[], terminal: Terminal): Promise<number
   addFlagsCommand(program, terminal);
   addCacheCommand(program, terminal);
   addCollectionsCommand(program, terminal);
-  addSearchCommand(program, terminal);
+  addSearchCommand(program, terminal, done);
   addCheckCommand(program, terminal, done);
   addIncidentCommand(program, terminal, done);
   addRunbookCommand(program, terminal, done);

@@ -2,12 +2,14 @@ import type { ReindexStarted } from '@flowstate/contracts';
 import type { Command } from 'commander';
 import { withClient } from './connection.ts';
 import { followRun } from './follow-run.ts';
+import { addSearchEvalCommands } from './search-eval-commands.ts';
 import { CommandError, exitCodes, type Terminal } from './terminal.ts';
 
-/** `flowstate search reindex`. */
-export function addSearchCommand(program: Command, terminal: Terminal): void {
+/** `flowstate search eval|reindex`. */
+export function addSearchCommand(program: Command, terminal: Terminal, done: (exitCode: number) => void): void {
   const search = program.command('search').description('vector search');
   const { stdout } = terminal;
+  addSearchEvalCommands(search, terminal, done);
 
   search
     .command('reindex')
