@@ -1,2 +1,4 @@
 export { filterErrors } from './filter.ts';
+export { createLoopLoad } from './loop-load.ts';
+export { createRecallSampler, type RecallObserver, type RecallSampler, type SampleResult } from './recall-sampler.ts';
 export { createSearch, type Search, type SearchObserver, type SearchOptions } from './search.ts';

@@ -33,6 +33,7 @@ import { clamp } from './ceilings.ts';
 import { filterErrors } from './filter.ts';
 import { createLocalAnswers } from './local-answers.ts';
 import { createQueryEmbeddings } from './query-embeddings.ts';
+import type { RecallSampler } from './recall-sampler.ts';
 import { createResultCache } from './result-cache.ts';
 import { chooseScope, inPresentScope, otherModel, type Models, type SearchScope } from './search-scope.ts';
 import { createSlowCalls, type SlowSearch } from './slow-calls.ts';
@@ -54,6 +55,8 @@ export type SearchOptions = {
   /** Collections embedded by one of these are asked by it. */
   otherEmbedders?: readonly Embedder[];
   observe?: SearchObserver;
+  /** Compares a sample of what the index answers with exact scans. */
+  recall?: Pick<RecallSampler, 'offer'>;
   /** Seconds a cached answer lives at most (default 600); a write to its collection ends it at once. */
   ttlSeconds?: number;
   /** The same for answers without documents (default 30). */
@@ -122,6 +125,7 @@ export function createSearch({
   embedder,
   otherEmbedders = [],
   observe,
+  recall,
   ttlSeconds = 600,
   emptyTtlSeconds = 30,
   cacheTimeoutMs = 50,
@@ -160,6 +164,8 @@ export function createSearch({
     const ms = performance.now() - begun;
     observe?.matched(ms / 1000);
     slowCalls.note(kind, call, ms);
+    // Exact answers, shared words and the document asked about itself have nothing to do with the index.
+    if (kind === 'semantic' && call.exact !== true) recall?.offer(call, collections, hits);
     return hits;
   }
 

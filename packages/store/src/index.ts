@@ -29,6 +29,7 @@ export * from './collections/settings.ts';
 export * from './documents/collections.ts';
 export * from './documents/delete-matching.ts';
 export * from './documents/embeddings.ts';
+export * from './documents/match-exactly.ts';
 export * from './documents/match.ts';
 export * from './documents/read.ts';
 export * from './documents/upsert.ts';

@@ -67,6 +67,12 @@ export const GatewayConfig = Type.Object({
     maximum: 600_000,
     description: 'Milliseconds in Postgres from which a search is logged, with its plan but nothing that was asked',
   }),
+  SEARCH_RECALL_SAMPLE: Type.Number({
+    default: 0.01,
+    minimum: 0,
+    maximum: 1,
+    description: 'Share of the searches whose answer is compared with an exact scan in the background; 0: none',
+  }),
   LOG_LEVEL: settings.LOG_LEVEL,
   ...logSinkSettings,
   FLOWSTATE_VERSION: settings.FLOWSTATE_VERSION,

@@ -11,7 +11,7 @@ import {
   onShutdown,
   trackUnusedConnections,
 } from '@flowstate/runtime';
-import { createSearch } from '@flowstate/search';
+import { createLoopLoad, createRecallSampler, createSearch } from '@flowstate/search';
 import {
   createAudit,
   createContainments,
@@ -68,12 +68,21 @@ measureLogSinks(metrics.registry, sinks);
 const embedders = embeddersFrom(config);
 const { circuit } = embedders;
 if (circuit !== null) measureCircuit(metrics.registry, 'embeddings_endpoint', circuit.state);
+// A full scan never takes a connection that a request waits for.
+const recallSql = createSql(config.DATABASE_URL, { name: 'flowstate-gateway-recall', max: 1 });
+const recall = createRecallSampler({
+  sql: recallSql,
+  fraction: config.SEARCH_RECALL_SAMPLE,
+  observe: metrics.recall,
+  busy: createLoopLoad(),
+});
 const search = createSearch({
   sql,
   cache,
   embedder: embedders.first,
   otherEmbedders: embedders.others,
   observe: metrics.search,
+  recall,
   ttlSeconds: config.SEARCH_CACHE_TTL_SECONDS,
   localBytes: config.SEARCH_CACHE_LOCAL_BYTES,
   slowMs: config.SEARCH_SLOW_MS,
@@ -194,7 +203,10 @@ onShutdown(log, [
   { name: 'queues', stop: () => queues.close() },
   { name: 'subscribers', stop: () => [subscriber, policyNews].forEach((client) => client.close()) },
   { name: 'redis', stop: () => [redis, cache].forEach((client) => client.disconnect()) },
-  { name: 'postgres', stop: () => Promise.all([sql, ledger, auditSql].map((pool) => pool.end({ timeout: 5 }))) },
+  {
+    name: 'postgres',
+    stop: () => Promise.all([sql, ledger, auditSql, recallSql].map((pool) => pool.end({ timeout: 5 }))),
+  },
   { name: 'log sinks', stop: () => sinks.close() },
 ]);
 

@@ -6,6 +6,7 @@ import fastifyMetrics from 'fastify-metrics';
 import type { FastifyRequest } from 'fastify';
 import type { Rule } from './access.ts';
 import type { App } from './deps.ts';
+import { recallObserver } from './recall-metrics.ts';
 
 export type GatewayMetrics = ReturnType<typeof createGatewayMetrics>;
 
@@ -47,6 +48,7 @@ export function createGatewayMetrics(build: Build) {
       registers,
     }),
     search: searchObserver(registry),
+    recall: recallObserver(registry),
   };
 }
 
