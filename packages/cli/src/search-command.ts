@@ -5,7 +5,7 @@ import { followRun } from './follow-run.ts';
 import { addSearchEvalCommands } from './search-eval-commands.ts';
 import { CommandError, exitCodes, type Terminal } from './terminal.ts';
 
-/** `flowstate search eval|reindex`. */
+/** `flowstate search eval|eval-recommendations|reindex`. */
 export function addSearchCommand(program: Command, terminal: Terminal, done: (exitCode: number) => void): void {
   const search = program.command('search').description('vector search');
   const { stdout } = terminal;

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { withClient } from './connection.ts';
 import { Refused } from './gateway-client.ts';
+import { evaluateRecommendations, type RecommenderQuality } from './search-eval/evaluate-recommendations.ts';
 import { evaluateSearch, searchKinds, type SearchKind, type SearchQuality } from './search-eval/evaluate-search.ts';
 import { readLabelledQueries } from './search-eval/labelled-queries.ts';
 import { refuseUnknownDocuments } from './search-eval/unknown-documents.ts';
@@ -10,7 +11,9 @@ import { CommandError, exitCodes, type Terminal } from './terminal.ts';
 
 type Options = { k: number; kind: SearchKind[]; with: Record<string, unknown>; json?: boolean };
 
-/** `flowstate search eval`. */
+type LookBackOptions = { k: number[]; cases: number; json?: boolean };
+
+/** `flowstate search eval|eval-recommendations`. */
 export function addSearchEvalCommands(search: Command, terminal: Terminal, done: (exitCode: number) => void): void {
   const { stdout, stderr } = terminal;
 
@@ -49,6 +52,19 @@ export function addSearchEvalCommands(search: Command, terminal: Terminal, done:
         stdout.write(json ? `${JSON.stringify(qualities, null, 2)}\n` : tableOf(qualities, k));
       });
     });
+
+  search
+    .command('eval-recommendations')
+    .description('hit rate and MRR of recommended products, looking back at what was won, beside mere popularity')
+    .option('--k <numbers>', 'recommendations looked at, such as 1,3', readKs, [1, 3])
+    .option('--cases <number>', 'the latest first wins of a product by a customer, so many', readCases, 500)
+    .option('--json', 'as JSON')
+    .action(async ({ k: ks, cases, json }: LookBackOptions, self: Command) => {
+      await withClient(self, terminal, async (client) => {
+        const qualities = await evaluateRecommendations(client, { ks, cases });
+        stdout.write(json ? `${JSON.stringify(qualities, null, 2)}\n` : lookBackTable(qualities, ks));
+      });
+    });
 }
 
 function tableOf(qualities: readonly SearchQuality[], k: number): string {
@@ -69,12 +85,36 @@ function tableOf(qualities: readonly SearchQuality[], k: number): string {
   );
 }
 
+function lookBackTable(qualities: readonly RecommenderQuality[], ks: readonly number[]): string {
+  return formatTable(
+    ['RECOMMENDER', 'CASES', ...ks.map((k) => `HIT RATE@${k}`), 'MRR'],
+    qualities.map(({ recommender, cases, hitRate, mrr }) => [
+      recommender,
+      String(cases),
+      ...[...ks.map((k) => hitRate[k] ?? 0), mrr].map((value) => (cases === 0 ? '-' : value.toFixed(3))),
+    ]),
+  );
+}
+
 async function readText(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
     throw new CommandError(`${file}: ${(error as Error).message}`, exitCodes.usage);
   }
+}
+
+function readCases(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('It must be a number from 1.');
+  return Number(text);
+}
+
+function readKs(text: string): number[] {
+  const ks = text.split(',').map(Number);
+  if (!ks.every((k) => Number.isInteger(k) && k >= 1 && k <= 50)) {
+    throw new InvalidArgumentError('Each must be 1 to 50.');
+  }
+  return ks;
 }
 
 function readK(text: string): number {

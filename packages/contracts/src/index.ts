@@ -14,6 +14,7 @@ export * from './input-checks.ts';
 export * from './jobs.ts';
 export * from './limits.ts';
 export * from './public-address.ts';
+export * from './recommendations.ts';
 export * from './recurrence.ts';
 export * from './reindex.ts';
 export * from './roles.ts';

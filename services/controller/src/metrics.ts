@@ -6,6 +6,7 @@ import { Counter, Gauge } from '@prometheus-io/client';
 import type { Census } from './census.ts';
 import type { Feeder } from './feeder.ts';
 import { measureQueues } from './queue-metrics.ts';
+import { recommendationMetrics } from './recommendation-metrics.ts';
 import { scheduleMetrics } from './schedule-metrics.ts';
 
 type Sources = { queues: RunQueues; sql: Sql; census: Census; feeder: Feeder; log: Logger };
@@ -32,6 +33,7 @@ export function createControllerMetrics(build: Build, { queues, sql, census, fee
       }
     },
   });
+  recommendationMetrics(registry, sql, log);
   return {
     registry,
     observeFired: scheduleMetrics(registry, sql, log),

@@ -4,6 +4,7 @@ import {
   deleteEndedWorkers,
   deleteFinishedRuns,
   deleteOldKeys,
+  deleteOldRecommendations,
   deleteWebhooksOf,
   dropLedgerWeek,
   expendableRuns,
@@ -52,7 +53,10 @@ export function createRetention(options: Options) {
     if (days > 0) yield* cleanRuns(await ruleByAge(sql, days));
     const byCount = maxRuns > 0 ? await ruleByCount(sql, maxRuns) : null;
     if (byCount !== null) yield* cleanRuns(byCount);
-    if (days > 0) yield* repeat('workers', () => deleteEndedWorkers(sql, days, batch), batch);
+    if (days > 0) {
+      yield* repeat('workers', () => deleteEndedWorkers(sql, days, batch), batch);
+      yield* repeat('recommendations', () => deleteOldRecommendations(sql, days, batch), batch);
+    }
   }
 
   async function* cleanKeys(): AsyncGenerator<void> {

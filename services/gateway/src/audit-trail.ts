@@ -24,6 +24,7 @@ export const auditedRoutes: Readonly<Record<string, string>> = {
   'POST /admin/logout': 'auth.logout',
   'POST /api/auth/password': 'auth.password',
   'DELETE /api/auth/sessions/:id': 'auth.session_end',
+  'POST /api/search/recommendations/:id/feedback': 'recommendation.feedback',
   'POST /api/import': 'data.import',
   'DELETE /api/documents': 'data.delete',
   'DELETE /api/documents/:id': 'data.delete',

@@ -3,7 +3,7 @@ import type { Principal, ResolveBody, RunWebhook } from '@flowstate/contracts';
 import type { RunQueues, RunSubscriber } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
 import type { AuditRecorder, Containments, Identity, KeyRing, SessionAdmin } from '@flowstate/security';
-import type { Search } from '@flowstate/search';
+import type { Recommender, Search } from '@flowstate/search';
 import type { BulkAction, Sql, StoredRun } from '@flowstate/store';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -106,6 +106,7 @@ export type Deps = {
   subscriber: RunSubscriber;
   queues: RunQueues;
   search: Search;
+  recommender: Recommender;
   metrics: GatewayMetrics;
   /** True once shutdown began: not ready, streams close. */
   draining: AbortSignal;

@@ -14,6 +14,7 @@ const switched: Readonly<Record<string, FlagName>> = {
   'POST /api/runs/retry': 'runs.start',
   'POST /api/schedules/:id/trigger': 'runs.start',
   'POST /api/search/semantic': 'search',
+  'POST /api/search/recommendations': 'search',
   'POST /api/import': 'import',
   'POST /api/documents': 'documents.write',
 };

@@ -11,7 +11,7 @@ import {
   onShutdown,
   trackUnusedConnections,
 } from '@flowstate/runtime';
-import { createLoopLoad, createRecallSampler, createSearch } from '@flowstate/search';
+import { createLoopLoad, createRecallSampler, createRecommender, createSearch } from '@flowstate/search';
 import {
   createAudit,
   createContainments,
@@ -146,6 +146,7 @@ const app = await createApp(
     subscriber,
     queues,
     search,
+    recommender: createRecommender({ sql, search }),
     identity,
     keys,
     keyUse,

@@ -47,6 +47,12 @@ export function createGatewayMetrics(build: Build) {
       labelNames: ['kid'],
       registers,
     }),
+    recommendationFeedback: new Counter({
+      name: 'recommendation_feedback_total',
+      help: 'What was said of recommended items: once for each opinion, and again when it changes',
+      labelNames: ['kind', 'helpful'],
+      registers,
+    }),
     search: searchObserver(registry),
     recall: recallObserver(registry),
   };

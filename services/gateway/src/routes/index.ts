@@ -26,6 +26,7 @@ import { importRoute } from './import.ts';
 import { integrationRoutes } from './integrations.ts';
 import { interactionRoutes } from './interactions.ts';
 import { opportunityRoutes } from './opportunities.ts';
+import { recommendationRoutes } from './recommendations.ts';
 import { reindexRoutes } from './reindex.ts';
 import { runControlRoutes } from './run-control.ts';
 import { runEventRoute } from './run-events.ts';
@@ -118,6 +119,8 @@ export const access: AccessTable = {
   'POST /api/search/semantic': search,
   'POST /api/search/hybrid': search,
   'GET /api/search/similar/:documentId': search,
+  'POST /api/search/recommendations': search,
+  'POST /api/search/recommendations/:id/feedback': search,
   'GET /api/collections': search,
   'GET /api/collections/:name': search,
   'PUT /api/collections/:name': feed,
@@ -221,6 +224,7 @@ export function registerRoutes(app: App, deps: Deps): void {
   collectionRoutes(app, deps);
   reindexRoutes(app, deps);
   searchRoutes(app, deps);
+  recommendationRoutes(app, deps);
   customerRoutes(app, deps);
   interactionRoutes(app, deps);
   opportunityRoutes(app, deps);
