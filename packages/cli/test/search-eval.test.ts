@@ -1,0 +1,124 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import { startPlatform } from '@flowstate/test';
+import t from 'tap';
+import { runCli } from '../src/program.ts';
+
+const platform = await startPlatform(t);
+const manager = await platform.as('manager');
+const folder = await mkdtemp(join(tmpdir(), 'flowstate-eval-'));
+t.teardown(() => rm(folder, { recursive: true }));
+
+async function flowstate(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  const code = await runCli(args, {
+    env: {
+      FLOWSTATE_URL: platform.gateway.url,
+      FLOWSTATE_EMAIL: 'manager@flowstate.local',
+      FLOWSTATE_PASSWORD: platform.secrets.password,
+    },
+    localEnvFile: join(folder, 'none'),
+    stdin: Object.assign(Readable.from([]), { isTTY: false }),
+    stdout,
+    stderr,
+    signal: new AbortController().signal,
+  });
+  const text = async (stream: PassThrough) => (await stream.end().toArray()).join('');
+  return { code, out: await text(stdout), err: await text(stderr) };
+}
+
+async function fileOf(name: string, lines: object[]): Promise<string> {
+  await writeFile(join(folder, name), lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  return join(folder, name);
+}
+
+await t.test('searches are judged through the API by labelled queries', async (t) => {
+  const documents = [
+    { externalId: 'refund', text: 'Refunds are paid to the original card within five working days.' },
+    { externalId: 'sso', text: 'Single sign-on with SAML needs the metadata of the identity provider.' },
+    { externalId: 'bread', text: 'A sourdough needs flour, water, salt and a night of rest.' },
+  ];
+  const { body } = await manager.post<{ run: { id: string } }>('/api/documents', documents);
+  for await (const { event } of manager.events(body.run.id)) if (event === 'run.completed') break;
+  const labels = [
+    { query: 'how do I get my money back', style: 'paraphrase', relevant: { refund: 3 } },
+    { query: 'sign in with our own identity provider', style: 'paraphrase', relevant: { sso: 3, refund: 1 } },
+    { query: 'SAML metadata', style: 'keyword', relevant: { sso: 3 }, collection: 'knowledge' },
+    { query: 'weather in Lisbon tomorrow', relevant: {} },
+  ];
+  const file = await fileOf('labels.jsonl', labels);
+  const judged = await flowstate('search', 'eval', file, '--kind', 'semantic', '--k', '1');
+  t.equal(judged.code, 0, judged.err);
+  t.equal(
+    judged.out,
+    [
+      'SEARCH    QUERIES          COUNT  RECALL@1       MRR@1  NDCG@1\n',
+      'semantic  all              3      0.833          1.000  1.000\n',
+      'semantic  paraphrase       2      0.750          1.000  1.000\n',
+      'semantic  keyword          1      1.000          1.000  1.000\n',
+      'semantic  nothing to find  1      left empty: 1\n',
+    ].join(''),
+  );
+  const everything = ['--with', '{"threshold": -1}', '--json'];
+  const json = await flowstate('search', 'eval', file, '--kind', 'semantic', ...everything);
+  t.match(JSON.parse(json.out), [
+    { kind: 'semantic', k: 10, groups: [{ group: 'all', recall: 1 }], unanswerable: { queries: 1, leftEmpty: 0 } },
+  ]);
+
+  const unknown = await fileOf('unknown.jsonl', [
+    { query: 'x', relevant: { refund: 1, gone: 2 } },
+    { query: 'y', relevant: { gone: 2, sso: 1 } },
+    { query: 'z', relevant: { sso: 2 }, collection: 'elsewhere' },
+  ]);
+  t.match(await flowstate('search', 'eval', unknown), {
+    code: 1,
+    out: '',
+    err: /^Labelled documents that are not there:\n {2}gone \(line 1, 2\)\n {2}sso in collection elsewhere \(line 3\)\n$/,
+  });
+  t.match(await flowstate('search', 'eval', file, '--kind', 'semantic', '--with', '{"colour": 1}'), {
+    code: 1,
+    err: /^semantic: POST \/api\/search\/semantic was refused \(400\): colour is not known here/,
+  });
+  const broken = await fileOf('broken.jsonl', [{ query: 'x', relevant: { a: 9 } }]);
+  t.match(await flowstate('search', 'eval', broken), { code: 2, out: '', err: /line 1: relevant\.a must be <= 3/ });
+  t.match(await flowstate('search', 'eval', join(folder, 'missing')), { code: 2, err: /ENOENT/ });
+  t.match(await flowstate('search', 'eval', file, '--k', '0'), { code: 2, err: /1 to 100/ });
+  t.match(await flowstate('search', 'eval', file, '--kind', 'psychic'), { code: 2, err: /Allowed choices/ });
+});
+
+await t.test('recommendations are judged by what was won later, beside popularity', async (t) => {
+  const about = { segment: 'smb', employees: 100 };
+  const numbers = [1, 2, 3, 4, 5, 6, 7];
+  for (const n of numbers) {
+    await manager.post('/api/customers', { ...about, externalId: `B${n}`, name: `Bank ${n}`, industry: 'banking' });
+    if (n <= 5)
+      await manager.post('/api/customers', { ...about, externalId: `H${n}`, name: `H ${n}`, industry: 'haulage' });
+  }
+  const win = (customer: string, product: string, openedAt: string, closedAt: string) =>
+    manager.post('/api/opportunities', {
+      ...{ externalId: `${customer}-${product}`, customer, product, owner: 'x', stage: 'won' },
+      ...{ openedAt: `${openedAt}T00:00:00Z`, closedAt: `${closedAt}T00:00:00Z` },
+    });
+  // When these were opened nobody had bought anything: no recommender could have known.
+  for (const n of numbers.slice(0, 6)) await win(`B${n}`, 'Govern', '2025-01-01', '2025-02-01');
+  for (const n of numbers.slice(0, 4)) await win(`H${n}`, 'Stream', '2025-01-01', '2025-02-01');
+  // One more of each kind then buys what its kind buys; by mere popularity both would have been offered Govern first.
+  await win('H5', 'Stream', '2025-03-01', '2025-04-01');
+  await win('B7', 'Govern', '2025-03-02', '2025-04-01');
+
+  const judged = await flowstate('search', 'eval-recommendations', '--k', '1,2');
+  t.equal(judged.code, 0, judged.err);
+  t.equal(
+    judged.out,
+    [
+      'RECOMMENDER        CASES  HIT RATE@1  HIT RATE@2  MRR\n',
+      'similar customers  2      1.000       1.000       1.000\n',
+      'popularity         2      0.500       1.000       0.750\n',
+    ].join(''),
+  );
+  const latest = await flowstate('search', 'eval-recommendations', '--cases', '1', '--json');
+  t.match(JSON.parse(latest.out), [{ cases: 1 }, { cases: 1, mrr: 1, hitRate: { 1: 1, 3: 1 } }]);
+  t.match(await flowstate('search', 'eval-recommendations', '--k', '0'), { code: 2, err: /1 to 50/ });
+});
