@@ -98,8 +98,13 @@ await t.test('recommendations are judged by what was won later, beside popularit
   }
   const win = (customer: string, product: string, openedAt: string, closedAt: string) =>
     manager.post('/api/opportunities', {
-      ...{ externalId: `${customer}-${product}`, customer, product, owner: 'x', stage: 'won' },
-      ...{ openedAt: `${openedAt}T00:00:00Z`, closedAt: `${closedAt}T00:00:00Z` },
+      externalId: `${customer}-${product}`,
+      customer,
+      product,
+      owner: 'x',
+      stage: 'won',
+      openedAt: `${openedAt}T00:00:00Z`,
+      closedAt: `${closedAt}T00:00:00Z`,
     });
   // When these were opened nobody had bought anything: no recommender could have known.
   for (const n of numbers.slice(0, 6)) await win(`B${n}`, 'Govern', '2025-01-01', '2025-02-01');

@@ -100,7 +100,7 @@ await t.test('the gauge tells when the index finds less than an exact scan', asy
   t.equal(await results('failed'), 0);
 
   const [collection] = await findCollections(sql, ['knowledge']);
-  if (collection === undefined) return t.fail('no collection');
+  if (collection === undefined) throw new Error('no collection');
   const compared = await results('compared');
   const match = { embedding: Array.from({ length: 384 }, () => 1), limit: 10, filter: {}, collections: ['knowledge'] };
   const offered = async (result: string, offer: () => void) => {

@@ -139,6 +139,12 @@ t.test('what helped similar customers is recommended, with reasons, and follows 
     t.equal((await ask('new-hauler')).status, 404, 'a lockdown of the data holds here, too');
     await gateway.call('DELETE', `/api/admin/access/${String(body['id'])}`, { token: tokens.admin });
     t.equal((await ask('new-hauler')).status, 200);
+    const documentsFor = async (who: Who) => (await ask('new-hauler', { kinds: ['document'] }, who)).body.items.length;
+    const visibility = (now: 'private' | 'shared') =>
+      sql`UPDATE collections SET visibility = ${now}, owner_id = ${users.manager.id} WHERE name = 'knowledge'`;
+    await visibility('private');
+    t.same([await documentsFor('agent'), await documentsFor('manager')], [0, 2], 'documents only for who sees them');
+    await visibility('shared');
     const refused = async (more: object, field: string) =>
       t.match(await ask('new-hauler', more), { status: 400, body: { errors: [{ field }] } }, field);
     await refused({ limit: 0 }, 'limit');

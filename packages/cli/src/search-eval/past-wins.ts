@@ -52,5 +52,5 @@ function isBefore(time: string | null | undefined, moment: string): boolean {
 
 function isOpenAt({ stage, openedAt, closedAt }: Opportunity, moment: string): boolean {
   const closed = stage === 'won' || stage === 'lost';
-  return isBefore(openedAt, moment) && (!closed || (closedAt != null && !isBefore(closedAt, moment)));
+  return isBefore(openedAt, moment) && (!closed || (typeof closedAt === 'string' && !isBefore(closedAt, moment)));
 }

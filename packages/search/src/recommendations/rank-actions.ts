@@ -43,7 +43,12 @@ export function rankActions(
         text: `${buyers.length} of ${similar.length} similar customers bought ${product}`,
         customers: buyers.slice(0, named.customers).map(({ id, externalId, similarity }) => {
           const own = won.filter(({ customerId }) => customerId === id).slice(0, named.opportunities);
-          const opportunities = own.map(({ customerId: _, ...opportunity }) => opportunity);
+          const opportunities = own.map((one) => ({
+            id: one.id,
+            externalId: one.externalId,
+            name: one.name,
+            closedAt: one.closedAt,
+          }));
           return { id, externalId, similarity, opportunities };
         }),
       });
