@@ -133,6 +133,6 @@ t.test('a collection of another model ends the run with the reason', async (t) =
   const { execution } = await begin(ingest(other), await accept(ingest(), [document?.id ?? '']));
   t.match(await execution.done, {
     state: 'failed',
-    error: { code: 'conflict', step: 'embed#1', message: /all-MiniLM-L6-v2/ },
+    error: { code: 'invalid_input', step: 'embed#1', message: /all-MiniLM-L6-v2/ },
   });
 });

@@ -1,10 +1,4 @@
-import {
-  FlowstateError,
-  invalidInput,
-  type EmbeddingsAnswer,
-  type EmbeddingsBody,
-  type FieldError,
-} from '@flowstate/contracts';
+import { invalidInput, type EmbeddingsAnswer, type EmbeddingsBody, type FieldError } from '@flowstate/contracts';
 import type { Db, Sql } from '../client.ts';
 import { deleteStaleChunks, findIncomplete, storeChunks } from './chunks.ts';
 import type { Collection } from './collections.ts';
@@ -19,9 +13,9 @@ const wholeText = { index: 0, of: 1, length: 0 };
 
 /**
  * Stores embeddings computed from the content that `contentHash` names; a document that has changed meanwhile keeps
- * waiting for its own. The first embedding fixes a collection's model and dimension. Throws `conflict` for another
- * model and `invalid_input` for another dimension or a vector without direction; then nothing is stored. Of a text in
- * parts the first one comes last: it is `changed`, like other content, while other parts are missing. Safe to repeat.
+ * waiting for its own. The first embedding fixes a collection's model and dimension. Throws `invalid_input` naming the
+ * field for another model, another dimension or a vector without direction; then nothing is stored. Of a text in parts
+ * the first one comes last: it is `changed`, like other content, while other parts are missing. Safe to repeat.
  */
 export async function storeEmbeddings(sql: Sql, body: EmbeddingsBody): Promise<EmbeddingsAnswer> {
   return await sql.begin((tx) => storeEmbeddingsIn(tx, body));
@@ -62,9 +56,9 @@ export async function storeEmbeddingsIn(tx: Db, { model, items }: EmbeddingsBody
   );
   for (const { name, model: theirs } of collections.values()) {
     if (theirs === model) continue;
-    throw new FlowstateError('conflict', `Collection ${name} holds embeddings of ${theirs}, not of ${model}`, {
-      errors: [{ field: 'model', message: `must be ${theirs}: collection ${name} holds its embeddings` }],
-    });
+    throw invalidInput([
+      { field: 'model', message: `must be ${theirs}: collection ${name} holds its embeddings, not those of ${model}` },
+    ]);
   }
   refuse(
     taken.flatMap(({ i, target, vector }) => {
