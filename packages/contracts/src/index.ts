@@ -20,6 +20,7 @@ export * from './runs.ts';
 export * from './schedules.ts';
 export * from './schema.ts';
 export * from './search-cache.ts';
+export * from './semantic-body.ts';
 export * from './storable.ts';
 export * from './validate.ts';
 export * from './webhook-url.ts';

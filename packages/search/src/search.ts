@@ -1,20 +1,22 @@
 import {
   FlowstateError,
   invalidInput,
+  metadataName,
   storableErrors,
   type FieldError,
   type SearchAnswer,
-  type SearchBody,
   type SearchCacheCounts,
   type SearchHit,
+  type SemanticBody,
 } from '@flowstate/contracts';
 import type { Embedder } from '@flowstate/models';
 import { findCollections, matchDocuments, type Collection, type Sql } from '@flowstate/store';
 import type { Redis } from 'ioredis';
 import { createAnswers } from './answers.ts';
 import { createCacheGuard } from './cache-guard.ts';
-import { cacheKey, normaliseQuery } from './cache-key.ts';
+import { cacheKey } from './cache-key.ts';
 import { createCacheTally, type CacheObserver } from './cache-tally.ts';
+import { checkDimensions, readAsked, type Asked } from './given-embedding.ts';
 import { createLocalAnswers } from './local-answers.ts';
 import { createQueryEmbeddings } from './query-embeddings.ts';
 import { createResultCache } from './result-cache.ts';
@@ -54,11 +56,11 @@ export type SearchOptions = {
 
 export type Search = {
   /**
-   * Documents nearest in meaning to the query, nearest first; without a collection, from all that the model embedded.
+   * Documents nearest in meaning to the query, or to an embedding given in its place, nearest first; without a collection, from all that the model embedded.
    * Throws `invalid_input`, `not_found` (unknown collection), `conflict` (it was embedded by another model), and
    * `unavailable` or `timeout` when the query's embedding cannot be had.
    */
-  semantic(body: SearchBody, scope: SearchScope): Promise<SearchAnswer>;
+  semantic(body: SemanticBody, scope: SearchScope): Promise<SearchAnswer>;
   /** What the cache did in this process since it began. */
   cacheStats(): SearchCacheCounts & { here: { entries: number; bytes: number } };
 };
@@ -102,10 +104,11 @@ export function createSearch({
   }
 
   async function match(
-    body: Required<Omit<SearchBody, 'collection'>>,
+    body: Required<Omit<SemanticBody, 'collection' | 'query' | 'embedding'>>,
+    asked: Asked,
     collections: Collection[],
   ): Promise<SearchHit[]> {
-    const embedding = await queryEmbeddings.of(body.query);
+    const embedding = asked.embedding ?? (await queryEmbeddings.of(asked.query));
     const other = collections.find((collection) => collection.dimensions !== embedding.length);
     if (other !== undefined) throw otherModel(other, `${embedder.model} (${embedding.length} dimensions)`);
     const { threshold, limit, filter } = body;
@@ -117,15 +120,23 @@ export function createSearch({
   }
 
   return {
-    async semantic({ query: asked, collection, filter = {}, threshold = 0.25, limit = 10 }, scope) {
+    async semantic({ query, embedding, collection, filter = {}, threshold = 0.25, limit = 10 }, scope) {
       const begun = performance.now();
-      const query = normaliseQuery(asked);
-      refuse([...(query === '' ? [{ field: 'query', message: 'is empty' }] : []), ...filterErrors(filter)]);
+      const { asked, errors } = readAsked({ query, embedding });
+      refuse([...errors, ...filterErrors(filter)]);
       const collections = await searchable(collection, scope.collections);
+      checkDimensions(asked, collections[0]?.dimensions ?? embedder.dimensions);
       if (collections.length === 0) return { items: [], cache: 'miss', model: embedder.model };
-      const body = { query, filter, threshold, limit };
-      const key = cacheKey({ kind: 'semantic', ...body, model: embedder.model, access: scope.access, collections });
-      const { items, cache } = await answers.of(key, () => match(body, collections));
+      const body = { filter, threshold, limit };
+      const key = cacheKey({
+        kind: 'semantic',
+        query: asked.query,
+        ...body,
+        model: embedder.model,
+        access: scope.access,
+        collections,
+      });
+      const { items, cache } = await answers.of(key, () => match(body, asked, collections));
       observe?.searched({ kind: 'semantic', cache }, secondsSince(begun));
       return { items, cache, model: embedder.model };
     },
@@ -135,11 +146,21 @@ export function createSearch({
 
 /** A filter is compared as it stands; something that looks like an operator would silently find nothing. */
 export function filterErrors(filter: Record<string, unknown>): FieldError[] {
-  const operators = Object.keys(filter).filter((key) => key.startsWith('$'));
+  const unknown = Object.keys(filter).filter((key) => !key.startsWith('$') && !metadataName.test(key));
   return [
-    ...operators.map((key) => ({ field: `filter.${key}`, message: 'is an operator that is not known here' })),
+    ...operatorsOf(filter, 'filter').map((field) => ({ field, message: 'is an operator that is not known here' })),
+    ...unknown.map((key) => ({ field: `filter.${key}`, message: 'is no name that metadata can have' })),
     ...storableErrors(filter, 'filter'),
   ];
+}
+
+/** At every depth that can be stored; deeper ones are refused anyway. */
+function operatorsOf(value: unknown, path: string, depth = 0): string[] {
+  if (typeof value !== 'object' || value === null || depth > 32) return [];
+  return Object.entries(value).flatMap(([key, part]) => [
+    ...(key.startsWith('$') ? [`${path}.${key}`] : []),
+    ...operatorsOf(part, `${path}.${key}`, depth + 1),
+  ]);
 }
 
 function refuse(errors: FieldError[]): void {

@@ -1,4 +1,4 @@
-import { SearchAnswer, SearchBody } from '@flowstate/contracts';
+import { SearchAnswer, SemanticBody } from '@flowstate/contracts';
 import type { App, Deps } from '../deps.ts';
 
 /** Searching documents by meaning. */
@@ -11,8 +11,8 @@ export function searchRoutes(app: App, { search }: Pick<Deps, 'search'>): void {
         summary: 'Documents nearest in meaning',
         description:
           'Nearest first. `filter` must be contained in the metadata of what is found; without `collection` all are ' +
-          'searched. `cache` says whether the answer was computed just now or is a cached one that still holds.',
-        body: SearchBody,
+          'searched. In place of `query` an `embedding` of their model may be given. `cache` says whether the answer was computed just now or is a cached one that still holds.',
+        body: SemanticBody,
         response: { 200: SearchAnswer },
       },
     },
