@@ -50,6 +50,7 @@ test('what is compared is measured in turn, another one first in each round', as
     rounds: 3,
     signal: new AbortController().signal,
     log: () => {},
+    told: () => '',
     measure: async ({ name }) => ({ runsPerSecond: order.push(name) }),
   });
   t.strictSame(order, ['one', 'two', 'two', 'one', 'one', 'two']);

@@ -12,22 +12,24 @@ const bytesEach = dimensions * 4;
 const batchSize = 64;
 
 /**
- * Embeddings of texts by the offline model. What was computed once is kept on disk, as single-precision numbers one
+ * Embeddings of the first `count` texts by the offline model. What was computed once is kept on disk, as single-precision numbers one
  * after another, and a computation that was interrupted goes on from there.
  */
 export async function embeddingsOf(
   name: string,
-  texts: readonly string[],
+  all: readonly string[],
+  count: number,
   { cleanup, signal, log }: Surroundings,
 ): Promise<Float32Array[]> {
   const embedder = createEmbedder({ kind: 'offline' });
   cleanup.teardown(() => embedder.close());
   const hash = createHash('sha256')
-    .update(JSON.stringify([embedder.model, texts]))
+    .update(JSON.stringify([embedder.model, all]))
     .digest('hex')
     .slice(0, 16);
   const file = join(folder, `${name}-${hash}.f32`);
   mkdirSync(folder, { recursive: true });
+  const texts = all.slice(0, count);
   let done = existsSync(file) ? Math.floor(readFileSync(file).length / bytesEach) : 0;
   if (done > 0) truncateSync(file, done * bytesEach);
   if (done < texts.length) log(`embedding ${texts.length - done} ${name}; they are kept in ${file}`);
@@ -44,6 +46,6 @@ export async function embeddingsOf(
     }
   }
   const bytes = readFileSync(file);
-  const all = new Float32Array(bytes.buffer, bytes.byteOffset, texts.length * dimensions);
-  return texts.map((_, i) => all.subarray(i * dimensions, (i + 1) * dimensions));
+  const numbers = new Float32Array(bytes.buffer, bytes.byteOffset, texts.length * dimensions);
+  return texts.map((_, i) => numbers.subarray(i * dimensions, (i + 1) * dimensions));
 }
