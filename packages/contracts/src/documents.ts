@@ -45,7 +45,7 @@ export const Document = Type.Object(
     text: Type.String(),
     metadata: Type.Record(Type.String(), Type.Unknown()),
     contentHash: Type.String({ description: 'of title and text: what the embedding is made from' }),
-    embedded: Type.Boolean({ description: 'false until a worker has computed the embedding' }),
+    embedded: Type.Boolean({ description: 'false until a worker has computed the embedding, of all its parts' }),
     createdAt: Timestamp,
     updatedAt: Timestamp,
   },

@@ -26,6 +26,7 @@ export * from './documents/collections.ts';
 export * from './documents/delete-matching.ts';
 export * from './documents/embeddings.ts';
 export * from './documents/match.ts';
+export * from './documents/parts-backfill.ts';
 export * from './documents/read.ts';
 export * from './documents/upsert.ts';
 export * from './search/expire-answers.ts';

@@ -101,6 +101,7 @@ async function storeOwn(tx: Db, all: Own[]): Promise<Set<string>> {
     UPDATE documents d SET embedding = r.embedding::vector, first_length = r.first_length
     FROM json_to_recordset(${JSON.stringify(rows)}::text::json) AS r(id uuid, embedding text, first_length int)
     WHERE d.id = r.id`;
+  await tx`DELETE FROM documents_without_parts WHERE document_id = ANY (${rows.map(({ id }) => id)})`;
   await deleteStaleChunks(
     tx,
     complete.filter(({ id }) => !incomplete.has(id)),

@@ -64,8 +64,9 @@ export async function deleteDocument(db: Db, id: string): Promise<boolean> {
 }
 
 function columns(db: Db) {
-  return db`id, external_id, collection, title, text, metadata, content_hash, embedding IS NOT NULL AS embedded,
-            created_at, updated_at`;
+  return db`id, external_id, collection, title, text, metadata, content_hash, created_at, updated_at,
+            embedding IS NOT NULL AND NOT EXISTS (
+              SELECT FROM documents_without_parts w WHERE w.document_id = documents.id) AS embedded`;
 }
 
 function toDocument(row: Row): Document {
