@@ -4,7 +4,15 @@ import { createQuestions, type Ask, type Questions } from './questions.ts';
 // A process of its own, so that asking takes nothing from measuring what an answer costs.
 
 export type Stretch = { concurrency: number; warmUpMs: number; windowMs: number };
-export type Asked = { perSecond: number; p50: number; p99: number };
+export type Asked = {
+  perSecond: number;
+  p50: number;
+  p99: number;
+  /** All that were answered, those of the warm-up too. */
+  answered: number;
+  /** CPU time of the asking process, in ms a question. */
+  askerCpuMs: number;
+};
 export type AskerCommand = { type: 'open'; questions: Questions } | ({ type: 'ask' } & Stretch);
 export type AskerAnswer = { ok: true; value: Asked | null } | { ok: false; message: string };
 
@@ -15,6 +23,7 @@ async function measure({ concurrency, warmUpMs, windowMs }: Stretch): Promise<As
   const from = performance.now() + warmUpMs;
   const to = from + windowMs;
   const took: number[] = [];
+  const before = process.cpuUsage();
   let next = 0;
   async function slot(): Promise<void> {
     for (let begun = performance.now(); begun < to;) {
@@ -25,7 +34,9 @@ async function measure({ concurrency, warmUpMs, windowMs }: Stretch): Promise<As
     }
   }
   await Promise.all(Array.from({ length: concurrency }, slot));
-  return { perSecond: (took.length / windowMs) * 1000, ...latencyOf(took) };
+  const { user, system } = process.cpuUsage(before);
+  const askerCpuMs = (user + system) / 1000 / next;
+  return { perSecond: (took.length / windowMs) * 1000, ...latencyOf(took), answered: next, askerCpuMs };
 }
 
 async function obey(command: AskerCommand): Promise<Asked | null> {

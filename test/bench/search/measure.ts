@@ -1,30 +1,46 @@
+import type { BenchProcess } from '../bench-process.ts';
 import { measureInTurn, type Measured } from '../runs/in-turn.ts';
+import type { BenchStores } from '../stores.ts';
+import { readUsage } from '../usage.ts';
 import { askFor } from './ask.ts';
 import type { Asked } from './asker.ts';
 import { collection } from './corpus.ts';
 import type { SearchPlan } from './options.ts';
 import type { Questions } from './questions.ts';
 
-export type Contestant = { name: string; questions: (round: number) => Questions };
+export type Contestant = {
+  name: string;
+  questions: () => Questions;
+  /** Who answers, beside Postgres. */
+  process?: BenchProcess | undefined;
+};
+
+/** With the CPU time of one question: what bounds throughput, and what other work on the machine hardly changes. */
+export type Figures = Asked & { serverCpuMs: number | null; postgresCpuMs: number | null };
 
 /** Asks each in turn; whoever asks and what is asked is the same for all but the way. */
 export function measureAsked(
   items: Contestant[],
   plan: SearchPlan,
-  { signal, log }: { signal: AbortSignal; log: (line: string) => void },
-): Promise<Measured<Asked>> {
+  { stores, signal, log }: { stores: BenchStores; signal: AbortSignal; log: (line: string) => void },
+): Promise<Measured<Figures>> {
   const { rounds, concurrency, warmUpMs, windowMs } = plan;
-  const turns = new Map<string, number>();
-  return measureInTurn<Contestant, Asked>({
+  return measureInTurn<Contestant, Figures>({
     items,
     rounds,
     signal,
     log,
     told: ({ perSecond, p50, p99 }) => `${perSecond.toFixed(0)}/s, p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`,
-    measure({ name, questions }) {
-      const turn = turns.get(name) ?? 0;
-      turns.set(name, turn + 1);
-      return askFor(questions(turn), { concurrency, warmUpMs, windowMs }, signal);
+    async measure({ questions, process }) {
+      const processes = process === undefined ? [] : [process];
+      const before = await readUsage(stores, processes);
+      const asked = await askFor(questions(), { concurrency, warmUpMs, windowMs }, signal);
+      const after = await readUsage(stores, processes);
+      const each = (name: string) => {
+        const [from, to] = [before.cpuMs[name], after.cpuMs[name]];
+        return typeof from === 'number' && typeof to === 'number' ? (to - from) / asked.answered : null;
+      };
+      return { ...asked, serverCpuMs: each(process?.name ?? ''), postgresCpuMs: each('postgres') };
     },
   });
 }

@@ -1,8 +1,8 @@
 import { shown, tableOf } from '../table.ts';
 import { atLeast, atMost, type Target } from '../targets.ts';
-import type { Asked } from './asker.ts';
+import type { Figures } from './measure.ts';
 
-type Medians = Record<string, Asked>;
+type Medians = Record<string, Figures>;
 
 export type SearchReport = {
   /** By number of documents, then by way. */
@@ -44,7 +44,17 @@ export function targetsOf({ uncached, cached, recall, ingest }: SearchReport): T
 
 /** The whole table as people read it. */
 export function textOf(report: SearchReport, targets: readonly Target[]): string {
-  const row = (name: string, { perSecond, p50, p99 }: Asked) => [name, shown(perSecond), shown(p50), shown(p99)];
+  const row = (name: string, figures: Figures) => [
+    name,
+    ...[
+      figures.perSecond,
+      figures.p50,
+      figures.p99,
+      figures.serverCpuMs,
+      figures.postgresCpuMs,
+      figures.askerCpuMs,
+    ].map(shown),
+  ];
   const levels = Object.entries(report.uncached).flatMap(([documents, medians]) =>
     Object.entries(medians).map(([way, asked]) => row(`${documents} documents: ${way}`, asked)),
   );
@@ -56,7 +66,7 @@ export function textOf(report: SearchReport, targets: readonly Target[]): string
   ]);
   return [
     tableOf(
-      ['', 'a second', 'p50, ms', 'p99, ms'],
+      ['', 'a second', 'p50, ms', 'p99, ms', 'server CPU, ms', 'Postgres CPU, ms', 'asker CPU, ms'],
       [...levels, ...Object.entries(report.cached).map(([way, asked]) => row(way, asked))],
     ),
     tableOf([`${Object.keys(report.uncached).join(' → ')} documents`, 'p50 ×', 'p99 ×'], growth),

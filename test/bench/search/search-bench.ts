@@ -48,9 +48,9 @@ export const searchBench: Bench = {
     const begun = monotonicMicroseconds();
     const levels: Record<string, Awaited<ReturnType<typeof measureUncached>>> = {};
     await settleStores(stores);
-    levels[plan.real] = await measureUncached(product, queries, plan, surroundings);
+    levels[plan.real] = await measureUncached(product, queries, plan, { ...surroundings, stores });
     await settleStores(stores);
-    const cached = await measureCached(product, stores, plan, surroundings);
+    const cached = await measureCached(product, plan, { ...surroundings, stores });
     const stretch = { from: begun, to: monotonicMicroseconds() };
     const ingest = await measureIngest(
       product,
@@ -61,7 +61,7 @@ export const searchBench: Bench = {
     log(`growing to ${plan.grown} documents`);
     await storePerturbed(product.database.sql, plan.grown, real, embeddings);
     await settleStores(stores);
-    levels[plan.grown] = await measureUncached(product, queries, plan, surroundings);
+    levels[plan.grown] = await measureUncached(product, queries, plan, { ...surroundings, stores });
 
     const report: SearchReport = {
       uncached: Object.fromEntries(Object.entries(levels).map(([name, { medians }]) => [name, medians])),
@@ -90,15 +90,15 @@ function measureUncached(
   product: RunningProduct,
   queries: readonly Float32Array[],
   plan: SearchPlan,
-  surroundings: Surroundings,
+  surroundings: Surroundings & { stores: BenchStores },
 ) {
-  const { target, databaseUrl } = product;
+  const { target, databaseUrl, processes } = product;
   const connections = plan.concurrency;
   const vectors = queries.map((query) => [...query]);
   const bare = (kind: 'match_documents' | 'select') => () =>
     ({ kind, databaseUrl, collection, vectors, connections }) as const;
   const contestants: Contestant[] = [
-    { name: ways.route, questions: () => uncachedRoute(target, queries, connections) },
+    { name: ways.route, process: processes[0], questions: () => uncachedRoute(target, queries, connections) },
     { name: ways.matchDocuments, questions: bare('match_documents') },
     { name: ways.select, questions: bare('select') },
   ];
@@ -107,12 +107,11 @@ function measureUncached(
 
 /** The same bodies for both, and the same answers: the bare cache is filled with the product's. */
 async function measureCached(
-  { target, as }: RunningProduct,
-  stores: BenchStores,
+  { target, as, processes }: RunningProduct,
   plan: SearchPlan,
-  surroundings: Surroundings,
+  surroundings: Surroundings & { stores: BenchStores },
 ) {
-  const { cleanup } = surroundings;
+  const { cleanup, stores } = surroundings;
   const { cacheUrl } = await createTestRedis(cleanup, stores);
   const redis = new Redis(cacheUrl);
   cleanup.teardown(() => redis.disconnect());
@@ -135,9 +134,14 @@ async function measureCached(
   const contestants: Contestant[] = [
     {
       name: ways.cachedRoute,
+      process: processes[0],
       questions: () => ({ ...http, url: target.url, path: '/api/search/semantic', headers: target.headers }),
     },
-    { name: ways.bareCache, questions: () => ({ ...http, url: bare.url, path: '/search', headers: {} }) },
+    {
+      name: ways.bareCache,
+      process: bare,
+      questions: () => ({ ...http, url: bare.url, path: '/search', headers: {} }),
+    },
     { name: ways.redis, questions: () => ({ kind: 'redis', url: cacheUrl, keys }) },
   ];
   return measureAsked(contestants, plan, surroundings);
