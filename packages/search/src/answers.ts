@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { SearchHit } from '@flowstate/contracts';
 import type { CacheTally } from './cache-tally.ts';
 import type { LocalAnswers } from './local-answers.ts';
-import type { ResultCache } from './result-cache.ts';
+import type { Claim, ResultCache } from './result-cache.ts';
 import { createSingleFlight } from './single-flight.ts';
 import { dueForRefresh, type StoredAnswer } from './stored-answer.ts';
 
@@ -67,24 +67,19 @@ export function createAnswers({ cache, local, tally, ttlSeconds, emptyTtlSeconds
   async function find(key: string, compute: Compute): Promise<Answer> {
     const near = local.get(key);
     if (near !== null) tally.foundHere();
-    const known = near ?? (await cache.get(key));
-    if (known === undefined) {
-      tally.asked('unavailable');
-      return await computed(key, compute, null);
-    }
-    if (known === null) return await claimed(key, compute);
+    const claim = near === null ? await cache.find(key) : { answer: near, token: null };
+    const known = claim?.answer ?? null;
+    if (known === null) return await claimed(key, compute, claim);
     if (near === null) local.set(key, known);
     const stale = dueForRefresh(known, Date.now());
     if (stale) refresh(key, known, compute);
     return give(known, stale ? 'stale' : 'hit');
   }
 
-  async function claimed(key: string, compute: Compute): Promise<Answer> {
+  async function claimed(key: string, compute: Compute, first: Claim | undefined): Promise<Answer> {
     const patience = performance.now() + leaseMs;
-    for (;;) {
-      const claim = await cache.claim(key);
+    for (let claim = first; ; claim = await cache.find(key)) {
       if (claim?.answer) {
-        if (claim.token !== null) cache.release(key, claim.token);
         local.set(key, claim.answer);
         return give(claim.answer, 'waited');
       }

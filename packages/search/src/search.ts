@@ -20,6 +20,7 @@ import { checkDimensions, readAsked, type Asked } from './given-embedding.ts';
 import { createLocalAnswers } from './local-answers.ts';
 import { createQueryEmbeddings } from './query-embeddings.ts';
 import { createResultCache } from './result-cache.ts';
+import { createSharedReads } from './shared-reads.ts';
 
 /** Where measurements go; all in seconds. */
 export type SearchObserver = CacheObserver & {
@@ -86,11 +87,12 @@ export function createSearch({
   const results = createResultCache({ guard, leaseMs, moved: tally.moved });
   const answers = createAnswers({ cache: results, local, tally, ttlSeconds, emptyTtlSeconds, leaseMs });
   const queryEmbeddings = createQueryEmbeddings({ embedder, guard, tally });
+  const versions = createSharedReads<Collection[]>();
 
   /** What is searched, and its versions: read first, so that an answer is never older than its cache key says. */
   async function searchable(name: string | undefined, visible: readonly string[] | undefined): Promise<Collection[]> {
     const asked = name === undefined ? visible : [name].filter((own) => visible?.includes(own) ?? true);
-    const found = await findCollections(sql, asked);
+    const found = await versions.of(JSON.stringify(asked ?? null), () => findCollections(sql, asked));
     if (name === undefined) return found.filter((collection) => collection.model === embedder.model);
     const [collection] = found;
     if (collection === undefined) {
