@@ -67,7 +67,7 @@ function ofPostgres({ kind, databaseUrl, collection, vectors, connections }: OfP
     connection: {
       'hnsw.ef_search': 100,
       'hnsw.iterative_scan': 'relaxed_order',
-    } as Record<string, string | number>,
+    },
   });
   const embeddingOf = (n: number) => vectors[n % vectors.length] ?? [];
   if (kind === 'match_documents') {
