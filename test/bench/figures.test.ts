@@ -3,6 +3,8 @@ import { latencyOf } from './load/latency.ts';
 import { mediansOf } from './medians.ts';
 import { measureInTurn } from './runs/in-turn.ts';
 import { readOptions } from './runs/options.ts';
+import { readOptions as readSearchOptions } from './search/options.ts';
+import { benchQueries, benchTexts } from './search/texts.ts';
 import { shown, tableOf } from './table.ts';
 
 test('latencies are ranks of what was measured, in whatever order it came', async (t) => {
@@ -43,6 +45,18 @@ test('options are checked before anything starts', async (t) => {
   t.match(readOptions(['--quick', '--rounds', '2', '--only', 'bare']), { plan: { rounds: 2 }, only: ['bare'] });
 });
 
+test('searches are measured on distinct texts, the same ones each time', async (t) => {
+  const texts = benchTexts(2_000).map(({ text }) => text);
+  t.equal(new Set(texts).size, 2_000);
+  t.strictSame(
+    texts.slice(0, 50),
+    benchTexts(50).map(({ text }) => text),
+  );
+  t.equal(benchQueries(500).length, 500);
+  t.throws(() => readSearchOptions(['--concurrency', '0']), { message: /--concurrency/ });
+  t.match(readSearchOptions(['--quick', '--rounds', '2']), { plan: { rounds: 2, real: 1_000 } });
+});
+
 test('what is compared is measured in turn, another one first in each round', async (t) => {
   const order: string[] = [];
   const { medians, rounds } = await measureInTurn({
@@ -50,6 +64,7 @@ test('what is compared is measured in turn, another one first in each round', as
     rounds: 3,
     signal: new AbortController().signal,
     log: () => {},
+    told: () => '',
     measure: async ({ name }) => ({ runsPerSecond: order.push(name) }),
   });
   t.strictSame(order, ['one', 'two', 'two', 'one', 'one', 'two']);

@@ -2,9 +2,14 @@ import type { Bench } from './bench.ts';
 import { createCleanup } from './cleanup.ts';
 import { containmentBench } from './containment/containment-bench.ts';
 import { runsBench } from './runs/runs-bench.ts';
+import { searchBench } from './search/search-bench.ts';
 
 // `npm run bench [-- NAME …]`: measures the system beside what people would write without it.
-const benches: Record<string, Bench> = { runs: runsBench, containment: containmentBench };
+const benches: Record<string, Bench> = {
+  runs: runsBench,
+  containment: containmentBench,
+  search: searchBench,
+};
 
 const usage = `npm run bench [-- NAME [options]]
 

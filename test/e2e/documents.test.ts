@@ -1,12 +1,14 @@
 import { startPlatform } from '@flowstate/test';
+import { setTimeout as wait } from 'node:timers/promises';
 import t from 'tap';
 
 const platform = await startPlatform(t);
+const { sql } = platform.database;
 const feeder = await platform.as('integration');
 const analyst = await platform.as('analyst');
 
 type Stored = { run: { id: string } | null; documents: { id: string; status: string }[] };
-type Found = { cache: string; items: { id: string; externalId: string; similarity: number }[] };
+type Found = { cache: string; items: { id: string; externalId: string; text: string; similarity: number }[] };
 
 const search = (query: string, more: object = {}) =>
   analyst.post<Found>('/api/search/semantic', { query, collection: 'manual', ...more });
@@ -47,6 +49,36 @@ t.test('a changed or deleted document is never answered from the cache', async (
   t.notMatch((await search('webhook deliveries', { threshold: -1 })).body.items, [{ externalId: 'webhook' }]);
 });
 
+t.test('a text of 100,000 characters is found by its middle, though its worker was killed over it', async (t) => {
+  // A report in wide columns: many characters, few words, so that a slow machine embeds them in seconds.
+  const lines = Array.from({ length: 1_000 }, (_, i) => `${`Row ${i}`.padEnd(50)}${`${i % 7} pieces.`.padEnd(49)}\n`);
+  lines[500] = `${'Spare keys of the archive are kept by the night porter.'.padEnd(99)}\n`;
+  const text = lines.join('');
+  t.equal(text.length, 100_000);
+  const { body } = await feeder.post<Stored>('/api/documents', { externalId: 'report', collection: 'reports', text });
+  const [document] = body.documents;
+  const parts = async () =>
+    (
+      await sql<
+        { n: number }[]
+      >`SELECT count(*)::int AS n FROM document_chunks WHERE document_id = ${document?.id ?? ''}`
+    )[0]?.n ?? 0;
+  while ((await parts()) < 32) await wait(10); // the first ones are stored, most are not
+  await platform.worker.kill('SIGKILL');
+  const before = await parts();
+  t.match((await feeder.get(`/api/documents/${document?.id}`)).body, { embedded: false });
+  await platform.worker.restart();
+  t.match((await Array.fromAsync(feeder.events(body.run?.id ?? ''))).at(-1), { event: 'run.completed' });
+  t.match((await feeder.get(`/api/runs/${body.run?.id}`)).body, { output: { embedded: 1 } });
+  const all = await parts();
+  t.ok(all > before && all > 150, `${before} of ${all} parts were there when it was killed`);
+  const question = { query: 'Who has the second key to the archive?', collection: 'reports', threshold: -1 };
+  const found = await analyst.post<Found>('/api/search/semantic', question);
+  t.match(found.body.items, [{ externalId: 'report', text: /night porter/ }]);
+  t.equal(found.body.items.length, 1, 'one document, however many parts');
+  t.ok((found.body.items[0]?.text.length ?? 0) < 1_000, 'the part, not the whole');
+});
+
 t.test('a worker killed while embedding costs nothing but time', async (t) => {
   const many = Array.from({ length: 150 }, (_, i) => ({
     externalId: `note-${i}`,
@@ -69,6 +101,9 @@ t.test('a worker killed while embedding costs nothing but time', async (t) => {
   t.equal(embedded + unchanged, 150, `${embedded} embedded, ${unchanged} already were`);
   const found = await analyst.post<Found>('/api/search/semantic', { query: many[77]?.text, limit: 1 });
   t.match(found.body.items, [{ externalId: 'note-77' }]);
+  const near = { query: 'the customer asked about a topic', collection: 'notes', threshold: -1, limit: 100 };
+  const seen = (await analyst.post<Found>('/api/search/semantic', near)).body.items.map(({ id: hit }) => hit);
+  t.equal(new Set(seen).size, 100, 'none is there twice');
 });
 
 t.test('a private collection of an earlier model is reindexed by workers, one of which dies', async (t) => {

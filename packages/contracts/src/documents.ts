@@ -4,7 +4,12 @@ import { AnyId, Id, Nullable, OneOf, Timestamp } from './schema.ts';
 export const CollectionName = Type.String({ pattern: '^[a-z0-9][a-z0-9_-]{0,62}$' });
 export const defaultCollection = 'knowledge';
 
-const Metadata = Type.Record(Type.String({ maxLength: 120 }), Type.Unknown(), { maxProperties: 50 });
+/** What a field of metadata may be called: no `$`, which filters may give a meaning one day, and no quotes. */
+export const metadataName = /^[\p{L}\p{N}_][\p{L}\p{N}_ .:/@-]{0,119}$/u;
+const Metadata = Type.Record(Type.String(), Type.Unknown(), {
+  maxProperties: 50,
+  propertyNames: { type: 'string', pattern: metadataName.source },
+});
 
 export const DocumentInput = Type.Object(
   {
@@ -40,7 +45,7 @@ export const Document = Type.Object(
     text: Type.String(),
     metadata: Type.Record(Type.String(), Type.Unknown()),
     contentHash: Type.String({ description: 'of title and text: what the embedding is made from' }),
-    embedded: Type.Boolean({ description: 'false until a worker has computed the embedding' }),
+    embedded: Type.Boolean({ description: 'false until a worker has computed the embedding, of all its parts' }),
     model: Nullable(Type.String({ description: 'of the embeddings of its collection; null until the first one' })),
     createdAt: Timestamp,
     updatedAt: Timestamp,

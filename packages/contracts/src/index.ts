@@ -24,6 +24,7 @@ export * from './schedules.ts';
 export * from './schema.ts';
 export * from './search-cache.ts';
 export * from './search.ts';
+export * from './semantic-body.ts';
 export * from './storable.ts';
 export * from './validate.ts';
 export * from './webhook-url.ts';

@@ -17,7 +17,7 @@ const maxFieldErrors = 100;
 export function toFieldErrors(errors: readonly ErrorObject[], root = ''): FieldError[] {
   const named = errors
     // The branches of an anyOf/oneOf say nothing a person can act on; their parts' errors do.
-    .filter((e, _, all) => !(['anyOf', 'oneOf', 'if'].includes(e.keyword) && all.length > 1))
+    .filter((e, _, all) => !(['anyOf', 'oneOf', 'if', 'propertyNames'].includes(e.keyword) && all.length > 1))
     .map((e) => ({ field: fieldOf(e, root), message: messageOf(e) }));
   const seen = new Set<string>();
   const distinct = named.filter(({ field, message }) => {
@@ -32,12 +32,13 @@ function fieldOf(error: ErrorObject, root: string): string {
   const path = error.instancePath.split('/').filter(Boolean);
   if (root) path.unshift(root);
   const own = error.params as { missingProperty?: string; additionalProperty?: string };
-  const last = own.missingProperty ?? own.additionalProperty;
+  const last = own.missingProperty ?? own.additionalProperty ?? error.propertyName;
   if (last !== undefined) path.push(last);
   return path.map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~')).join('.') || 'body';
 }
 
 function messageOf(error: ErrorObject): string {
+  if (error.propertyName !== undefined) return 'is no name: letters and digits, then also spaces and _ . : / @ -';
   if (error.keyword === 'required') return 'is required';
   if (error.keyword === 'additionalProperties') return 'is not known here';
   if (error.keyword === 'enum') {

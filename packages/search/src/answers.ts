@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { SearchHit } from '@flowstate/contracts';
 import type { CacheTally } from './cache-tally.ts';
 import type { LocalAnswers } from './local-answers.ts';
-import type { ResultCache } from './result-cache.ts';
+import type { Claim, ResultCache } from './result-cache.ts';
 import { createSingleFlight } from './single-flight.ts';
 import { dueForRefresh, type StoredAnswer } from './stored-answer.ts';
 
@@ -70,24 +70,19 @@ export function createAnswers({ cache, local, tally, emptyTtlSeconds, leaseMs }:
   async function find(key: string, question: Question): Promise<Answer> {
     const near = local.get(key);
     if (near !== null) tally.foundHere();
-    const known = near ?? (await cache.get(key));
-    if (known === undefined) {
-      tally.asked('unavailable');
-      return await computed(key, question, null);
-    }
-    if (known === null) return await claimed(key, question);
+    const claim = near === null ? await cache.find(key) : { answer: near, token: null };
+    const known = claim?.answer ?? null;
+    if (known === null) return await claimed(key, question, claim);
     if (near === null) local.set(key, known);
     const stale = dueForRefresh(known, Date.now());
     if (stale) refresh(key, known, question);
     return give(known, stale ? 'stale' : 'hit');
   }
 
-  async function claimed(key: string, question: Question): Promise<Answer> {
+  async function claimed(key: string, question: Question, first: Claim | undefined): Promise<Answer> {
     const patience = performance.now() + leaseMs;
-    for (;;) {
-      const claim = await cache.claim(key);
+    for (let claim = first; ; claim = await cache.find(key)) {
       if (claim?.answer) {
-        if (claim.token !== null) cache.release(key, claim.token);
         local.set(key, claim.answer);
         return give(claim.answer, 'waited');
       }

@@ -17,6 +17,10 @@ export type Claim = {
 
 /** Only its holder ends a lock: it may have expired and be another's by now. */
 const releaseScript = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
+/** The answer, or the lock for who has to compute it (1) or must wait for another (0), in one round trip. */
+const findScript =
+  "local known = redis.call('GET', KEYS[1]) if known then return known end " +
+  "if redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2], 'NX') then return 1 end return 0";
 const lockOf = (key: string) => `${key}:lock`;
 
 /** Answers in Redis and the locks of those who compute them. Whatever fails there answers undefined. */
@@ -32,12 +36,20 @@ export function createResultCache({ guard, leaseMs, moved }: Options) {
   }
 
   return {
-    async get(key: string): Promise<StoredAnswer | null | undefined> {
-      const found = await guard.ask((redis) => redis.getBuffer(key));
-      return found === null ? undefined : read(found.value);
+    /** The answer if there is one; only else the lock, if that is free. */
+    async find(key: string): Promise<Claim | undefined> {
+      const token = randomUUID();
+      const found = await guard.ask((redis) =>
+        redis.callBuffer('EVAL', findScript, 2, key, lockOf(key), token, leaseMs),
+      );
+      if (found === null) return undefined;
+      if (!Buffer.isBuffer(found.value)) return { answer: null, token: found.value === 1 ? token : null };
+      const answer = read(found.value);
+      // What cannot be read is computed anew, by whoever finds it: nothing waits for a lock that nobody took.
+      return answer === null ? await this.claim(key) : { answer, token: null };
     },
 
-    /** Takes the lock, if it is free, and looks once more: its last holder may have stored the answer since. */
+    /** Takes the lock, if it is free, and looks too, whatever is known already. */
     async claim(key: string): Promise<Claim | undefined> {
       const token = randomUUID();
       const found = await guard.ask(async (redis) => {

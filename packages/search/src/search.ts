@@ -6,10 +6,10 @@ import {
   type FieldError,
   type HybridSearchBody,
   type SearchAnswer,
-  type SearchBody,
   type SearchCacheCounts,
   type SearchCeilings,
   type SearchHit,
+  type SemanticBody,
   type SearchKind,
   type SearchWeights,
   type SimilarQuery,
@@ -27,14 +27,16 @@ import {
 import type { Redis } from 'ioredis';
 import { createAnswers } from './answers.ts';
 import { createCacheGuard } from './cache-guard.ts';
-import { cacheKey, documentQuery, normaliseQuery } from './cache-key.ts';
+import { cacheKey, documentQuery } from './cache-key.ts';
 import { createCacheTally, type CacheObserver } from './cache-tally.ts';
 import { clamp } from './ceilings.ts';
 import { filterErrors } from './filter.ts';
+import { checkDimensions, readAsked } from './given-embedding.ts';
 import { createLocalAnswers } from './local-answers.ts';
 import { createQueryEmbeddings } from './query-embeddings.ts';
 import type { RecallSampler } from './recall-sampler.ts';
 import { createResultCache } from './result-cache.ts';
+import { createSharedReads } from './shared-reads.ts';
 import { chooseScope, inPresentScope, otherModel, type Models, type SearchScope } from './search-scope.ts';
 import { createSlowCalls, type SlowSearch } from './slow-calls.ts';
 import { createStopwatch, type Stopwatch } from './stopwatch.ts';
@@ -99,12 +101,12 @@ type Question = {
 
 export type Search = {
   /**
-   * Documents nearest in meaning to the query, nearest first; without a collection, from all that the viewer sees. An
-   * operator's ceilings lower what was asked, and the answer says so.
+   * Documents nearest in meaning to the query, or to an embedding given in its place, nearest first; without a
+   * collection, from all that the viewer sees. An operator's ceilings lower what was asked, and the answer says so.
    * Throws `invalid_input`, `not_found` (unknown collection), `conflict` (embedded by a model not known here), and
    * `unavailable` or `timeout` when the query's embedding cannot be had.
    */
-  semantic(body: SearchBody, viewer: Viewer, ceilings?: SearchCeilings): Promise<SearchAnswer>;
+  semantic(body: SemanticBody, viewer: Viewer, ceilings?: SearchCeilings): Promise<SearchAnswer>;
   /** The same by meaning and shared words together, best first: weighted reciprocal rank fusion. */
   hybrid(body: HybridSearchBody, viewer: Viewer, ceilings?: SearchCeilings): Promise<SearchAnswer>;
   /**
@@ -146,6 +148,7 @@ export function createSearch({
   const queryEmbeddings = new Map(
     [embedder, ...otherEmbedders].map((each) => [each.model, createQueryEmbeddings({ embedder: each, guard, tally })]),
   );
+  const scopes = createSharedReads<SearchScope>();
   const models: Models = { known: new Set(queryEmbeddings.keys()), first: embedder.model };
   const slowCalls = createSlowCalls({ sql, slowMs, onSlow });
 
@@ -181,7 +184,13 @@ export function createSearch({
     const answered = await inPresentScope(async () => {
       const question = await ask(watch);
       const { kind, query, weights, within } = question;
-      const scope = await watch.time('sql', () => chooseScope(sql, question.models, within, viewer));
+      const asker = JSON.stringify([viewer.id, viewer.role, within ?? null, [...question.models.known]]);
+      const scope = await watch.time('sql', () =>
+        scopes.of(asker, () => chooseScope(sql, question.models, within, viewer)),
+      );
+      if (kind === 'semantic' && question.embedding !== null) {
+        checkDimensions(question.embedding, scope.collections[0]?.dimensions ?? embedder.dimensions);
+      }
       const { model, collections } = scope;
       if (collections.length === 0) return { kind, model, items: [], cache: 'miss' as const };
       const key = cacheKey({ kind, query, weights, filter, ...bounds, exact, model, collections });
@@ -200,11 +209,11 @@ export function createSearch({
     return Math.min(ttlSeconds, ...collections.map((collection) => collection.cacheTtlSeconds ?? ttlSeconds));
   }
 
-  /** A question in words. */
-  function worded(body: SearchBody): Pick<Question, 'query' | 'models' | 'within' | 'embedding'> {
-    const query = normaliseQuery(body.query);
-    refuse([...(query === '' ? [{ field: 'query', message: 'is empty' }] : []), ...filterErrors(body.filter ?? {})]);
-    return { query, models, within: body.collection, embedding: null };
+  /** A question in words, or by an embedding. */
+  function worded(body: SemanticBody): Pick<Question, 'query' | 'models' | 'within' | 'embedding'> {
+    const { asked, errors } = readAsked(body);
+    refuse([...errors, ...filterErrors(body.filter ?? {})]);
+    return { query: asked.query, models, within: body.collection, embedding: asked.embedding ?? null };
   }
 
   async function source(anyId: string, collection: string | undefined, viewer: Viewer) {

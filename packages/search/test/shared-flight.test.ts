@@ -54,7 +54,7 @@ async function watchLocks(t: Test, cacheUrl: string): Promise<(processes: number
   const news = new EventEmitter();
   const begun = once(lines, 'line');
   lines.on('line', (line) => {
-    const source = /\[(\d+) ([\d.]+:\d+)\] "set" "[^"]+:lock"/i.exec(line);
+    const source = /\[(\d+) ([\d.]+:\d+)\] "eval" .*"2" "[^"]+" "[^"]+:lock"/i.exec(line);
     if (source === null || `/${source[1]}` !== pathname) return;
     sources.add(source[2] ?? '');
     news.emit('asked');

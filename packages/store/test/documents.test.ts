@@ -105,7 +105,7 @@ t.test('a collection keeps the model and dimension of its first embedding', asyn
     errors: [{ field: 'items.1.embedding', message: /2 dimensions, not 3/ }],
   });
   await t.rejects(storeEmbeddings(sql, { model: 'n', items: [await of('b', [1, 2])] }), {
-    code: 'conflict',
+    code: 'invalid_input',
     errors: [{ field: 'model', message: /must be m: collection knowledge/ }],
   });
   for (const embedding of [

@@ -19,6 +19,7 @@ import { createLeader } from './leader.ts';
 import { startLoop } from './loop.ts';
 import { createControllerMetrics } from './metrics.ts';
 import { createPartitionKeeper } from './partitions.ts';
+import { createPartsBackfill } from './parts-backfill.ts';
 import { createRehearser } from './rehearser.ts';
 import { retentionMetrics } from './retention-metrics.ts';
 import { createRetention } from './retention.ts';
@@ -88,6 +89,13 @@ const loops = [
   startLoop({ name: 'delivering webhooks', everyMs: 250, leader, log, work: webhooks.deliver }),
   startLoop({ name: 'firing schedules', everyMs: 200, leader, log, work: fireSchedules }),
   startLoop({ name: 'watching the age of secrets', everyMs: 10_000, leader, log, work: createSecretWatch(sql, log) }),
+  startLoop({
+    name: 'embedding long documents in parts',
+    everyMs: 5_000,
+    leader,
+    log,
+    work: createPartsBackfill({ sql, log }),
+  }),
   startLoop({ name: 'rehearsing a rotation', everyMs: 5_000, leader, log, work: rehearse }),
   startLoop({
     name: 'sealing the audit log',

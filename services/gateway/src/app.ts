@@ -7,6 +7,7 @@ import { credentialOf } from './credentials.ts';
 import { enforceDeadline } from './deadline.ts';
 import type { App, Deps } from './deps.ts';
 import { guardEdge } from './edge.ts';
+import { readJsonBodies } from './json-body.ts';
 import { limited } from './limited-authenticator.ts';
 import { measureRequests } from './metrics.ts';
 import { describeApi, serveApiDocs } from './openapi.ts';
@@ -36,6 +37,7 @@ export async function createApp(deps: Deps, authenticator: Authenticator): Promi
     logController: new LogController({ disableRequestLogging: true }),
   });
   app.removeContentTypeParser('text/plain'); // no route reads it: 415 says so
+  readJsonBodies(app);
   // JSON bodies are taken as they come; parameters and query strings arrive as text.
   app.setValidatorCompiler(({ schema, httpPart }) =>
     (httpPart === 'body' ? strictAjv : coercingAjv).compile(schema as object),

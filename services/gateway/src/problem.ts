@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http';
-import { FlowstateError, httpStatus, toFieldErrors, type Problem } from '@flowstate/contracts';
+import { FlowstateError, httpStatus, invalidInput, toFieldErrors, type Problem } from '@flowstate/contracts';
 import { isDatabaseOutage } from '@flowstate/store';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { App } from './deps.ts';
@@ -55,9 +55,15 @@ export function toKnownError(error: Error & Partial<FastifyError>): FlowstateErr
     return new FlowstateError('unavailable', 'The database is not reachable right now', { cause: error });
   }
   const { statusCode = 500, message } = error;
-  if (statusCode === 413) return new FlowstateError('payload_too_large', message);
+  if (statusCode === 413) {
+    return new FlowstateError('payload_too_large', message, { errors: [{ field: 'body', message: 'is too large' }] });
+  }
   if (statusCode === 415) return new FlowstateError('unsupported_media_type', message);
   if (statusCode === 429) return new FlowstateError('rate_limited', message, { retryAfter: 1 });
+  // What Fastify could not read: JSON that is none, an empty body, a wrong length.
+  if (statusCode === 400 && (error instanceof SyntaxError || error.code?.startsWith('FST_ERR_CTP_'))) {
+    return invalidInput([{ field: 'body', message: `cannot be read: ${message}` }]);
+  }
   if (statusCode >= 400 && statusCode < 500) return new FlowstateError('invalid_input', message);
   return new FlowstateError('internal', message, { cause: error });
 }

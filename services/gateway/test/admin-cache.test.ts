@@ -1,8 +1,42 @@
 import { findDocuments, storeEmbeddings, upsertDocuments } from '@flowstate/store';
+import { startCable } from '@flowstate/test';
 import t from 'tap';
 import { createGatewayFixture } from './fixtures/gateway-fixture.ts';
 
 const reason = 'new model behind the endpoint';
+
+t.test('with the cache away it says so, and what is cleared then is not given later', async (t) => {
+  const { sql, cacheUrl, addGateway } = await createGatewayFixture(t);
+  const cable = await startCable(t, cacheUrl);
+  const { call, tokenOf } = await addGateway({ REDIS_CACHE_URL: cable.url });
+  const token = await tokenOf('admin');
+  await sql`INSERT INTO collections (name, model, dimensions) VALUES ('knowledge', 'all-MiniLM-L6-v2', 384)`;
+  const body = { embedding: Array(384).fill(1) };
+  const ask = async () => (await call('POST', '/api/search/semantic', { token, body })).body['cache'];
+  const unavailable = async () => {
+    const { gateway } = (await call('GET', '/api/admin/cache', { token })).body;
+    return (gateway as { requests: { unavailable: number } }).requests.unavailable;
+  };
+  t.same([await ask(), await ask()], ['miss', 'hit']);
+  const before = await unavailable();
+
+  await cable.cut();
+  t.match(await call('GET', '/api/admin/cache', { token }), {
+    status: 200,
+    body: {
+      redis: { state: 'down', keys: null, usedBytes: null, maxBytes: null, evicted: null },
+    },
+  });
+  const clear = await call('POST', '/api/admin/cache/clear', { token, body: { reason } });
+  t.match(clear, { status: 200, body: { collections: ['knowledge'] } });
+  t.equal(await ask(), 'miss', 'answered without it');
+  t.equal(await unavailable(), before + 1);
+
+  await cable.mend();
+  const up = async () => ((await call('GET', '/api/admin/cache', { token })).body['redis'] as { state: string }).state;
+  while ((await up()) !== 'up') await new Promise((resolve) => setTimeout(resolve, 20));
+  t.equal(await ask(), 'hit', 'what was computed meanwhile, from memory');
+});
 
 t.test('the search cache is told about, and cleared in every gateway with one audit entry', async (t) => {
   const { sql, users, addGateway } = await createGatewayFixture(t);

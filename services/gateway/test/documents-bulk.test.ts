@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import t from 'tap';
 import { createDocumentsFixture, embedAll, publishIngest } from './fixtures/documents-fixture.ts';
 
-const { sql, app, call, embedder } = await createDocumentsFixture(t);
+const { sql, app, audit, call, embedder } = await createDocumentsFixture(t);
 await publishIngest(sql);
 
 /** Lines as they are; whoever sends them may wait in between. */
@@ -55,17 +55,68 @@ await t.test('bad lines are reported by line, the others are stored and embedded
   t.match(again.lines.at(-1), { inserted: 0, updated: 0, unchanged: 130, runs: [] }, 'nothing is embedded again');
 });
 
-await t.test('batches are committed while the client still sends; of lines with one id the last counts', async (t) => {
-  const before = (await count()) ?? 0;
-  const line = (i: number, text: string) => `${JSON.stringify({ externalId: `s${i}`, text, collection: 'stream' })}\n`;
-  async function* slowly() {
-    for (let i = 0; i < 200; i++) yield line(i, 'first');
-    while (((await count()) ?? 0) === before) await new Promise((resolve) => setImmediate(resolve));
-    yield line(0, 'last');
-  }
-  const { lines } = await send(slowly());
-  t.match(lines.at(-1), { rows: 201, inserted: 200, updated: 1 });
-  t.match((await call('GET', '/api/documents/s0')).body, { text: 'last' });
+await t.test(
+  'batches are committed while the client still sends; a line with an id of before is refused',
+  async (t) => {
+    const before = (await count()) ?? 0;
+    const line = (i: number, text: string) =>
+      `${JSON.stringify({ externalId: `s${i}`, text, collection: 'stream' })}\n`;
+    async function* slowly() {
+      for (let i = 0; i < 200; i++) yield line(i, 'first');
+      while (((await count()) ?? 0) === before) await new Promise((resolve) => setImmediate(resolve));
+      yield line(0, 'last');
+      yield line(200, 'one more');
+    }
+    const { lines } = await send(slowly());
+    t.match(lines.at(-1), { rows: 202, inserted: 201, updated: 0, rejected: 1 });
+    t.match(
+      lines.filter((said) => 'line' in said),
+      [{ line: 201, externalId: 's0', errors: [{ field: 'externalId', message: 'is that of line 1 too' }] }],
+    );
+    t.match((await call('GET', '/api/documents/s0')).body, { text: 'first' });
+    t.match((await send([line(0, 'last')])).lines, [{ updated: 1 }], 'another import may replace it');
+  },
+);
+
+await t.test('rows may bring their embedding; one that does not fit is refused alone', async (t) => {
+  const { model } = embedder;
+  const unit = (at: number) => Array.from({ length: 384 }, (_, i) => (i === at ? 1 : 0));
+  const row = (externalId: string, more: object) =>
+    `${JSON.stringify({ externalId, text: `Given ${externalId}`, collection: 'given', ...more })}\n`;
+  const bad: [line: string, field: string][] = [
+    [row('zero', { model, embedding: Array(384).fill(0) }), 'embedding'],
+    [row('short', { model, embedding: [1, 2] }), 'embedding'],
+    [row('other', { model: 'another', embedding: unit(1) }), 'model'],
+    [row('nan', { model, embedding: [...unit(1).slice(1), Number.NaN] }), 'embedding.383'],
+    [row('unpaired', { embedding: unit(1) }), 'model'],
+  ];
+  const { lines } = await send([row('a', { model, embedding: unit(7) }), ...bad.map(([line]) => line), row('b', {})]);
+  const rejected = lines.filter((line) => 'line' in line).toSorted((a, b) => a.line - b.line);
+  t.same(
+    rejected.map(({ line, errors }) => [line, errors[0].field]),
+    bad.map(([, field], i) => [2 + i, field]),
+  );
+  t.match(lines.at(-1), { rows: 7, inserted: 2, rejected: 5 });
+  t.equal(lines.at(-1).runs.length, 1, 'for the one without');
+  t.match((await call('GET', '/api/documents/a?collection=given')).body, { embedded: true });
+});
+
+await t.test('an import of many batches has few runs, and one entry in the audit log', async (t) => {
+  const rows = Array.from({ length: 1_100 }, (_, i) =>
+    JSON.stringify({ externalId: `m${i}`, text: `Memo ${i}`, collection: 'many' }),
+  );
+  const { lines } = await send(rows.map((row) => `${row}\n`));
+  const { runs } = lines.at(-1) as { runs: string[] };
+  const inputs = await sql<{ input: string }[]>`SELECT input FROM runs WHERE id = ANY(${runs}) ORDER BY id`;
+  t.same(
+    inputs.map(({ input }) => JSON.parse(input).documentIds.length),
+    [1_000, 100],
+  );
+  await audit.settled();
+  const entries = await sql<{ subject: string; outcome: string; details: string }[]>`
+    SELECT subject, outcome, details FROM audit_log WHERE action = 'data.import' ORDER BY id DESC LIMIT 1`;
+  t.match(entries, [{ subject: 'documents', outcome: 'success' }]);
+  t.match(JSON.stringify(entries), /1100/);
 });
 
 await t.test('what is no UTF-8 NDJSON is refused', async (t) => {

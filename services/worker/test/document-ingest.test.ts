@@ -1,11 +1,14 @@
+import { readFile } from 'node:fs/promises';
 import { createCheck, type EmbeddingsBody } from '@flowstate/contracts';
 import { createEmbedder, type Embedder } from '@flowstate/models';
 import {
   findCollections,
   findDocuments,
   handBackRun,
+  insertUser,
   matchDocuments,
   readSteps,
+  startPartsBackfill,
   storeEmbeddings,
   upsertDocuments,
 } from '@flowstate/store';
@@ -126,6 +129,55 @@ t.test('a long text is found by what stands at its end, and not embedded again w
   t.match(await upsertDocuments(sql, [row]), [{ status: 'unchanged', embedded: true }]);
   const again = await begin(ingest(), await accept(ingest(), ids));
   t.match(await again.execution.done, { output: { embedded: 0, unchanged: 1 } });
+});
+
+t.test('a long text embedded as a whole, as it once was, is embedded in parts in the background', async (t) => {
+  const filler = Array.from({ length: 40 }, (_, i) => `Paragraph ${i} describes the plants in the hall of floor ${i}.`);
+  const text = `${filler.join(' ')} A broken lift is repaired by the caretaker within one day.`;
+  const rows = [
+    { externalId: 'old', collection: 'old', text },
+    { externalId: 'old-too', collection: 'old', text: `Short of parts. ${'Nothing more. '.repeat(20)}` },
+    { externalId: 'new', collection: 'old', text: `${text} And that is new.` },
+  ];
+  const stored = await upsertDocuments(sql, rows);
+  const [whole = []] = await offline.embed([text]);
+  const hashes = new Map(
+    (
+      await findDocuments(
+        sql,
+        stored.map(({ id }) => id),
+      )
+    ).map((each) => [each.id, each.contentHash]),
+  );
+  const items = stored.map(({ id }) => ({ id, contentHash: hashes.get(id) ?? '', embedding: whole }));
+  await storeEmbeddings(sql, { model: offline.model, items });
+  await sql`UPDATE documents SET updated_at = '2000-01-01' WHERE external_id IN ('old', 'old-too')`;
+  await sql`DROP TABLE documents_without_parts`;
+  const migration = new URL('../../../packages/store/migrations/0022_document_parts_backfill.sql', import.meta.url);
+  await sql.unsafe(await readFile(migration, 'utf8'));
+  const find = async () => {
+    const [embedding = []] = await offline.embed(['Who mends the elevator?']);
+    const match = { embedding, threshold: -1, limit: 1, filter: {}, collections: ['old'] };
+    return (await matchDocuments(sql, match))[0];
+  };
+
+  t.equal(await startPartsBackfill(sql, 10), null, 'nobody is there for whom it could be done');
+  await insertUser(sql, { email: 'admin@example.org', name: 'Admin', role: 'admin', passwordHash: null });
+  await insertUser(sql, { email: 'feeder@example.org', name: 'Feeder', role: 'integration', passwordHash: null });
+  const started = await startPartsBackfill(sql, 1);
+  t.match(started, { collection: 'old', documents: 1 });
+  const [run] = await sql`SELECT role, tags FROM runs WHERE id = ${started?.runId ?? ''}`;
+  t.match(run, { role: 'integration', tags: ['backfill'] });
+  t.equal(await startPartsBackfill(sql, 1), null, 'one after the other');
+  t.match(await find(), { text: rows[0]?.text }, 'found as a whole meanwhile');
+
+  const first = await begin(ingest(), started?.runId ?? '');
+  t.match(await first.execution.done, { output: { embedded: 1 } });
+  t.match(await find(), { externalId: 'old', text: /^(?!Paragraph 0).*A broken lift/ }, 'by its last part');
+  const second = await begin(ingest(), (await startPartsBackfill(sql, 10))?.runId ?? '');
+  t.match(await second.execution.done, { output: { embedded: 1 } }, 'of one part, as it turns out');
+  t.equal(await startPartsBackfill(sql, 10), null, 'all is done');
+  t.same(await sql`SELECT * FROM documents_without_parts`, []);
 });
 
 t.test('a collection of another model ends the run with the reason', async (t) => {

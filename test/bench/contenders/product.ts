@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { seedDemoUsers } from '@flowstate/security';
-import { createClient, createTestDatabase, createTestRedis, type TestDatabase } from '@flowstate/test';
+import { createClient, createTestDatabase, createTestRedis, type Client, type TestDatabase } from '@flowstate/test';
+import type { Role } from '@flowstate/contracts';
 import { startProcess, type BenchProcess } from '../bench-process.ts';
 import type { Cleanup } from '../cleanup.ts';
 import type { Contender, Running, Stage } from './contender.ts';
@@ -22,6 +23,8 @@ export const strict: Contender = {
 
 export type RunningProduct = Running & {
   database: TestDatabase;
+  /** A client that is logged in as the demo user of this role. */
+  as(role: Role): Promise<Client>;
   /** One more worker, which ends with `until`. */
   startWorker(until: Cleanup): Promise<BenchProcess>;
 };
@@ -57,7 +60,8 @@ export async function startProduct(
   };
   const startWorker = (until: Cleanup) => start('worker', '/ready', workerEnv, until);
   const workers = worker ? [await startWorker(cleanup)] : [];
-  const { token } = await createClient(gateway.url).login('manager@flowstate.local', password);
+  const as = (role: Role) => createClient(gateway.url).login(`${role}@flowstate.local`, password);
+  const { token } = await as('manager');
   return {
     target: {
       url: gateway.url,
@@ -70,6 +74,7 @@ export async function startProduct(
     processes: [gateway, controller, ...workers],
     databaseUrl: database.url,
     database,
+    as,
     startWorker,
     async checkFinished(accepted) {
       const [row] = await database.sql<{ live: number; completed: number }[]>`

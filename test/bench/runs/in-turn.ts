@@ -1,25 +1,25 @@
 import { mediansOf, type Figures } from '../medians.ts';
 
-type Rated = Figures & { runsPerSecond: number };
+export type Measured<T extends Figures> = { medians: Record<string, T>; rounds: Record<string, T[]> };
 
-export type Measured<T extends Rated> = { medians: Record<string, T>; rounds: Record<string, T[]> };
-
-type Options<I extends { name: string }, T extends Rated> = {
+type Options<I extends { name: string }, T extends Figures> = {
   items: readonly I[];
   rounds: number;
   signal: AbortSignal;
   measure: (item: I) => Promise<T>;
   log: (line: string) => void;
+  /** What the log says of one measurement. */
+  told: (figures: T) => string;
 };
 
 /**
  * Measures each item once a round and takes medians over the rounds. In turn, so that what slows the machine down for
  * a while slows all; each round begins with another one.
  */
-export async function measureInTurn<I extends { name: string }, T extends Rated>(
+export async function measureInTurn<I extends { name: string }, T extends Figures>(
   options: Options<I, T>,
 ): Promise<Measured<T>> {
-  const { items, signal, measure, log } = options;
+  const { items, signal, measure, log, told } = options;
   const rounds: Record<string, T[]> = Object.fromEntries(items.map(({ name }) => [name, []]));
   for (let round = 0; round < options.rounds; round++) {
     const first = round % Math.max(1, items.length);
@@ -27,7 +27,7 @@ export async function measureInTurn<I extends { name: string }, T extends Rated>
       signal.throwIfAborted();
       const figures = await measure(item);
       rounds[item.name]?.push(figures);
-      log(`round ${round + 1} of ${options.rounds}, ${item.name}: ${figures.runsPerSecond.toFixed(0)} runs/s`);
+      log(`round ${round + 1} of ${options.rounds}, ${item.name}: ${told(figures)}`);
     }
   }
   return { rounds, medians: Object.fromEntries(Object.entries(rounds).map(([name, each]) => [name, mediansOf(each)])) };

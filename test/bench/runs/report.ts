@@ -1,8 +1,8 @@
 import type { Contender } from '../contenders/contender.ts';
 import { shown, tableOf } from '../table.ts';
+import type { Target } from '../targets.ts';
 import { pacedPerSecond } from './plan.ts';
 import type { Round } from './round.ts';
-import type { Target } from './targets.ts';
 import type { Throughput } from './throughput.ts';
 
 export type Report = {

@@ -34,6 +34,7 @@ export const runsBench: Bench = {
       signal,
       measure: (contender) => measureRound(contender, { stores, plan, profileDir: dir, signal, log }),
       log,
+      told: ({ runsPerSecond }) => `${runsPerSecond.toFixed(0)} runs/s`,
     });
     const growth = await measureInTurn({
       items: only.includes('growth') ? growthLevels(plan) : [],
@@ -41,6 +42,7 @@ export const runsBench: Bench = {
       signal,
       measure: (level) => level.measure({ stores, plan, signal }),
       log,
+      told: ({ runsPerSecond }) => `${runsPerSecond.toFixed(0)} runs/s`,
     });
     const contenderMedians = beside.medians;
     const report: Report = {

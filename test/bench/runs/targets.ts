@@ -1,9 +1,8 @@
+import { atLeast, atMost, type Target } from '../targets.ts';
 import { levelNames } from './growth.ts';
 import type { Plan } from './plan.ts';
 import type { Round } from './round.ts';
 import type { Throughput } from './throughput.ts';
-
-export type Target = { title: string; measured: number | null; bound: string; met: boolean | null };
 
 /** Throughput beside the others'. */
 export function ratiosOf(contenders: Record<string, Round>): Record<string, number | null> {
@@ -42,16 +41,4 @@ export function targetsOf(contenders: Record<string, Round>, growth: Record<stri
 function lastToFirst(growth: Record<string, Throughput>, levels: readonly string[]): number | null {
   const [first, last] = [growth[levels[0] ?? ''], growth[levels.at(-1) ?? '']];
   return first === undefined || last === undefined || first === last ? null : last.runsPerSecond / first.runsPerSecond;
-}
-
-function atLeast(title: string, measured: number | null | undefined, bound: number): Target {
-  return { title, measured: measured ?? null, bound: `≥ ${bound}`, met: isFigure(measured) ? measured >= bound : null };
-}
-
-function atMost(title: string, measured: number | null | undefined, bound: number): Target {
-  return { title, measured: measured ?? null, bound: `≤ ${bound}`, met: isFigure(measured) ? measured <= bound : null };
-}
-
-function isFigure(value: number | null | undefined): value is number {
-  return typeof value === 'number' && !Number.isNaN(value);
 }

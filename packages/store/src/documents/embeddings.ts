@@ -1,5 +1,4 @@
 import {
-  FlowstateError,
   invalidInput,
   type EmbeddingsAnswer,
   type EmbeddingsBody,
@@ -22,10 +21,10 @@ const wholeText = { index: 0, of: 1, begin: 0, length: 0 };
 
 /**
  * Stores embeddings computed from the content that `contentHash` names; a document that has changed meanwhile keeps
- * waiting for its own. The first embedding fixes a collection's model and dimension. Throws `conflict` for another
- * model and `invalid_input` for another dimension or a vector without direction; then nothing is stored. Of a text in
- * parts the first one comes last: it is `changed`, like other content, while other parts are missing. Documents that
- * the viewer does not see are `missing`. Those by the model that a collection is being reindexed by are kept beside the
+ * waiting for its own. The first embedding fixes a collection's model and dimension. Throws `invalid_input` naming the
+ * field for another model, another dimension or a vector without direction; then nothing is stored. Of a text in parts
+ * the first one comes last: it is `changed`, like other content, while other parts are missing. Documents that the
+ * viewer does not see are `missing`. Those by the model that a collection is being reindexed by are kept beside the
  * others until it is done. Safe to repeat.
  */
 export async function storeEmbeddings(sql: Sql, body: EmbeddingsBody, viewer?: Viewer): Promise<EmbeddingsAnswer> {
@@ -75,9 +74,9 @@ export async function storeEmbeddingsIn(
   );
   for (const { name, model: theirs } of collections.values()) {
     if (theirs === model) continue;
-    throw new FlowstateError('conflict', `Collection ${name} holds embeddings of ${theirs}, not of ${model}`, {
-      errors: [{ field: 'model', message: `must be ${theirs}: collection ${name} holds its embeddings` }],
-    });
+    throw invalidInput([
+      { field: 'model', message: `must be ${theirs}: collection ${name} holds its embeddings, not those of ${model}` },
+    ]);
   }
   refuse(
     taken.flatMap(({ i, target, vector }) => {
@@ -130,6 +129,7 @@ async function storeOwn(tx: Db, all: Own[]): Promise<Set<string>> {
     UPDATE documents d SET embedding = r.embedding::vector, first_length = r.first_length
     FROM json_to_recordset(${JSON.stringify(rows)}::text::json) AS r(id uuid, embedding text, first_length int)
     WHERE d.id = r.id`;
+  await tx`DELETE FROM documents_without_parts WHERE document_id = ANY (${rows.map(({ id }) => id)})`;
   await deleteStaleChunks(
     tx,
     complete.filter(({ id }) => !incomplete.has(id)),

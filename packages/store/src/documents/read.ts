@@ -85,7 +85,9 @@ function isVisible(db: Db, viewer: Viewer | undefined) {
 }
 
 function columns(db: Db) {
-  return db`id, external_id, collection, title, text, metadata, content_hash, embedding IS NOT NULL AS embedded,
+  return db`id, external_id, collection, title, text, metadata, content_hash,
+            embedding IS NOT NULL AND NOT EXISTS (
+              SELECT FROM documents_without_parts w WHERE w.document_id = documents.id) AS embedded,
             (SELECT c.model FROM collections c WHERE c.name = documents.collection) AS model,
             created_at, updated_at`;
 }

@@ -53,7 +53,7 @@ function checked({ documents }: Static<typeof Batch>): EmbeddedDocumentInput[] {
 }
 
 /** Without its model an embedding could be mixed with those of another one. */
-function unpairedErrors({ embedding, model }: EmbeddedDocumentInput, prefix: string): FieldError[] {
+export function unpairedErrors({ embedding, model }: EmbeddedDocumentInput, prefix: string): FieldError[] {
   if ((embedding === undefined) === (model === undefined)) return [];
   const [missing, given] = embedding === undefined ? ['embedding', 'model'] : ['model', 'embedding'];
   return [{ field: `${prefix}${missing}`, message: `is required with ${given}` }];

@@ -1,50 +1,79 @@
 import {
   defaultCollection,
   FlowstateError,
-  invalidInput,
   type EmbeddedDocumentInput,
   type FieldError,
   type Viewer,
 } from '@flowstate/contracts';
-import { contentHash, storeEmbeddingsIn, upsertDocuments, type Sql, type UpsertedDocument } from '@flowstate/store';
+import { contentHash, storeEmbeddingsIn, upsertDocuments, type Db, type UpsertedDocument } from '@flowstate/store';
+
+type Transaction = Extract<Db, { savepoint: unknown }>;
+
+/** What is wrong with one of the rows. */
+export type RefusedRow = { row: number; errors: FieldError[] };
 
 /**
- * Stores documents and the embeddings they bring along: all of it or nothing. `prefixOf` names a row in errors. Throws
- * `invalid_input` for another model or dimension than the collection has.
+ * Stores documents and the embeddings they bring along: all of it or nothing. Answers what was stored, or which rows
+ * have an embedding that does not fit: another model or dimension than their collection has, or no direction.
  */
 export async function storeGiven(
-  sql: Sql,
+  db: Db,
   rows: readonly EmbeddedDocumentInput[],
-  prefixOf: (row: number) => string,
   viewer: Viewer,
-): Promise<UpsertedDocument[]> {
-  return await sql.begin(async (tx) => {
+): Promise<{ documents: UpsertedDocument[] } | { refused: RefusedRow[] }> {
+  const refused: RefusedRow[] = [];
+  const refusal = new Error('an embedding does not fit');
+  const store = async (tx: Transaction) => {
     const stored = await upsertDocuments(
       tx,
       rows.map(({ embedding: _embedding, model: _model, ...row }) => row),
       viewer,
     );
     const embedded = new Set<number>();
-    for (const { model, numbers } of groupsOf(rows)) {
-      const items = numbers.map((row) => ({
-        id: stored[row]?.id ?? '',
-        contentHash: contentHash(rows[row] ?? { text: '' }),
-        embedding: rows[row]?.embedding ?? [],
-      }));
-      try {
-        await storeEmbeddingsIn(tx, { model, items }, viewer);
-      } catch (error) {
-        throw named(error, numbers.map(prefixOf));
-      }
-      for (const row of numbers) embedded.add(row);
+    for (const group of groupsOf(rows)) {
+      refused.push(...(await storeGroup(tx, group, { rows, stored, viewer })));
+      for (const row of group.numbers) embedded.add(row);
     }
+    if (refused.length > 0) throw refusal; // undoes what fits too
     return stored.map((document, row) => (embedded.has(row) ? { ...document, embedded: true } : document));
-  });
+  };
+  try {
+    return { documents: await ('begin' in db ? db.begin(store) : db.savepoint(store)) };
+  } catch (error) {
+    if (error === refusal) return { refused };
+    throw error;
+  }
 }
 
-/** Rows of one collection and model each, so that a complaint about the model names a row it is true of. */
-function groupsOf(rows: readonly EmbeddedDocumentInput[]): { model: string; numbers: number[] }[] {
-  const groups = new Map<string, { model: string; numbers: number[] }>();
+/** The embeddings of one group, or what is wrong with them; then the transaction is as it was before. */
+async function storeGroup(
+  tx: Transaction,
+  { model, numbers }: Group,
+  {
+    rows,
+    stored,
+    viewer,
+  }: { rows: readonly EmbeddedDocumentInput[]; stored: readonly UpsertedDocument[]; viewer: Viewer },
+): Promise<RefusedRow[]> {
+  const items = numbers.map((row) => ({
+    id: stored[row]?.id ?? '',
+    contentHash: contentHash(rows[row] ?? { text: '' }),
+    embedding: rows[row]?.embedding ?? [],
+  }));
+  try {
+    await tx.savepoint((savepoint) => storeEmbeddingsIn(savepoint, { model, items }, viewer));
+    return [];
+  } catch (error) {
+    if (!(error instanceof FlowstateError) || error.errors === undefined) throw error;
+    return refusedBy(error.errors, numbers);
+  }
+}
+
+type Group = { model: string; numbers: number[] };
+
+/** Rows of one collection and model each: a complaint about the model is true of all of them. */
+function groupsOf(rows: readonly EmbeddedDocumentInput[]): Group[] {
+  const groups = new Map<string, Group>();
   for (const [row, { collection = defaultCollection, model }] of rows.entries()) {
     if (model === undefined) continue;
     const key = JSON.stringify([collection, model]);
@@ -55,12 +84,11 @@ function groupsOf(rows: readonly EmbeddedDocumentInput[]): { model: string; numb
   return [...groups.values()];
 }
 
-/** The same complaint by the row's own name. */
-function named(error: unknown, prefixes: string[]): unknown {
-  if (!(error instanceof FlowstateError) || error.errors === undefined) return error;
-  const errors = error.errors.map(({ field, message }): FieldError => {
-    const [, item = '0', rest = field] = /^items\.(\d+)\.(.*)$/.exec(field) ?? [];
-    return { field: `${prefixes[Number(item)] ?? ''}${rest}`, message };
+/** `items.2.embedding` is the third row's `embedding`; what names no item is said of each row. */
+function refusedBy(errors: readonly FieldError[], numbers: readonly number[]): RefusedRow[] {
+  return errors.flatMap(({ field, message }) => {
+    const [, item, rest = field] = /^items\.(\d+)\.(.*)$/.exec(field) ?? [];
+    const concerned = item === undefined ? numbers : numbers.slice(Number(item), Number(item) + 1);
+    return concerned.map((row) => ({ row, errors: [{ field: rest, message }] }));
   });
-  return invalidInput(errors);
 }

@@ -7,10 +7,11 @@ import {
   type ImportSummary,
   type Viewer,
 } from '@flowstate/contracts';
-import type { Sql, UpsertedDocument, UpsertOutcome } from '@flowstate/store';
+import type { Sql } from '@flowstate/store';
+import type { IngestBatches } from '../documents/ingest-batches.ts';
 import type { RowReader } from './row-reader.ts';
 import type { SourceRow } from './source-row.ts';
-import type { ImportTarget } from './targets.ts';
+import type { ImportTarget, Written } from './targets.ts';
 
 export type ImportJob = {
   sql: Sql;
@@ -23,10 +24,14 @@ export type ImportJob = {
   asText: boolean;
   /** Everything is judged against what is stored now, nothing stays. */
   dryRun: boolean;
-  /** Starts what stored documents still need; answers run ids. */
-  ingest: (documents: UpsertedDocument[]) => Promise<string[]>;
+  /** Starts what stored documents still need. */
+  ingest: IngestBatches;
   /** The process is about to end: no further batch. */
   draining: AbortSignal;
+  /** The line a key stood on before; such a row is refused. Without it the later row replaces the earlier one. */
+  lineBefore?: (key: string, line: number) => number | undefined;
+  /** Told once how it ended, also when the reader left. */
+  onEnd?: (counts: ImportCounts, complete: boolean) => void;
 };
 
 export type ImportStep = ImportRejection | { progress: ImportCounts } | ImportSummary;
@@ -46,6 +51,20 @@ const unknownCustomer: FieldError = { field: 'customer', message: 'does not exis
  * at any time how far it is.
  */
 export async function* runImport(job: ImportJob, counts: ImportCounts): AsyncGenerator<ImportStep> {
+  let complete = false;
+  try {
+    const summary = yield* importRows(job, counts);
+    complete = true;
+    yield summary;
+  } finally {
+    // What is committed can be found soon, however the import ended. Where even that fails, sending it again helps.
+    if (!complete) await job.ingest.end().catch(() => {});
+    job.onEnd?.(counts, complete);
+  }
+}
+
+/** All but the summary, which it returns. */
+async function* importRows(job: ImportJob, counts: ImportCounts): AsyncGenerator<ImportStep, ImportSummary> {
   const { target } = job;
   const reasons = new Map<string, { field: string; message: string; count: number }>();
   const runs: string[] = [];
@@ -77,10 +96,11 @@ export async function* runImport(job: ImportJob, counts: ImportCounts): AsyncGen
       waiting.map(({ row }) => row),
     );
     for (const [i, outcome] of outcomes.entries()) {
-      if (outcome !== 'unknown-customer') counts[outcome] += 1;
-      else yield reject(waiting[i]?.line ?? 0, waiting[i]?.row.externalId, [unknownCustomer]);
+      const errors = outcome === 'unknown-customer' ? [unknownCustomer] : typeof outcome === 'object' && outcome.errors;
+      if (errors) yield reject(waiting[i]?.line ?? 0, waiting[i]?.row.externalId, errors);
+      else counts[outcome as Exclude<typeof outcome, object | 'unknown-customer'>] += 1;
     }
-    if (documents !== undefined && !job.dryRun) runs.push(...(await job.ingest(documents)));
+    if (documents !== undefined && !job.dryRun) runs.push(...(await job.ingest.add(documents)));
   }
 
   for await (const source of job.rows) {
@@ -98,18 +118,24 @@ export async function* runImport(job: ImportJob, counts: ImportCounts): AsyncGen
       yield reject(source.line, read.externalId, read.errors);
       continue;
     }
+    const wrong = target.check?.(read.row) ?? [];
     const key = target.key(read.row);
+    const before = wrong.length > 0 ? undefined : job.lineBefore?.(key, source.line);
+    if (before !== undefined) wrong.push({ field: 'externalId', message: `is that of line ${before} too` });
+    if (wrong.length > 0) {
+      yield reject(source.line, read.row.externalId, wrong);
+      continue;
+    }
     // A key for the second time: the later row counts, as it would in another batch.
     if (batch.has(key) || batch.size >= target.batchRows || batchSize > maxBatchSize) yield* flush();
     batch.set(key, { line: source.line, row: read.row });
     batchSize += source.size;
   }
   yield* flush();
+  runs.push(...(await job.ingest.end()));
   const byFrequency = [...reasons.values()].toSorted((a, b) => b.count - a.count).slice(0, maxReasons);
-  yield { entity: job.entity, dryRun: job.dryRun, ...counts, reasons: byFrequency, runs };
+  return { entity: job.entity, dryRun: job.dryRun, ...counts, reasons: byFrequency, runs };
 }
-
-type Written = { outcomes: UpsertOutcome[]; documents?: UpsertedDocument[] };
 
 async function write({ sql, target, viewer, dryRun }: ImportJob, rows: { externalId?: string }[]): Promise<Written> {
   if (!dryRun) return target.write(sql, rows, viewer);

@@ -5,6 +5,7 @@ import {
   IntegrationInput,
   InteractionInput,
   OpportunityInput,
+  type FieldError,
   type ImportEntity,
   type Viewer,
 } from '@flowstate/contracts';
@@ -20,7 +21,11 @@ import {
 } from '@flowstate/store';
 import Type, { type Static, type TObject } from 'typebox';
 
-type Written = { outcomes: UpsertOutcome[]; documents?: UpsertedDocument[] };
+export type Written = {
+  /** By row: what became of it, or why it is refused. */
+  outcomes: (UpsertOutcome | { errors: FieldError[] })[];
+  documents?: UpsertedDocument[];
+};
 
 /** Where the rows of an entity go. */
 export type ImportTarget<T extends { externalId?: string } = { externalId?: string }> = {
@@ -29,6 +34,8 @@ export type ImportTarget<T extends { externalId?: string } = { externalId?: stri
   batchRows: number;
   /** Rows that share it follow each other in separate statements. */
   key: (row: T) => string;
+  /** What the schema cannot say. */
+  check?: (row: T) => FieldError[];
   write: (db: Db, rows: T[], viewer: Viewer) => Promise<Written>;
 };
 

@@ -16,6 +16,7 @@ import type { FastifyRequest } from 'fastify';
 import Type, { type TSchema } from 'typebox';
 import { principalOf } from '../access.ts';
 import type { App, Deps } from '../deps.ts';
+import { createIngestBatches } from '../documents/ingest-batches.ts';
 import { startIngest } from '../documents/start-ingest.ts';
 import { answerImport, longestImportMs } from '../import/answer-import.ts';
 import { bytesOf } from '../import/body-bytes.ts';
@@ -111,7 +112,9 @@ function jobOf(
     asText: type === 'text/csv',
     dryRun,
     draining,
-    ingest: async (documents) => (await startIngest(runs, principal, documents)).map((run) => run.id),
+    ingest: createIngestBatches(async (documents) =>
+      (await startIngest(runs, principal, documents)).map((run) => run.id),
+    ),
   };
 }
 

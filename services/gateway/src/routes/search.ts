@@ -1,4 +1,4 @@
-import { AnyId, HybridSearchBody, SearchAnswer, SearchBody, SimilarQuery } from '@flowstate/contracts';
+import { AnyId, HybridSearchBody, SearchAnswer, SemanticBody, SimilarQuery } from '@flowstate/contracts';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
 import type { App, Deps } from '../deps.ts';
@@ -18,8 +18,8 @@ export function searchRoutes(app: App, { search, admission }: Pick<Deps, 'search
       schema: {
         tags,
         summary: 'Documents nearest in meaning',
-        description: `Nearest first. ${narrowing}`,
-        body: SearchBody,
+        description: `Nearest first. In place of \`query\` an \`embedding\` of their model may be given. ${narrowing}`,
+        body: SemanticBody,
         response: answer,
       },
     },

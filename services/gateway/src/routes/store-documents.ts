@@ -1,19 +1,23 @@
-import { FlowstateError, Id, maxRowLength, Nullable, OneOf, runStates } from '@flowstate/contracts';
+import { FlowstateError, Id, invalidInput, maxRowLength, Nullable, OneOf, runStates } from '@flowstate/contracts';
 import type { FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
+import { markAudited, operatorOf } from '../audit-trail.ts';
 import { requestDeadlineMs } from '../deadline.ts';
 import type { App, Deps } from '../deps.ts';
 import { DocumentsBody, maxBatch, readDocuments } from '../documents/document-batch.ts';
+import { createIngestBatches } from '../documents/ingest-batches.ts';
 import { startIngest } from '../documents/start-ingest.ts';
-import { storeGiven } from '../documents/store-given.ts';
+import { storeGiven, type RefusedRow } from '../documents/store-given.ts';
 import { answerImport, longestImportMs } from '../import/answer-import.ts';
 import { bytesOf } from '../import/body-bytes.ts';
 import { decodeText } from '../import/decode-text.ts';
+import { documentTarget } from '../import/document-target.ts';
 import { ndjsonRows } from '../import/json-rows.ts';
+import { createRecentLines } from '../import/recent-lines.ts';
 import { createRowReader } from '../import/row-reader.ts';
 import type { ImportJob } from '../import/run-import.ts';
-import { targetOf } from '../import/targets.ts';
+import type { ImportTarget } from '../import/targets.ts';
 
 const StoredDocuments = Type.Object({
   run: Nullable(
@@ -37,7 +41,7 @@ const answers = {
 const bulk = 'application/x-ndjson';
 
 /** Storing documents: a few at once, or a stream of any length. */
-export function storeDocumentsRoute(app: App, deps: Pick<Deps, 'sql' | 'runs' | 'draining'>): void {
+export function storeDocumentsRoute(app: App, deps: Pick<Deps, 'sql' | 'runs' | 'audit' | 'draining'>): void {
   const { sql, runs } = deps;
   // A scope of its own, where NDJSON bodies are streams.
   void app.register(async (scope: App) => {
@@ -53,8 +57,8 @@ export function storeDocumentsRoute(app: App, deps: Pick<Deps, 'sql' | 'runs' | 
             `One document, or up to ${maxBatch} as an array or under \`documents\`. Those with the external id of a ` +
             'stored one of the collection replace it. They can be read at once and are found by searches when the run ' +
             'has ended, at once if they bring `embedding` and `model`. As NDJSON any number of them, one a line, each with an external id and at most ' +
-            `${maxRowLength} characters long: a bad line is rejected alone, the others go in, and of lines with one id ` +
-            'the last counts. That answer is NDJSON, read it while you send: rejections by line as they happen, ' +
+            `${maxRowLength} characters long: a bad line is rejected alone, the others go in; so is one ` +
+            'with the id of an earlier line, as far as 100,000 lines back (beyond that it replaces it). That answer is NDJSON, read it while you send: rejections by line as they happen, ' +
             '`progress` lines, and the summary with its runs last, or an `error` line.',
           consumes: ['application/json', bulk],
           body: DocumentsBody,
@@ -66,11 +70,11 @@ export function storeDocumentsRoute(app: App, deps: Pick<Deps, 'sql' | 'runs' | 
       async (request, reply) => {
         if (isBulk(request)) return reply.send(await answerImport(request, reply, bulkJob(request, deps), false));
         const rows = readDocuments(request.body);
-        const prefixOf = isOne(request.body) ? () => '' : (row: number) => `documents.${row}.`;
         const principal = principalOf(request);
-        const stored = await storeGiven(sql, rows, prefixOf, principal);
-        const [run] = await startIngest(runs, principal, stored);
-        const documents = stored.map(({ id, externalId, status }) => ({ id, externalId, status }));
+        const answer = await storeGiven(sql, rows, principal);
+        if ('refused' in answer) throw refusalOf(answer.refused, isOne(request.body));
+        const [run] = await startIngest(runs, principal, answer.documents);
+        const documents = answer.documents.map(({ id, externalId, status }) => ({ id, externalId, status }));
         if (run === undefined) return reply.code(200).send({ run: null, documents });
         reply.header('location', `/api/runs/${run.id}`);
         return reply.code(202).send({ run: { id: run.id, state: run.state }, documents });
@@ -87,23 +91,46 @@ function isBulk(request: FastifyRequest): boolean {
   return request.headers['content-type']?.split(';')[0]?.trim().toLowerCase() === bulk;
 }
 
-function bulkJob(request: FastifyRequest, { sql, runs, draining }: Pick<Deps, 'sql' | 'runs' | 'draining'>): ImportJob {
+function refusalOf(refused: readonly RefusedRow[], one: boolean): FlowstateError {
+  const named = (row: number, field: string) => (one ? field : `documents.${row}.${field}`);
+  return invalidInput(
+    refused.flatMap(({ row, errors }) => errors.map(({ field, message }) => ({ field: named(row, field), message }))),
+  );
+}
+
+function bulkJob(
+  request: FastifyRequest,
+  { sql, runs, audit, draining }: Pick<Deps, 'sql' | 'runs' | 'audit' | 'draining'>,
+): ImportJob {
   const principal = principalOf(request);
   const charset = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(request.headers['content-type'] ?? '')?.[1] ?? 'utf-8';
   if (charset.toLowerCase() !== 'utf-8') {
     throw new FlowstateError('unsupported_media_type', `NDJSON is UTF-8, not ${charset}`);
   }
-  const target = targetOf('documents');
+  const { id: actor, details: by } = operatorOf(request);
+  // At its end, with what it did: the answer begins long before.
+  markAudited(request);
   return {
     sql,
     entity: 'documents',
-    target,
+    target: documentTarget as unknown as ImportTarget,
     viewer: principal,
     rows: ndjsonRows(decodeText(bytesOf(request.raw), charset)),
-    readRow: createRowReader(target.schema, {}),
+    readRow: createRowReader(documentTarget.schema, {}),
     asText: false,
     dryRun: false,
     draining,
-    ingest: async (documents) => (await startIngest(runs, principal, documents)).map((run) => run.id),
+    ingest: createIngestBatches(async (documents) =>
+      (await startIngest(runs, principal, documents)).map((run) => run.id),
+    ),
+    lineBefore: createRecentLines().note,
+    onEnd: (counts, complete) =>
+      audit.record({
+        action: 'data.import',
+        actor,
+        subject: 'documents',
+        outcome: complete ? 'success' : 'failed',
+        details: { ...by, ...counts },
+      }),
   };
 }

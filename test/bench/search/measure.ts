@@ -1,0 +1,68 @@
+import type { BenchProcess } from '../bench-process.ts';
+import { measureInTurn, type Measured } from '../runs/in-turn.ts';
+import type { BenchStores } from '../stores.ts';
+import { readUsage } from '../usage.ts';
+import { askFor } from './ask.ts';
+import type { Asked } from './asker.ts';
+import { collection } from './corpus.ts';
+import type { SearchPlan } from './options.ts';
+import type { Questions } from './questions.ts';
+
+export type Contestant = {
+  name: string;
+  questions: () => Questions;
+  /** Who answers, beside Postgres. */
+  process?: BenchProcess | undefined;
+};
+
+/** With the CPU time of one question: what bounds throughput, and what other work on the machine hardly changes. */
+export type Figures = Asked & { serverCpuMs: number | null; postgresCpuMs: number | null };
+
+/** Asks each in turn; whoever asks and what is asked is the same for all but the way. */
+export function measureAsked(
+  items: Contestant[],
+  plan: SearchPlan,
+  { stores, signal, log }: { stores: BenchStores; signal: AbortSignal; log: (line: string) => void },
+): Promise<Measured<Figures>> {
+  const { rounds, concurrency, warmUpMs, windowMs } = plan;
+  return measureInTurn<Contestant, Figures>({
+    items,
+    rounds,
+    signal,
+    log,
+    told: ({ perSecond, p50, p99 }) => `${perSecond.toFixed(0)}/s, p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`,
+    async measure({ questions, process }) {
+      const processes = process === undefined ? [] : [process];
+      const before = await readUsage(stores, processes);
+      const asked = await askFor(questions(), { concurrency, warmUpMs, windowMs }, signal);
+      const after = await readUsage(stores, processes);
+      const each = (name: string) => {
+        const [from, to] = [before.cpuMs[name], after.cpuMs[name]];
+        return typeof from === 'number' && typeof to === 'number' ? (to - from) / asked.answered : null;
+      };
+      return { ...asked, serverCpuMs: each(process?.name ?? ''), postgresCpuMs: each('postgres') };
+    },
+  });
+}
+
+type Route = { url: string; headers: Record<string, string> };
+
+let stamp = 100;
+
+/** Searches by embedding of which none was asked before: the threshold, below every similarity, differs each time. */
+export function uncachedRoute(
+  { url, headers }: Route,
+  queries: readonly Float32Array[],
+  connections: number,
+): Questions {
+  stamp += 1;
+  const bodies = queries.map(
+    (query) => `{"collection":"${collection}","limit":10,"threshold":-0.9${stamp}{n}1,"embedding":[${query.join()}]}`,
+  );
+  return { kind: 'http', url, path: '/api/search/semantic', headers, bodies, connections };
+}
+
+/** Searches by text, the same few again and again. */
+export function cachedBodies(texts: readonly string[]): string[] {
+  return texts.map((query) => JSON.stringify({ query, collection, threshold: 0.25, limit: 10 }));
+}

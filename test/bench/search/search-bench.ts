@@ -1,0 +1,186 @@
+import { createHash } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { availableParallelism, cpus } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createSql } from '@flowstate/store';
+import { createTestRedis } from '@flowstate/test';
+import { Redis } from 'ioredis';
+import type { Bench, Surroundings } from '../bench.ts';
+import { startProcess } from '../bench-process.ts';
+import { startProduct, type RunningProduct } from '../contenders/product.ts';
+import { monotonicMicroseconds, topFunctions } from '../profile.ts';
+import { settleStores, startBenchStores, type BenchStores } from '../stores.ts';
+import { collection, storePerturbed, storeReal } from './corpus.ts';
+import { embeddingsOf } from './embeddings.ts';
+import { ingestRate, modelRate } from './ingest.ts';
+import { cachedBodies, measureAsked, uncachedRoute, type Contestant } from './measure.ts';
+import { optionsText, readOptions, type SearchPlan } from './options.ts';
+import { recallAt10 } from './recall.ts';
+import { targetsOf, textOf, ways, type SearchReport } from './report.ts';
+import { benchQueries, benchTexts } from './texts.ts';
+
+/** Texts that are asked for again and again; each is embedded once. */
+const cachedQueries = 20;
+
+/** Vector search over HTTP beside the bare statements and the barest cache. */
+export const searchBench: Bench = {
+  summary: 'vector search over HTTP beside bare SQL, bare Redis and the embedding model alone',
+  options: optionsText,
+  async run(args, surroundings) {
+    const { plan, json, profileDir } = readOptions(args);
+    const { log, cleanup } = surroundings;
+    const texts = benchTexts(plan.real + plan.ingested);
+    const real = texts.slice(0, plan.real);
+    const all = benchTexts(10_000).map(({ text }) => text);
+    const queries = await embeddingsOf('queries', benchQueries(500), plan.queries, surroundings);
+    const embeddings = await embeddingsOf('documents', all, plan.real, surroundings);
+
+    const stores = await startBenchStores(surroundings);
+    const dir = profileDir === undefined ? undefined : resolve(profileDir);
+    const product = await startProduct({ stores, cleanup, concurrency: 8, profileDir: dir }, 'bench-four-steps');
+    await liftRateLimit(product);
+    const client = await product.as('integration');
+    log(`storing ${plan.real} documents`);
+    await storeReal(product.database.sql, real, embeddings);
+    const recall = await recallAt10(client, queries, embeddings);
+    log(`recall@10 of ${queries.length} queries: ${recall.toFixed(4)}`);
+
+    const begun = monotonicMicroseconds();
+    const levels: Record<string, Awaited<ReturnType<typeof measureUncached>>> = {};
+    await settleStores(stores);
+    levels[plan.real] = await measureUncached(product, queries, plan, { ...surroundings, stores });
+    await settleStores(stores);
+    const cached = await measureCached(product, plan, { ...surroundings, stores });
+    const stretch = { from: begun, to: monotonicMicroseconds() };
+    const ingest = await measureIngest(
+      product,
+      texts.slice(plan.real).map(({ text }) => text),
+      plan,
+      surroundings,
+    );
+    log(`growing to ${plan.grown} documents`);
+    await storePerturbed(product.database.sql, plan.grown, real, embeddings);
+    await settleStores(stores);
+    levels[plan.grown] = await measureUncached(product, queries, plan, { ...surroundings, stores });
+
+    const report: SearchReport = {
+      uncached: Object.fromEntries(Object.entries(levels).map(([name, { medians }]) => [name, medians])),
+      cached: cached.medians,
+      recall,
+      ingest,
+    };
+    const targets = targetsOf(report);
+    const machine = await machineOf(stores);
+    if (json !== undefined) {
+      const rounds = {
+        ...Object.fromEntries(Object.entries(levels).map(([name, each]) => [name, each.rounds])),
+        cached: cached.rounds,
+      };
+      await writeFile(json, `${JSON.stringify({ machine, plan, ...report, targets, rounds }, null, 2)}\n`);
+    }
+    console.log(`\n${machine}; ${plan.concurrency} at a time, medians of ${plan.rounds}\n\n${textOf(report, targets)}`);
+    if (dir !== undefined) {
+      await cleanup.run(); // a process writes its profile when it ends
+      console.log(`\n${await topFunctions(join(dir, 'gateway.cpuprofile'), stretch, 30)}`);
+    }
+  },
+};
+
+function measureUncached(
+  product: RunningProduct,
+  queries: readonly Float32Array[],
+  plan: SearchPlan,
+  surroundings: Surroundings & { stores: BenchStores },
+) {
+  const { target, databaseUrl, processes } = product;
+  const connections = plan.concurrency;
+  const vectors = queries.map((query) => [...query]);
+  const bare = (kind: 'match_documents' | 'select') => () =>
+    ({ kind, databaseUrl, collection, vectors, connections }) as const;
+  const contestants: Contestant[] = [
+    { name: ways.route, process: processes[0], questions: () => uncachedRoute(target, queries, connections) },
+    { name: ways.matchDocuments, questions: bare('match_documents') },
+    { name: ways.select, questions: bare('select') },
+  ];
+  return measureAsked(contestants, plan, surroundings);
+}
+
+/** The same bodies for both, and the same answers: the bare cache is filled with the product's. */
+async function measureCached(
+  { target, as, processes }: RunningProduct,
+  plan: SearchPlan,
+  surroundings: Surroundings & { stores: BenchStores },
+) {
+  const { cleanup, stores } = surroundings;
+  const { cacheUrl } = await createTestRedis(cleanup, stores);
+  const redis = new Redis(cacheUrl);
+  cleanup.teardown(() => redis.disconnect());
+  const bodies = cachedBodies(benchQueries(cachedQueries));
+  const client = await as('integration');
+  const keys: string[] = [];
+  for (const body of bodies) {
+    const { body: answer } = await client.post('/api/search/semantic', JSON.parse(body));
+    const key = `bare:${createHash('sha256').update(body).digest('base64url')}`;
+    await redis.set(key, JSON.stringify(answer));
+    keys.push(key);
+  }
+  const bare = await startProcess(cleanup, {
+    name: 'bare-cache',
+    file: 'test/bench/search/bare-cache.ts',
+    ready: '/health',
+    env: { REDIS_CACHE_URL: cacheUrl },
+  });
+  const http = { kind: 'http', bodies, connections: plan.concurrency } as const;
+  const contestants: Contestant[] = [
+    {
+      name: ways.cachedRoute,
+      process: processes[0],
+      questions: () => ({ ...http, url: target.url, path: '/api/search/semantic', headers: target.headers }),
+    },
+    {
+      name: ways.bareCache,
+      process: bare,
+      questions: () => ({ ...http, url: bare.url, path: '/search', headers: {} }),
+    },
+    { name: ways.redis, questions: () => ({ kind: 'redis', url: cacheUrl, keys }) },
+  ];
+  return measureAsked(contestants, plan, surroundings);
+}
+
+/** In turn; of each, the best of its rounds is what it can do. */
+async function measureIngest(
+  product: RunningProduct,
+  texts: readonly string[],
+  { rounds }: SearchPlan,
+  { signal, log }: Surroundings,
+): Promise<SearchReport['ingest']> {
+  const client = await product.as('integration');
+  const each = Math.floor(texts.length / rounds);
+  const rates = { model: 0, product: 0 };
+  for (let round = 0; round < rounds; round++) {
+    const some = texts.slice(round * each, (round + 1) * each);
+    const model = await modelRate(some, signal);
+    const ingested = await ingestRate(client, some, `round-${round}`);
+    log(`ingest round ${round + 1}: the model ${model.toFixed(1)}, an import ${ingested.toFixed(1)} documents/s`);
+    rates.model += model / rounds;
+    rates.product += ingested / rounds;
+  }
+  return rates;
+}
+
+/** Sixty thousand requests a minute of one principal are what a bench asks in seconds. */
+async function liftRateLimit({ as }: RunningProduct): Promise<void> {
+  const admin = await as('admin');
+  const body = { value: 1_000_000_000, reason: 'bench' };
+  const { status } = await admin.call('PUT', '/api/admin/flags/rate.principal', { body });
+  if (status !== 200) throw new Error(`the rate limit could not be lifted: ${status}`);
+}
+
+async function machineOf({ databaseUrl }: BenchStores): Promise<string> {
+  const sql = createSql(databaseUrl, { name: 'flowstate-bench', max: 1 });
+  const [server] = await sql<{ version: string; pgvector: string }[]>`
+    SELECT current_setting('server_version') AS version,
+           (SELECT default_version FROM pg_available_extensions WHERE name = 'vector') AS pgvector`;
+  await sql.end();
+  return `${availableParallelism()} × ${cpus()[0]?.model ?? 'CPU'}, Node ${process.versions.node}, PostgreSQL ${server?.version}, pgvector ${server?.pgvector}`;
+}
