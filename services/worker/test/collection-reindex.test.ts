@@ -188,3 +188,15 @@ t.test('new documents are embedded by the model of their collection', async (t) 
   t.match(await run.done, { state: 'completed', output: { embedded: 2 } });
   t.match(await findCollections(sql, ['fresh', collection], viewer), [{ model: 'first-model' }, { model }]);
 });
+
+t.test('while a collection changes as a whole its writers are asked to come again', async (t) => {
+  await sql.begin(async (tx) => {
+    await tx`SELECT FROM collections WHERE name = ${collection} FOR UPDATE`;
+    const write = upsertDocuments(sql, [{ externalId: 'w', collection, text: 'Waits' }], viewer);
+    await t.rejects(write, { code: 'unavailable', retryAfter: 5 });
+    t.equal((await byNew('anything', 50)).length, 22, 'searches go on');
+  });
+  t.match(await upsertDocuments(sql, [{ externalId: 'w', collection, text: 'Waits' }], viewer), [
+    { status: 'inserted' },
+  ]);
+});

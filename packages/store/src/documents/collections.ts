@@ -1,4 +1,5 @@
 import { FlowstateError, type Viewer } from '@flowstate/contracts';
+import postgres from 'postgres';
 import type { Db } from '../client.ts';
 
 export type Collection = {
@@ -44,17 +45,30 @@ export function noCollection(name: string): FlowstateError {
 
 /**
  * Before any write to documents: whoever changes a collection as a whole (its model, its end) waits for the writers
- * there are and keeps others out, and nobody waits crosswise.
+ * there are and keeps others out, and nobody waits crosswise. Throws `unavailable` meanwhile: that may take minutes, in
+ * which waiting writers would hold all connections.
  */
 export async function lockCollections(tx: Db, names: readonly string[]): Promise<string[]> {
-  const rows = await tx<{ name: string }[]>`
-    SELECT name FROM collections WHERE name = ANY(${[...names]}) ORDER BY name FOR KEY SHARE`;
+  const rows = await unlessChanging(tx<{ name: string }[]>`
+    SELECT name FROM collections WHERE name = ANY(${[...names]}) ORDER BY name FOR KEY SHARE NOWAIT`);
   return rows.map((row) => row.name);
 }
 
 /** The same for the collections of these documents. */
 export async function lockCollectionsOf(tx: Db, ids: readonly string[]): Promise<void> {
-  await tx`
+  await unlessChanging(tx`
     SELECT FROM collections WHERE name IN (SELECT collection FROM documents WHERE id = ANY(${[...ids]}))
-    ORDER BY name FOR KEY SHARE`;
+    ORDER BY name FOR KEY SHARE NOWAIT`);
+}
+
+const lockNotAvailable = '55P03';
+
+async function unlessChanging<T>(query: PromiseLike<T>): Promise<T> {
+  try {
+    return await query;
+  } catch (cause) {
+    if (!(cause instanceof postgres.PostgresError) || cause.code !== lockNotAvailable) throw cause;
+    const message = 'The collection is getting another model, or is being deleted: again in a moment';
+    throw new FlowstateError('unavailable', message, { cause, retryAfter: 5 });
+  }
 }

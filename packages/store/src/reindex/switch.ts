@@ -8,7 +8,7 @@ import { isPending } from './pending.ts';
  * Lets the new embeddings take the place of the old ones, all of them in one transaction: searches go on by the old
  * ones until it commits, writers of the collection wait. Says whether it did: not while a document lacks its new
  * embedding. Safe to repeat. Throws what `lockManaged` throws, and `conflict` when nothing is being reindexed by that
- * model.
+ * model, `unavailable` while another call is at it.
  */
 export async function switchModel(
   sql: Sql,
@@ -16,6 +16,12 @@ export async function switchModel(
   viewer: Viewer,
 ): Promise<boolean> {
   return await sql.begin(async (tx) => {
+    // Asked again while it is at it, it does not wait with another connection.
+    const [turn] = await tx<{ mine: boolean }[]>`
+      SELECT pg_try_advisory_xact_lock(hashtext('switch model'), hashtext(${collection})) AS mine`;
+    if (turn?.mine !== true) {
+      throw new FlowstateError('unavailable', `${collection} is being switched`, { retryAfter: 10 });
+    }
     await lockManaged(tx, collection, viewer, { alone: true });
     await mustSee(tx, [collection], viewer);
     const [row] = await tx<{ present: string | null; target: string | null; dimensions: number | null }[]>`

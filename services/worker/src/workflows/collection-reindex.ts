@@ -30,7 +30,7 @@ export function createCollectionReindex(embedders: Pick<Embedders, 'first' | 'ot
       queue: 'documents',
       input: Input,
       output: Output,
-      retry: { attempts: 8, backoffMs: 1_000, maxBackoffMs: 60_000 },
+      retry: { attempts: 30, backoffMs: 1_000, maxBackoffMs: 60_000 }, // a large collection is switched for minutes,
     },
     async (ctx, { collection, model }) => {
       let embedded = 0;
