@@ -1,5 +1,5 @@
 import { FlowstateError, invalidInput, type Viewer } from '@flowstate/contracts';
-import { findCollections, isOutdatedScope, noCollection, type Collection, type Sql } from '@flowstate/store';
+import { findCollections, isOutdatedScope, NoCollectionError, type Collection, type Sql } from '@flowstate/store';
 
 export type Models = {
   /** Whose embeddings can be compared with what is asked. */
@@ -29,7 +29,7 @@ export async function chooseScope(
   const found = await findCollections(sql, name === undefined ? undefined : [name], viewer);
   if (name !== undefined) {
     const [collection] = found;
-    if (collection === undefined) throw noCollection(name);
+    if (collection === undefined) throw new NoCollectionError(name);
     if (collection.model === null) return { model: first, collections: [] }; // nothing embedded yet
     if (!known.has(collection.model)) throw otherModel(collection, [...known].join(', '));
   }

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { insertUser } from '@flowstate/store';
 import t from 'tap';
 import { createDocumentsFixture, embedAll, publishIngest } from './fixtures/documents-fixture.ts';
 
@@ -53,6 +54,19 @@ await t.test('bad lines are reported by line, the others are stored and embedded
   await embedAll(call, embedder);
   const again = await send(rows.map((row) => `${row}\n`));
   t.match(again.lines.at(-1), { inserted: 0, updated: 0, unchanged: 130, runs: [] }, 'nothing is embedded again');
+});
+
+await t.test('a line for a collection of somebody else is refused alone, as one that is not there', async (t) => {
+  const owner = await insertUser(sql, { email: 'kim@example.org', name: 'Kim', role: 'manager', passwordHash: null });
+  await sql`INSERT INTO collections (name, owner_id, visibility) VALUES ('secret', ${owner?.id ?? ''}, 'private')`;
+  const line = (externalId: string, collection: string) =>
+    `${JSON.stringify({ externalId, text: 'on fees', collection })}\n`;
+  const { lines } = await send([line('p1', 'open'), line('p2', 'secret'), line('p3', 'open'), line('p4', 'new')]);
+  t.match(
+    lines.filter((said) => 'line' in said),
+    [{ line: 2, externalId: 'p2', errors: [{ field: 'collection', message: 'does not exist' }] }],
+  );
+  t.match(lines.at(-1), { rows: 4, inserted: 3, rejected: 1 });
 });
 
 await t.test(

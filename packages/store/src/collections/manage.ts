@@ -1,6 +1,6 @@
 import { FlowstateError, type Viewer } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
-import { noCollection, visibleTo } from '../documents/collections.ts';
+import { NoCollectionError, visibleTo } from '../documents/collections.ts';
 
 /**
  * Locks a collection for a change by its owner or an administrator, `alone`: with nobody writing its documents. Throws
@@ -12,7 +12,7 @@ export async function lockManaged(tx: Db, name: string, viewer: Viewer, { alone 
            EXISTS (SELECT FROM ${visibleTo(tx, viewer)} v WHERE v.name = c.name) AS visible
     FROM collections c WHERE c.name = ${name} FOR ${alone ? tx`UPDATE` : tx`NO KEY UPDATE`} OF c`;
   const isAdmin = viewer.role === 'admin';
-  if (row === undefined || !(row.visible || isAdmin)) throw noCollection(name);
+  if (row === undefined || !(row.visible || isAdmin)) throw new NoCollectionError(name);
   if (row.owned || isAdmin) return;
   throw new FlowstateError('forbidden', `Only the owner of ${name} or an administrator may do this`);
 }

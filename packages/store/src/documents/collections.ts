@@ -33,14 +33,18 @@ export function visibleTo(db: Db, viewer: Viewer | undefined) {
 export async function mustSee(db: Db, names: readonly string[], viewer: Viewer | undefined): Promise<void> {
   const seen = await db<{ name: string }[]>`SELECT name FROM ${visibleTo(db, viewer)} WHERE name = ANY(${[...names]})`;
   const hidden = names.find((name) => seen.every((row) => row.name !== name));
-  if (hidden !== undefined) throw noCollection(hidden);
+  if (hidden !== undefined) throw new NoCollectionError(hidden);
 }
 
 /** The same whether it is not there or not for the asker. */
-export function noCollection(name: string): FlowstateError {
-  return new FlowstateError('not_found', `There is no collection ${name}`, {
-    errors: [{ field: 'collection', message: 'does not exist' }],
-  });
+export class NoCollectionError extends FlowstateError {
+  readonly collection: string;
+  constructor(name: string) {
+    super('not_found', `There is no collection ${name}`, {
+      errors: [{ field: 'collection', message: 'does not exist' }],
+    });
+    this.collection = name;
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
-import { AnyId, EmbeddedDocumentInput } from '@flowstate/contracts';
-import type { UpsertedDocument } from '@flowstate/store';
+import { AnyId, defaultCollection, EmbeddedDocumentInput, type Viewer } from '@flowstate/contracts';
+import { NoCollectionError, type Db, type UpsertedDocument } from '@flowstate/store';
 import Type from 'typebox';
 import { unpairedErrors } from '../documents/document-batch.ts';
 import { storeGiven, type RefusedRow } from '../documents/store-given.ts';
@@ -13,7 +13,7 @@ const KeyedDocument = Type.Object(
 
 type Keyed = EmbeddedDocumentInput & { externalId: string };
 
-/** Documents that may bring their embedding; one whose embedding does not fit is refused alone. */
+/** Documents that may bring their embedding; one that does not fit, or is not for its sender to write, is refused alone. */
 export const documentTarget: ImportTarget<Keyed> = {
   schema: KeyedDocument,
   batchRows: 64, // texts are long
@@ -25,7 +25,7 @@ export const documentTarget: ImportTarget<Keyed> = {
     // Each time only what was wrong with the rows so far: another kind of fault may show when those are gone.
     for (;;) {
       const now = left;
-      const answer = await storeGiven(
+      const answer = await store(
         db,
         now.map((row) => rows[row] as Keyed),
         viewer,
@@ -38,6 +38,19 @@ export const documentTarget: ImportTarget<Keyed> = {
     }
   },
 };
+
+async function store(db: Db, rows: Keyed[], viewer: Viewer): ReturnType<typeof storeGiven> {
+  try {
+    return await storeGiven(db, rows, viewer);
+  } catch (error) {
+    if (!(error instanceof NoCollectionError)) throw error;
+    const errors = error.errors ?? [];
+    const refused = rows.flatMap(({ collection = defaultCollection }, row) =>
+      collection === error.collection ? [{ row, errors }] : [],
+    );
+    return { refused };
+  }
+}
 
 function outcomesOf(
   count: number,

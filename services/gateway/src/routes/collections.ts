@@ -15,7 +15,7 @@ import {
 import {
   grantCollection,
   listCollections,
-  noCollection,
+  NoCollectionError,
   removeCollection,
   revokeCollection,
   writeCollection,
@@ -172,7 +172,7 @@ export function collectionRoutes(app: App, { sql, audit }: Pick<Deps, 'sql' | 'a
 
 async function mustRead(db: Db, viewer: Viewer, name: string): Promise<CollectionDetails> {
   const [collection] = await listCollections(db, viewer, { name, limit: 1 });
-  if (collection === undefined) throw noCollection(name);
+  if (collection === undefined) throw new NoCollectionError(name);
   return collection;
 }
 
