@@ -92,6 +92,14 @@ const semantic: Case[] = [
   ['a query and an embedding', { query: 'x', embedding: unit() }, 400, 'embedding'],
 ];
 
+const hybrid: Case[] = [
+  ...searches,
+  ['a weight below 0', { query: 'x', weights: { text: -1 } }, 400, 'weights.text'],
+  ['a weight as text', { query: 'x', weights: { vector: 'much' } }, 400, 'weights.vector'],
+  ['no weight at all', { query: 'x', weights: { vector: 0, text: 0 } }, 400, 'weights'],
+  ['a weight that is not known', { query: 'x', weights: { words: 1 } }, 400, 'weights.words'],
+];
+
 const documents: Case[] = [
   ['no text', { externalId: 'x' }, 400, 'text'],
   ['an empty text', { text: '' }, 400, 'text'],
@@ -127,6 +135,7 @@ const embeddings: Case[] = [
 
 for (const [method, path, cases] of [
   ['POST', '/api/search/semantic', semantic],
+  ['POST', '/api/search/hybrid', hybrid],
   ['POST', '/api/documents', documents],
   ['PUT', '/api/documents/embeddings', embeddings],
 ] as const) {
@@ -144,6 +153,29 @@ for (const [method, path, cases] of [
     t.equal(await count(), before, 'nothing was stored');
   });
 }
+
+await t.test('GET /api/search/similar/:documentId', async (t) => {
+  const cases: [path: string, status: number, field: string | null][] = [
+    ['nowhere', 404, null],
+    [sql0, 404, null],
+    ['a?threshold=2', 400, 'querystring.threshold'],
+    ['a?threshold=NaN', 400, 'querystring.threshold'],
+    ['a?limit=0', 400, 'querystring.limit'],
+    ['a?limit=10000', 400, 'querystring.limit'],
+    ['a?within=A%20B', 400, 'querystring.within'],
+    ['a?within=nowhere', 404, 'querystring.within'],
+    ['a?filter={"a":', 400, 'querystring.filter'],
+    ['a?filter={"$gt":1}', 400, 'querystring.filter.$gt'],
+    ['a?exact=perhaps', 400, 'querystring.exact'],
+    ['a?query=x', 400, 'querystring.query'],
+  ];
+  for (const [path, status, field] of cases) {
+    const [id = '', query = ''] = path.split('?');
+    const answer = await send('GET', `/api/search/similar/${encodeURIComponent(id)}?${query}`);
+    const wanted = field === null ? {} : { errors: [{ field }] };
+    t.match({ ...JSON.parse(answer.text), status: answer.status }, { status, ...wanted }, `${path}: ${answer.text}`);
+  }
+});
 
 await t.test('DELETE /api/documents', async (t) => {
   const cases: [filter: string, field: string][] = [

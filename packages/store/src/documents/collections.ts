@@ -39,10 +39,8 @@ export async function mustSee(db: Db, names: readonly string[], viewer: Viewer |
 /** The same whether it is not there or not for the asker. */
 export class NoCollectionError extends FlowstateError {
   readonly collection: string;
-  constructor(name: string) {
-    super('not_found', `There is no collection ${name}`, {
-      errors: [{ field: 'collection', message: 'does not exist' }],
-    });
+  constructor(name: string, field = 'collection') {
+    super('not_found', `There is no collection ${name}`, { errors: [{ field, message: 'does not exist' }] });
     this.collection = name;
   }
 }

@@ -1,4 +1,5 @@
 import { AnyId, HybridSearchBody, SearchAnswer, SemanticBody, SimilarQuery } from '@flowstate/contracts';
+import { NoCollectionError } from '@flowstate/store';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
 import type { App, Deps } from '../deps.ts';
@@ -65,7 +66,12 @@ export function searchRoutes(app: App, { search, admission }: Pick<Deps, 'search
       const principal = principalOf(request);
       const filter = json === undefined ? {} : readFilter(json);
       const asked = { ...query, filter };
-      return search.similar(request.params.documentId, asked, principal, admission.searchCeilings(principal));
+      try {
+        return await search.similar(request.params.documentId, asked, principal, admission.searchCeilings(principal));
+      } catch (error) {
+        if (!(error instanceof NoCollectionError) || error.collection !== query.within) throw error;
+        throw new NoCollectionError(error.collection, 'querystring.within');
+      }
     },
   );
 }
