@@ -1,2 +1,3 @@
 export { startStores, type Outage, type StoreOptions, type Stores, type StoreSource } from './stores.ts';
 export { storeImages } from './stores/images.ts';
+export { findDistribution, unpackOnce } from './stores/packages.ts';
