@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Gauge, Registry } from '@prometheus-io/client';
+import { collectDefaultMetrics, Gauge, Registry, type Counter, type LabelValues } from '@prometheus-io/client';
 
 /** Gauges whose names end in `_total`, which promtool rejects; their per-type siblings stay. */
 const misnamed = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
@@ -18,4 +18,15 @@ export function createRegistry(service: string, build: Build): Registry {
     registers: [registry],
   }).set({ service, version: build.FLOWSTATE_VERSION, commit: build.FLOWSTATE_COMMIT }, 1);
   return registry;
+}
+
+/**
+ * Has a counter show these series before anything is counted. To Prometheus' `rate()` the first of something is no
+ * increase when its series appears with it.
+ */
+export function startAtZero<Label extends string>(
+  counter: Counter<Label>,
+  series: readonly LabelValues<Label>[],
+): void {
+  for (const labels of series) counter.inc(labels, 0);
 }

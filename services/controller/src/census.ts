@@ -8,15 +8,19 @@ import {
   workflowCaps,
   type Lanes,
   type LiveCount,
+  type LiveState,
   type Sql,
+  type WorkflowCaps,
 } from '@flowstate/store';
 import { readCaps } from './caps.ts';
 
 /** What stands in the ledger, as last counted. */
 export type Counted = {
   queues: Record<QueueName, QueueCount>;
-  /** Due runs of versions that no live worker carries. */
+  /** Due runs of versions that no live worker carries; zero of those that one carries. */
   stranded: { workflow: string; version: string; runs: number }[];
+  /** Runs that have not ended, of each published workflow. */
+  live: Map<string, Record<LiveState, number>>;
 };
 
 export type QueueCount = {
@@ -36,6 +40,7 @@ export type Census = {
   latest(): Counted | null;
 };
 
+type Published = Pick<WorkflowCaps, 'id' | 'name' | 'version'>;
 type Options = { sql: Sql; lanes: Pick<Lanes, 'carried' | 'concurrency'>; leads: () => boolean };
 
 const everyMs = 1_000;
@@ -58,7 +63,12 @@ export function createCensus({ sql, lanes, leads }: Options): Census {
     const { countedAt, counts } = await countLiveRuns(sql);
     nextAt = performance.now() + Math.max(everyMs, (performance.now() - begun) / effort);
     if (led) await publishCensus(sql, { countedAt, crowded: await crowded(sql, counts) });
-    latest = { queues: await queueCounts(counts), stranded: await stranded(counts) };
+    const workflows = await workflowCaps(sql);
+    latest = {
+      queues: await queueCounts(counts),
+      stranded: stranded(counts, workflows),
+      live: liveStates(counts, workflows),
+    };
   }
 
   const isCarried = ({ workflowId }: LiveCount) => lanes.concurrency() === 0 || lanes.carried().includes(workflowId);
@@ -81,18 +91,36 @@ export function createCensus({ sql, lanes, leads }: Options): Census {
     return queues;
   }
 
-  async function stranded(counts: readonly LiveCount[]): Promise<Counted['stranded']> {
-    const left = counts.filter((line) => line.due > 0 && !isCarried(line));
-    if (left.length === 0) return [];
-    const workflows = new Map((await workflowCaps(sql)).map((workflow) => [workflow.id, workflow]));
-    return [...Map.groupBy(left, ({ workflowId }) => workflowId)].map(([id, lines]) => ({
-      workflow: workflows.get(id)?.name ?? '',
-      version: workflows.get(id)?.version ?? '',
-      runs: lines.reduce((sum, { due }) => sum + due, 0),
-    }));
+  function stranded(counts: readonly LiveCount[], workflows: readonly Published[]): Counted['stranded'] {
+    const left = Map.groupBy(
+      counts.filter((line) => line.due > 0 && !isCarried(line)),
+      ({ workflowId }) => workflowId,
+    );
+    const shown = new Set([...left.keys(), ...lanes.carried()]);
+    return workflows
+      .filter(({ id }) => shown.has(id))
+      .map(({ id, name, version }) => ({
+        workflow: name,
+        version,
+        runs: (left.get(id) ?? []).reduce((sum, { due }) => sum + due, 0),
+      }));
   }
 
   return { count, latest: () => latest };
+}
+
+/** Sums over principals and versions. A workflow without a live run is there, too: a series that ends tells nothing. */
+function liveStates(counts: readonly LiveCount[], workflows: readonly Published[]): Counted['live'] {
+  const live: Counted['live'] = new Map();
+  const byId = Map.groupBy(counts, ({ workflowId }) => workflowId);
+  for (const { id, name } of workflows) {
+    const sums = live.get(name) ?? { queued: 0, running: 0, waiting: 0, parked: 0, quarantined: 0 };
+    for (const { states } of byId.get(id) ?? []) {
+      for (const [state, runs] of Object.entries(states)) sums[state as LiveState] += runs;
+    }
+    live.set(name, sums);
+  }
+  return live;
 }
 
 /** Principals who may reach their limit, with how many live runs they have. */

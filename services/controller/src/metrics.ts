@@ -1,5 +1,5 @@
 import { queueNames } from '@flowstate/contracts';
-import { createRegistry, type Build, type Logger } from '@flowstate/runtime';
+import { createRegistry, startAtZero, type Build, type Logger } from '@flowstate/runtime';
 import type { RunQueues } from '@flowstate/queue';
 import type { Sql } from '@flowstate/store';
 import { Counter, Gauge } from '@prometheus-io/client';
@@ -34,6 +34,16 @@ export function createControllerMetrics(build: Build, { queues, sql, census, fee
     },
   });
   recommendationMetrics(registry, sql, log);
+  const fed = new Counter({
+    name: 'flowstate_runs_fed_total',
+    help: "Runs handed from the ledger's line to the queue",
+    labelNames: ['queue'],
+    registers,
+  });
+  startAtZero(
+    fed,
+    queueNames.map((queue) => ({ queue })),
+  );
   return {
     registry,
     observeFired: scheduleMetrics(registry, sql, log),
@@ -52,11 +62,6 @@ export function createControllerMetrics(build: Build, { queues, sql, census, fee
       help: 'Audit entries in the hash chain, as far as this controller sealed or read it',
       registers,
     }),
-    fed: new Counter({
-      name: 'flowstate_runs_fed_total',
-      help: "Runs handed from the ledger's line to the queue",
-      labelNames: ['queue'],
-      registers,
-    }),
+    fed,
   };
 }

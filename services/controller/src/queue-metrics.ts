@@ -58,6 +58,18 @@ export function measureQueues(registry: Registry, { queues, census, feeder, log 
       for (const { workflow, version, runs } of census.latest()?.stranded ?? []) this.set({ workflow, version }, runs);
     },
   });
+  new Gauge({
+    name: 'flowstate_runs',
+    help: 'Runs that have not ended, by state',
+    labelNames: ['workflow', 'state'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [workflow, states] of census.latest()?.live ?? []) {
+        for (const [state, runs] of Object.entries(states)) this.set({ workflow, state }, runs);
+      }
+    },
+  });
 }
 
 /** What `flowstate_queue_load` says, and autoscaling follows; undefined before the ledger was counted. */

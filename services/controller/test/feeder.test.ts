@@ -103,7 +103,13 @@ t.test('a version nobody carries waits and is counted; it keeps nobody else in l
   t.match(await readQueueStates(sql), [{ queue: 'workflows', open: true }]);
   const census = createCensus({ sql: ledger, lanes, leads: () => true });
   await census.count();
-  t.same(census.latest()?.stranded, [{ workflow: 'gone', version: '7', runs: 30 }]);
+  const { stranded, live } = census.latest() ?? {};
+  t.match(
+    stranded?.find(({ workflow }) => workflow === 'gone'),
+    { version: '7', runs: 30 },
+  );
+  t.same(new Set(stranded?.filter(({ workflow }) => workflow !== 'gone').map(({ runs }) => runs)), new Set([0]));
+  t.same(live?.get('gone'), { queued: 30, running: 0, waiting: 0, parked: 0, quarantined: 0 });
   t.equal(census.latest()?.queues.workflows.backlog, 30);
   t.equal(await queueLoad(queues, census, 'workflows'), 1, 'another worker would not help the others');
 });

@@ -19,6 +19,34 @@ export type AuthFailure =
   | 'refresh_unknown'
   | 'refresh_reused';
 
+/** All of them; one that is missing does not compile. */
+export const authFailureReasons = Object.keys({
+  malformed: true,
+  algorithm: true,
+  unknown_kid: true,
+  killed_kid: true,
+  signature: true,
+  expired: true,
+  not_yet_valid: true,
+  claims: true,
+  session_missing: true,
+  session_revoked: true,
+  session_expired: true,
+  user_disabled: true,
+  api_key_unknown: true,
+  api_key_ended: true,
+  missing: true,
+  session_mismatch: true,
+  run_not_owned: true,
+  worker_key: true,
+  wrong_kind: true,
+  origin: true,
+  credentials: true,
+  throttled: true,
+  refresh_unknown: true,
+  refresh_reused: true,
+} satisfies Record<AuthFailure, true>);
+
 /** Told of every refusal, so that it is counted and audited. */
 export type OnAuthFailure = (
   reason: AuthFailure,

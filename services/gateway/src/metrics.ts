@@ -1,16 +1,18 @@
-import { roles } from '@flowstate/contracts';
-import { createRegistry, type Build } from '@flowstate/runtime';
+import { roles, SearchCacheCounts } from '@flowstate/contracts';
+import { createRegistry, startAtZero, type Build } from '@flowstate/runtime';
 import type { SearchObserver } from '@flowstate/search';
 import { Counter, Gauge, Histogram, type Registry } from '@prometheus-io/client';
 import fastifyMetrics from 'fastify-metrics';
 import type { FastifyRequest } from 'fastify';
 import type { Rule } from './access.ts';
+import { authFailureReasons } from './auth-failure.ts';
 import type { App } from './deps.ts';
 import { recallObserver } from './recall-metrics.ts';
 
 export type GatewayMetrics = ReturnType<typeof createGatewayMetrics>;
 
 const unknownRoute = '__unknown__';
+const cacheResults = Object.keys(SearchCacheCounts.properties.requests.properties);
 const seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 /** Streams and waiting requests last as long as the client likes: they would drown every latency. */
 const isLongLived = (request: FastifyRequest) =>
@@ -20,6 +22,16 @@ const isLongLived = (request: FastifyRequest) =>
 export function createGatewayMetrics(build: Build) {
   const registry = createRegistry('gateway', build);
   const registers = [registry];
+  const authFailures = new Counter({
+    name: 'auth_failures_total',
+    help: 'Refused authentications by reason',
+    labelNames: ['reason'],
+    registers,
+  });
+  startAtZero(
+    authFailures,
+    authFailureReasons.map((reason) => ({ reason })),
+  );
   return {
     registry,
     httpErrors: new Counter({
@@ -30,12 +42,7 @@ export function createGatewayMetrics(build: Build) {
     }),
     httpActive: new Gauge({ name: 'http_requests_active', help: 'Requests being answered', registers }),
     sseActive: new Gauge({ name: 'sse_streams_active', help: 'Open event streams', registers }),
-    authFailures: new Counter({
-      name: 'auth_failures_total',
-      help: 'Refused authentications by reason',
-      labelNames: ['reason'],
-      registers,
-    }),
+    authFailures,
     auditLost: new Counter({
       name: 'audit_lost_total',
       help: 'Audit entries that could not be kept until the database took them',
@@ -74,6 +81,10 @@ function searchObserver(registry: Registry): SearchObserver {
     labelNames: ['result'],
     registers,
   });
+  startAtZero(
+    cacheRequests,
+    cacheResults.map((result) => ({ result })),
+  );
   const cachedAge = new Histogram({
     name: 'vector_cache_hit_age_seconds',
     help: 'Seconds since the cached answers that were given had been computed',
@@ -146,12 +157,13 @@ export async function measureRequests(
   });
   const timers = (app as unknown as { metrics: { metricStorage: WeakMap<FastifyRequest, unknown> } }).metrics
     .metricStorage;
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
     metrics.httpActive.inc();
+    // Not `onResponse`: nobody calls that for a client that hung up.
+    reply.raw.once('close', () => metrics.httpActive.dec());
     if (isLongLived(request)) timers.delete(request);
   });
   app.addHook('onResponse', async (request, reply) => {
-    metrics.httpActive.dec();
     if (reply.statusCode < 400) return;
     const rule = ruleOf(request);
     metrics.httpErrors.inc({

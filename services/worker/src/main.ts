@@ -63,7 +63,11 @@ for (const { name, version, description, queue, input, output, concurrency } of 
   carries.push(await publishWorkflow(sql, { name, version, description, queue, ...schemas, ...caps }));
 }
 
-const metrics = createWorkerMetrics(config, () => runner.held().length);
+const metrics = createWorkerMetrics(config, {
+  workflows: catalogue.all.map(({ name }) => name),
+  concurrency: config.WORKER_CONCURRENCY,
+  activeRuns: () => runner.held().length,
+});
 measureLogSinks(metrics.registry, sinks);
 if (shipped.circuit !== null) measureCircuit(metrics.registry, 'embeddings_endpoint', shipped.circuit.state);
 const lanes = createLanes(sql, (err) => log.warn({ err }, 'lanes could not be read'));
@@ -86,10 +90,7 @@ const backendFor = createBackend({
   gatewayUrl: config.GATEWAY_URL,
   workerApiKey: config.WORKER_API_KEY,
   incarnation: incarnation.id,
-  onRequest({ operation, status, seconds }) {
-    metrics.backendRequests.inc({ operation, status });
-    metrics.backendDuration.observe({ operation, status }, seconds);
-  },
+  onRequest: metrics.backendAnswered,
 });
 const runner = createRunner({
   sql,

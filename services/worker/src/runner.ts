@@ -90,7 +90,7 @@ export function createRunner(options: Options): Runner {
         publish(claimed.id, json);
         if (Array.isArray(news) && news.some(({ type }) => type === 'step.completed')) onProgress();
       },
-      onStep: ({ name, seconds }) => metrics.steps.observe({ ...labels, step: declaredName(name) }, seconds),
+      onStep: ({ name, seconds }) => metrics.stepDone(workflow.name, name, seconds),
     });
     executions.set(claimed.id, execution);
     since.set(execution, begun);
@@ -100,6 +100,7 @@ export function createRunner(options: Options): Runner {
       if (outcome.state === 'draining') await giveBack(claimed);
       metrics.latency.observe({ ...labels, phase: 'run' }, (performance.now() - begun) / 1000);
       if (countedStates.has(outcome.state)) metrics.runs.inc({ ...labels, status: outcome.state });
+      if (outcome.state === 'lost') metrics.lost.inc();
       const level = outcome.state === 'completed' ? 'debug' : 'info';
       log[level]({ runId: claimed.id, workflow: workflow.name, outcome: outcome.state }, 'run left this worker');
       return outcome;
@@ -186,8 +187,3 @@ export function createRunner(options: Options): Runner {
 }
 
 const countedStates = new Set(['completed', 'failed', 'cancelled', 'parked']);
-
-/** A step's name as declared: rounds (`embed#17`) and items of a map (`map#1[3]/embed`) would be labels without bound. */
-function declaredName(step: string): string {
-  return step.replaceAll(/\[\d+\]/g, '').replaceAll(/#\d+/g, '');
-}

@@ -54,7 +54,10 @@ t.test('what was taken from a worker and given back runs there once, and only wh
     backendFor: () => ({ call: backend, authority: async () => 'granted' }),
     publish: () => {},
     deliver: () => {},
-    metrics: createWorkerMetrics({ FLOWSTATE_VERSION: 'test', FLOWSTATE_COMMIT: 'test' }, () => 0),
+    metrics: createWorkerMetrics(
+      { FLOWSTATE_VERSION: 'test', FLOWSTATE_COMMIT: 'test' },
+      { workflows: [], concurrency: 1, activeRuns: () => 0 },
+    ),
   });
   await handOver(sql, [{ id, capped: false }]);
   const first = runner.deliver(id);

@@ -66,13 +66,7 @@ function isLibrary(name: string): boolean {
 
 function trim(root: string, triplet: string, major: number): void {
   const unused = ['doc', 'man', 'locale', 'lintian', 'bug', 'i18n'].map((name) => `usr/share/${name}`);
-  const parts = [
-    ...unused,
-    `usr/lib/${triplet}/gconv`,
-    `usr/lib/postgresql/${major}/lib/bitcode`,
-    'var',
-    'etc',
-  ];
+  const parts = [...unused, `usr/lib/${triplet}/gconv`, `usr/lib/postgresql/${major}/lib/bitcode`, 'var', 'etc'];
   for (const part of parts) rmSync(join(root, part), { recursive: true, force: true });
 }
 

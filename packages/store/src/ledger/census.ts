@@ -1,5 +1,7 @@
-import type { QueueName } from '@flowstate/contracts';
+import type { QueueName, RunState } from '@flowstate/contracts';
 import type { Sql, Db } from '../client.ts';
+
+export type LiveState = Exclude<RunState, 'completed' | 'failed' | 'cancelled'>;
 
 /** Live runs of one principal and workflow version in one queue. */
 export type LiveCount = {
@@ -7,6 +9,7 @@ export type LiveCount = {
   principalId: string;
   workflowId: number;
   live: number;
+  states: Record<LiveState, number>;
   /** Standing in the ledger's line, due now or before a worker that starts now is up. */
   due: number;
   /** Seconds since the oldest that nobody has begun became ready; null: none waits. */
@@ -24,6 +27,12 @@ export async function countLiveRuns(sql: Sql): Promise<{ countedAt: Date; counts
     const [clock] = await tx<{ now: Date }[]>`SELECT now()`;
     const counts = await tx<LiveCount[]>`
       SELECT queue, principal_id AS "principalId", workflow_id AS "workflowId", count(*)::int AS live,
+        json_build_object(
+          'queued', count(*) FILTER (WHERE state = 'queued'),
+          'running', count(*) FILTER (WHERE state = 'running'),
+          'waiting', count(*) FILTER (WHERE state = 'waiting'),
+          'parked', count(*) FILTER (WHERE state = 'parked'),
+          'quarantined', count(*) FILTER (WHERE state = 'quarantined')) AS states,
         (count(*) FILTER (WHERE state = 'queued' AND due_at <= now() + ${startUp}::interval))::int AS due,
         extract(epoch FROM now() - min(ready_at)
           FILTER (WHERE state = 'queued' AND owner IS NULL AND ready_at <= now()))::float8 AS "oldestSeconds"

@@ -1,4 +1,4 @@
-import type { Logger } from '@flowstate/runtime';
+import { startAtZero, type Logger } from '@flowstate/runtime';
 import { webhookBacklog, type Sql } from '@flowstate/store';
 import { Counter, Gauge, type Registry } from '@prometheus-io/client';
 
@@ -35,12 +35,12 @@ export function createWebhookMetrics(registry: Registry, sql: Sql, log: Logger) 
     'Age of the oldest webhook neither delivered nor given up; 0 when there is none',
     ({ oldestSeconds }) => oldestSeconds,
   );
-  return {
-    tries: new Counter({
-      name: 'flowstate_webhook_tries_total',
-      help: 'Tries to deliver a webhook by outcome: delivered, failed (to be tried again), given_up',
-      labelNames: ['outcome'],
-      registers,
-    }),
-  };
+  const tries = new Counter({
+    name: 'flowstate_webhook_tries_total',
+    help: 'Tries to deliver a webhook by outcome: delivered, failed (to be tried again), given_up',
+    labelNames: ['outcome'],
+    registers,
+  });
+  startAtZero(tries, [{ outcome: 'delivered' }, { outcome: 'failed' }, { outcome: 'given_up' }]);
+  return { tries };
 }
