@@ -14,6 +14,7 @@ const PROGRAMS = {
   bench: { file: 'test/bench/run.ts', dependencies: true },
   chaos: { file: 'test/chaos/main.ts', dependencies: true },
   docs: { file: 'test/configuration-table.ts', dependencies: true },
+  dashboards: { file: 'deploy/grafana/src/main.ts', dependencies: true },
   status: { file: 'deploy/local/src/status.ts', dependencies: false },
   stop: { file: 'deploy/local/src/stop.ts', dependencies: false },
   reset: { file: 'deploy/local/src/reset.ts', dependencies: false },
