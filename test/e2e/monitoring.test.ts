@@ -15,6 +15,7 @@ import { measuredParts } from '../support/promql.ts';
 const without = new Map([
   ['min by (instance) (probe_ssl_earliest_cert_expiry) - time()', 'only of addresses with TLS'],
   ['min by (collection, k) (vector_search_recall)', 'not measured yet'],
+  ['max by (kind) (recommendation_', 'nothing is recommended yet'],
 ]);
 
 const metricsToken = 'metrics-token-of-this-test';

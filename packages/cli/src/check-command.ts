@@ -3,6 +3,7 @@ import { checkAuthFailures } from './checks/auth-failures.ts';
 import { checkDenials } from './checks/denials.ts';
 import { checkHealth } from './checks/health.ts';
 import { checkOwners } from './checks/owners.ts';
+import { checkProbes } from './checks/probes.ts';
 import { checkSinks } from './checks/sinks.ts';
 import type { Verdict } from './checks/verdict.ts';
 import type { ConnectionOptions } from './connection.ts';
@@ -29,6 +30,9 @@ export function addCheckCommand(program: Command, terminal: Terminal, done: (cod
   command('health', 'the gateway lives (/api/health)', (options) => checkHealth('health', options, terminal));
   command('ready', 'and can serve, with every dependency (/api/ready)', (options) =>
     checkHealth('ready', options, terminal),
+  );
+  command('probes', 'health, readiness and metrics of every process, as synthetic checks ask for them', (options) =>
+    checkProbes(options, terminal),
   );
   command('secrets', 'the secrets this command can see are strong', async () => {
     // Here and not above: it takes the services' runtime along, which other commands need not load.

@@ -54,6 +54,15 @@ t.test('secrets, sinks and owners: what is wrong is named, never shown', async (
   t.match(await check(['owners', '--direct'], direct), { code: 1, out: /nobody yet/ });
 });
 
+t.test('synthetic checks: every process lives, is ready and shows its metrics', async (t) => {
+  const all = await check(['probes']);
+  t.match(all, { code: 0, out: /^ok: all 7 addresses[^]*\/api\/ready +ok +200 ready[^]*\/health +ok +200 ok/ });
+  const unread = await check(['probes'], { METRICS_TOKEN: 'wrong' });
+  t.match(unread, { code: 1, out: /^NOT OK: 3 of 7[^]*\/api\/metrics +FAILED +401/ });
+  const away = await check(['probes'], { METRICS_URLS: 'http://127.0.0.1:9/metrics' });
+  t.match(away, { code: 1, out: /^NOT OK: 2 of 2[^]*127.0.0.1:9\/health +FAILED +no answer/ });
+});
+
 t.test('failed authentications: many, and those that are no slips', async (t) => {
   t.match(await check(['auth-failures']), { code: 0, out: /^ok: 0 failed/ });
   const anybody = createClient(platform.gateway.url);

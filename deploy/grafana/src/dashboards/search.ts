@@ -75,4 +75,14 @@ export const search = flowstateDashboard('search', 'search')
       unit: 'percentunit',
       queries: [['min by (collection, k) (vector_search_recall)', '{{collection}} @{{k}}']],
     }),
+  )
+  .withPanel(
+    graph('Recommendations called helpful', {
+      says: 'Share of the opinions of the last days, and how many there were; few say little',
+      unit: 'short',
+      queries: [
+        ['max by (kind) (recommendation_helpful_share)', '{{kind}} helpful'],
+        ['max by (kind) (recommendation_feedback_recent)', '{{kind}} opinions'],
+      ],
+    }),
   );
