@@ -41,8 +41,10 @@ const scrape = async (name: string) => (await fetch(metricsUrl(name), { headers:
 const programs = await findMonitoringPrograms();
 const skip = typeof programs === 'string' ? programs : false;
 
+type Tap = Pick<typeof t, 'equal' | 'ok'>;
+
 /** A bit of everything: runs with backend calls, searches that miss and hit, refusals, a rehearsal. */
-async function makeLoad(round: number): Promise<void> {
+async function makeLoad(t: Tap, round: number): Promise<void> {
   const [feeder, analyst, admin] = await Promise.all([
     platform.as('integration'),
     platform.as('analyst'),
@@ -64,7 +66,7 @@ async function makeLoad(round: number): Promise<void> {
 }
 
 /** Everything that dashboards, alerts and recording rules read, with who reads it. */
-async function expressions(prometheus: Prometheus): Promise<Map<string, string>> {
+async function expressions(t: Tap, prometheus: Prometheus): Promise<Map<string, string>> {
   const read = new Map<string, string>();
   const dashboards = fileURLToPath(new URL('../../deploy/grafana/dashboards/', import.meta.url));
   type Panels = { panels: { title: string; targets: { expr: string }[] }[] };
@@ -84,7 +86,7 @@ async function expressions(prometheus: Prometheus): Promise<Map<string, string>>
 }
 
 t.test('without the bearer nobody gets metrics; with it promtool has nothing to say about them', async (t) => {
-  await makeLoad(0);
+  await makeLoad(t, 0);
   for (const name of Object.keys(services)) {
     for (const headers of [{}, { authorization: 'Bearer wrong' }]) {
       const refused = await fetch(metricsUrl(name), { headers });
@@ -115,9 +117,9 @@ t.test('every panel, alert and recording rule has series in a real Prometheus', 
     const targets = await prometheus.targets();
     return targets.length === 11 && targets.every(({ health }) => health === 'up');
   });
-  await makeLoad(1);
+  await makeLoad(t, 1);
   await until(async () => (await prometheus.rules()).every(({ health }) => health !== 'unknown'));
-  const read = await expressions(prometheus);
+  const read = await expressions(t, prometheus);
   t.ok(read.size > 90, `${read.size} expressions`);
   t.same(
     [...without.keys()].filter((expr) => ![...read.keys()].some((each) => each.includes(expr))),
@@ -133,7 +135,7 @@ t.test('every panel, alert and recording rule has series in a real Prometheus', 
     return missing.every((line) => [...without.keys()].some((expr) => line.includes(expr)));
   };
   // What is counted for the first time needs two scrapes after it.
-  for (let round = 2; !(await complete()) && round < 12; round++) await makeLoad(round);
+  for (let round = 2; !(await complete()) && round < 12; round++) await makeLoad(t, round);
   t.same(
     missing.filter((line) => ![...without.keys()].some((expr) => line.includes(expr))),
     [],
@@ -154,7 +156,7 @@ t.test('a wall clock that jumps an hour back and on again leaves no trace in the
   const before = await Promise.all(names.map(scrape));
   for (let jump = 0; jump < 2; jump++) {
     for (const service of Object.values(services)) service.signal('SIGUSR2');
-    await makeLoad(100 + jump);
+    await makeLoad(t, 100 + jump);
   }
   const after = await Promise.all(names.map(scrape));
   names.forEach((name, index) => {

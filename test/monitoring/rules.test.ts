@@ -49,7 +49,7 @@ t.test('every alert says who is told, what to do and where to look', async (t) =
   t.ok(alerts.length > 30);
   t.equal(new Set(alerts.map(({ alert }) => alert)).size, alerts.length);
   const runbook = await readFile(join(root, 'deploy/runbooks/alerts.md'), 'utf8');
-  const sections = [...runbook.matchAll(/^## (.*)$/gm)].map(([, title]) => title);
+  const sections = [...runbook.matchAll(/^## (.*)$/gm)].map(([, title]) => title ?? '');
   t.same(sections.toSorted(), alerts.map(({ alert }) => alert).toSorted(), 'a section for each, and no other');
   const dashboards = (await readdir(join(root, 'deploy/grafana/dashboards'))).map(
     (file) => `/d/flowstate-${file.replace('.json', '')}`,

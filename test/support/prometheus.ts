@@ -71,7 +71,7 @@ export async function startPrometheus(t: Pick<Test, 'teardown'>, options: Option
   }
   return {
     url,
-    query: async (expr) => (await ask<{ result: Sample[] }>(`query?${new URLSearchParams({ query: expr })}`)).result,
+    query: async (expr) => (await ask<{ result: Sample[] }>(`query?query=${encodeURIComponent(expr)}`)).result,
     rules: async () => (await ask<{ groups: { rules: Rule[] }[] }>('rules')).groups.flatMap(({ rules }) => rules),
     targets: async () => (await ask<{ activeTargets: Target[] }>('targets?state=active')).activeTargets,
   };

@@ -19,9 +19,9 @@ export function measuredParts(expr: string): string[] {
 
   function partsOf(node: Node): string[] {
     const children = childrenOf(node);
-    const names = children.map(({ name }) => name);
+    const names = new Set(children.map(({ name }) => name));
     if (node.name === 'PromQL' || node.name === 'ParenExpr') return children.flatMap(partsOf);
-    if (node.name === 'BinaryExpr' && [...comparisons, ...setOperators].some((name) => names.includes(name))) {
+    if (node.name === 'BinaryExpr' && [...comparisons, ...setOperators].some((name) => names.has(name))) {
       return [children.at(0), children.at(-1)].flatMap((side) => (side ? partsOf(side) : []));
     }
     return readsSeries(node) ? [expr.slice(node.from, node.to)] : [];
