@@ -27,6 +27,8 @@ t.test('an import against the arrows of README fails the lint', async (t) => {
   const against = [
     ['packages/contracts/src/thing.ts', '@flowstate/store'],
     ['packages/contracts/src/thing.ts', 'node:fs/promises'],
+    ['packages/contracts/src/thing.ts', '@flowstate/tracing'],
+    ['packages/tracing/src/thing.ts', '@flowstate/contracts'],
     ['packages/store/src/crm/thing.ts', '@flowstate/queue'],
     ['packages/store/src/crm/thing.ts', '../../../queue/src/index.ts'],
     ['packages/store/src/thing.ts', 'bullmq'],
@@ -54,6 +56,7 @@ t.test('an import along them passes', async (t) => {
     ['packages/store/src/crm/thing.ts', '../client.ts'],
     ['packages/store/test/thing.ts', '../src/client.ts'],
     ['packages/queue/src/thing.ts', 'bullmq'],
+    ['packages/workflow/src/thing.ts', '@flowstate/tracing'],
     ['services/gateway/src/routes/thing.ts', '@flowstate/store'],
     ['services/gateway/src/routes/thing.ts', '../deps.ts'],
     ['services/worker/src/agents/thing.ts', '../crm.ts'],

@@ -1,6 +1,8 @@
 export { startCable, type Cable } from './cable.ts';
 export { createClient, type Answer, type Client } from './client.ts';
+export { startCollector, type Collector } from './collector.ts';
 export { createTestDatabase, type TestDatabase } from './database.ts';
+export { readTraces, type CollectedSpan } from './otlp.ts';
 export { requiredEnv } from './environment.ts';
 export { startOwnStores, type OwnStores } from './own-stores.ts';
 export { startPlatform, type Platform } from './platform.ts';

@@ -39,7 +39,8 @@ export async function startService(name: string, settings: Record<string, string
     const listening = Promise.withResolvers<void>();
     const errors: string[] = [];
     recordSecrets(env);
-    child = spawn(process.execPath, [`services/${name}/src/main.ts`], {
+    const telemetry = env.OTEL_ENABLED === 'true' ? ['--import', './packages/runtime/src/telemetry.ts'] : [];
+    child = spawn(process.execPath, [...telemetry, `services/${name}/src/main.ts`], {
       cwd: root,
       // Nothing of the developer's own environment leaks into a service under test.
       env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...env, PORT: port, HOST: '127.0.0.1' },

@@ -1,4 +1,4 @@
-import { readableLine, type LineStyle } from './log-lines.ts';
+import { readableLine, type LineStyle } from '@flowstate/runtime';
 
 export type Console = {
   style: LineStyle;

@@ -5,7 +5,7 @@ import { WorkerConfig } from '../../../services/worker/src/config.ts';
 import { clone } from './clone.ts';
 import { keepAlive, until, type Kept } from './keep-alive.ts';
 import type { LocalEnv } from './local-env.ts';
-import { messageOf } from './log-lines.ts';
+import { messageOf } from '@flowstate/runtime';
 import type { ProcessRecord } from './processes.ts';
 
 export type ServiceName = 'gateway' | 'worker' | 'controller';

@@ -13,6 +13,7 @@ export * from './incidents.ts';
 export * from './input-checks.ts';
 export * from './jobs.ts';
 export * from './limits.ts';
+export * from './log-levels.ts';
 export * from './public-address.ts';
 export * from './recommendations.ts';
 export * from './recurrence.ts';

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createCheck, FlowstateError } from '@flowstate/contracts';
+import { callModel } from '@flowstate/tracing';
 import Type from 'typebox';
 import { createCircuit, type Circuit } from './circuit.ts';
 import type { Embedder } from './embedder.ts';
@@ -30,6 +31,7 @@ const Answer = Type.Object({
       embedding: Type.Array(Type.Number(), { minItems: 1 }),
     }),
   ),
+  usage: Type.Optional(Type.Object({ prompt_tokens: Type.Optional(Type.Integer({ minimum: 0 })) })),
 });
 const checkAnswer = createCheck(Answer, { root: 'answer' });
 
@@ -84,8 +86,13 @@ export function createEndpointEmbedder(options: EndpointOptions): Embedder {
     for (let attempt = 1; ; attempt++) {
       let askedMs = 0;
       try {
+        const onRefusal = (response: Response) => void (askedMs = 1000 * (retryAfterOf(response) ?? 0));
         return await circuit.run(async () =>
-          request(input, signal, (response) => (askedMs = 1000 * (retryAfterOf(response) ?? 0))),
+          callModel({ operation: 'embeddings', provider: 'openai', model }, async (used) => {
+            const { vectors, inputTokens } = await request(input, signal, onRefusal);
+            if (inputTokens !== undefined) used({ inputTokens });
+            return vectors;
+          }),
         );
       } catch (error) {
         signal.throwIfAborted();
@@ -160,20 +167,22 @@ async function readJson(response: Response): Promise<unknown> {
   }
 }
 
-function inOrder(answer: unknown, count: number): number[][] {
+function inOrder(answer: unknown, count: number): { vectors: number[][]; inputTokens: number | undefined } {
   let data;
+  let usage;
   try {
-    ({ data } = checkAnswer(answer));
+    ({ data, usage } = checkAnswer(answer));
   } catch (cause) {
     throw wrong('something that is not a list of embeddings', cause);
   }
   if (data.length !== count) throw wrong(`${data.length} embeddings for ${count} texts`);
   const vectors = new Map(data.map(({ index, embedding }, position) => [index ?? position, embedding]));
-  return Array.from({ length: count }, (_, i) => {
+  const inTheirOrder = Array.from({ length: count }, (_, i) => {
     const vector = vectors.get(i);
     if (vector === undefined) throw wrong(`no embedding for text ${i}`);
     return vector;
   });
+  return { vectors: inTheirOrder, inputTokens: usage?.prompt_tokens };
 }
 
 function wrong(what: string, cause?: unknown): FlowstateError {

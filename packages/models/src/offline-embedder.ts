@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { FlowstateError } from '@flowstate/contracts';
+import { callModel } from '@flowstate/tracing';
 import type { Embedder } from './embedder.ts';
 import type { EmbedAnswer, EmbedRequest } from './offline-thread.ts';
 
@@ -18,6 +19,7 @@ type Call = {
   reject: (reason: unknown) => void;
 };
 
+const model = 'all-MiniLM-L6-v2';
 /** The model reads 256 tokens; tokenising a whole book to drop its rest would block the thread. */
 const maxChars = 4_000;
 
@@ -85,7 +87,7 @@ export function createOfflineEmbedder({ maxQueued = 5_000, thread: script }: Off
   }
 
   return {
-    model: 'all-MiniLM-L6-v2',
+    model,
     dimensions: 384,
     async embed(texts, signal) {
       signal?.throwIfAborted();
@@ -96,7 +98,7 @@ export function createOfflineEmbedder({ maxQueued = 5_000, thread: script }: Off
       if (queued > 0 && queued + texts.length > maxQueued) {
         throw new FlowstateError('unavailable', `${queued} texts are already waiting for their embeddings`);
       }
-      return enqueue(texts, signal);
+      return callModel({ operation: 'embeddings', provider: 'local', model }, () => enqueue(texts, signal));
     },
     async close() {
       closed = true;

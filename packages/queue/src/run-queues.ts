@@ -8,6 +8,7 @@ import {
   type RunJob,
 } from '@flowstate/contracts';
 import { setImmediate as endOfTurn } from 'node:timers/promises';
+import { inSpan } from '@flowstate/tracing';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 
@@ -101,7 +102,16 @@ export function createRunQueues(redisUrl: string, lanes: Lanes, onError: (error:
         batch = { deliveries: [], done: adding };
       }
       batch.deliveries.push(...deliveries.map((delivery) => ({ ...delivery, round })));
-      return batch.done;
+      const { done } = batch;
+      const [first] = deliveries;
+      if (first === undefined) return done;
+      const attributes = {
+        'messaging.system': 'bullmq',
+        'messaging.operation.type': 'send',
+        'messaging.destination.name': first.queue,
+        'messaging.batch.message_count': deliveries.length,
+      };
+      return inSpan(`send ${first.queue}`, { kind: 'PRODUCER', attributes }, () => done);
     },
     inspect(deliveries) {
       return Promise.all(

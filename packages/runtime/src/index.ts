@@ -1,6 +1,9 @@
 export { measureCircuit } from './circuit-metric.ts';
 export { loadConfig } from './config.ts';
 export { timedCheck, type Check } from './health.ts';
+export { logContext, withLogContext, type LogContext } from './log-context.ts';
+export { followLogLevel } from './log-level.ts';
+export { messageOf, readableLine, type LineStyle } from './log-lines.ts';
 export { createLogSinks, type LogSinks } from './log-sinks/log-sinks.ts';
 export { logSinkSettings } from './log-sinks/settings.ts';
 export { measureLogSinks } from './log-sinks/sink-metrics.ts';

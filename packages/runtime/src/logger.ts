@@ -1,38 +1,27 @@
+import { activeIds } from '@flowstate/tracing';
 import { pino, type Logger, type LoggerOptions } from 'pino';
+import { logContext } from './log-context.ts';
 import type { LogSinks } from './log-sinks/log-sinks.ts';
+import { redactLine } from './redact.ts';
+import { hearTelemetry } from './telemetry-news.ts';
 
 export type { Logger } from 'pino';
-
-/** Header and field names whose values never reach a log line. */
-const secrets = [
-  'authorization',
-  'cookie',
-  'password',
-  'accessToken',
-  'refreshToken',
-  'token',
-  'apiKey',
-  'secret',
-  '["set-cookie"]',
-  '["x-api-key"]',
-];
-const dotted = (prefix: string, name: string) => (name.startsWith('[') ? `${prefix}${name}` : `${prefix}.${name}`);
 
 const optionsFor = (service: string, level: string): LoggerOptions => ({
   level,
   base: { service },
   timestamp: pino.stdTimeFunctions.isoTime,
   formatters: { level: (label) => ({ level: label }) },
-  redact: {
-    paths: secrets.flatMap((name) => [name, dotted('*', name), dotted('*.headers', name)]),
-    censor: '[redacted]',
-  },
+  // Whose request or run it is, and in which trace, stands on every line that has to do with one.
+  mixin: () => ({ ...activeIds(), ...logContext() }),
+  hooks: { streamWrite: redactLine },
 });
 
-/** JSON lines to the sinks, or stdout; `service` is on every line. Secrets are replaced wherever headers or bodies are logged. */
+/** JSON lines to the sinks, or stdout; `service` is on every line, and no secret on any. */
 export function createLogger(service: string, level: string, sinks?: LogSinks): Logger {
   if (sinks === undefined) return pino(optionsFor(service, level));
   const log = pino(optionsFor(service, level), toAll(sinks.logs));
+  hearTelemetry(log);
   sinks.onNews(({ sink, state, reason }) => {
     if (state === 'trouble') log.warn({ sink, reason }, 'log sink does not take lines; they are kept');
     else log.info({ sink }, 'log sink takes lines again');

@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Gauge, Registry, type Counter, type LabelValues } from '@prometheus-io/client';
+import { measureTelemetry } from './telemetry-metrics.ts';
 
 /** Names that promtool rejects, for a `_total` that counts nothing or a type in them; what they say is said by others. */
 const misnamed = [
@@ -23,6 +24,7 @@ export function createRegistry(service: string, build: Build): Registry {
     labelNames: ['service', 'version', 'commit'],
     registers: [registry],
   }).set({ service, version: build.FLOWSTATE_VERSION, commit: build.FLOWSTATE_COMMIT }, 1);
+  measureTelemetry(registry);
   return registry;
 }
 

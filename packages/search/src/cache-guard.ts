@@ -1,3 +1,4 @@
+import { inRedisSpan } from '@flowstate/tracing';
 import type { Redis } from 'ioredis';
 
 /** After a failure the cache is left alone for so long: only one search pays for a cache that hangs, not each. */
@@ -22,7 +23,7 @@ export function createCacheGuard(redis: Redis, timeoutMs: number): CacheGuard {
     async ask(command) {
       if (resting()) return null;
       try {
-        return { value: await within(command(redis), timeoutMs) };
+        return { value: await inRedisSpan('GET', 'vector-search', () => within(command(redis), timeoutMs)) };
       } catch {
         rest();
         return null;

@@ -1,4 +1,5 @@
 import { createCheck, RoleName } from '@flowstate/contracts';
+import { inRedisSpan } from '@flowstate/tracing';
 import type { Redis } from 'ioredis';
 import Type, { type Static } from 'typebox';
 
@@ -39,7 +40,7 @@ export function createSessionCopies(redis: Redis): SessionCopies {
   return {
     async read(sessionId) {
       try {
-        return readCopy(await redis.get(sessionKey(sessionId)));
+        return readCopy(await inRedisSpan('GET', 'flowstate:session', () => redis.get(sessionKey(sessionId))));
       } catch {
         return null;
       }

@@ -1,8 +1,11 @@
 import { FlowstateError } from '@flowstate/contracts';
+import { inSpan, outsideSpans } from '@flowstate/tracing';
 
 type Options<I, O> = {
   /** Writes a whole batch in one round trip; answers in the order of its items. */
   flush: (items: I[]) => Promise<O[]>;
+  /** What the statement does, for the span of each item: it serves many traces, and is part of each. */
+  summary?: string;
   /** Items of one batch at most. */
   maxItems?: number;
   /** Batches under way at most. */
@@ -30,12 +33,14 @@ type Waiting<I, O> = { item: I; bytes: number; resolve: (value: O) => void; reje
 export function createBatcher<I, O>(options: Options<I, O>): Batcher<I, O> {
   const {
     flush,
+    summary = 'batch',
     maxItems = 200,
     lanes = 1,
     sizeOf = () => 0,
     maxBytes = 64 * 1024 * 1024,
     afterTurn = false,
   } = options;
+  const attributes = { 'db.system.name': 'postgresql', 'db.query.summary': summary };
   const soon = afterTurn ? setImmediate : queueMicrotask;
   const isItemFault = options.isItemFault ?? isBadData;
   const queue: Waiting<I, O>[] = [];
@@ -54,7 +59,7 @@ export function createBatcher<I, O>(options: Options<I, O>): Batcher<I, O> {
 
   async function write(batch: Waiting<I, O>[]): Promise<void> {
     try {
-      const answers = await flush(batch.map((waiting) => waiting.item));
+      const answers = await outsideSpans(() => flush(batch.map((waiting) => waiting.item)));
       for (const [index, waiting] of batch.entries()) waiting.resolve(answers[index] as O);
     } catch (error) {
       if (batch.length > 1 && isItemFault(error)) {
@@ -76,10 +81,12 @@ export function createBatcher<I, O>(options: Options<I, O>): Batcher<I, O> {
         return Promise.reject(new FlowstateError('unavailable', 'Too much is waiting to be written'));
       }
       bytes += size;
-      return new Promise<O>((resolve, reject) => {
+      return inSpan(summary, { kind: 'CLIENT', attributes }, () => {
+        const { promise, resolve, reject } = Promise.withResolvers<O>();
         queue.push({ item, bytes: size, resolve, reject });
         // A little later, so that what is added together shares a statement.
         if (queue.length === 1) soon(pump);
+        return promise;
       });
     },
   };

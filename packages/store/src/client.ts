@@ -1,4 +1,6 @@
+import { isTracing } from '@flowstate/tracing';
 import postgres from 'postgres';
+import { tracedSql } from './traced-sql.ts';
 
 export type Sql = postgres.Sql;
 /** A pool, or the transaction handed to `sql.begin(tx => …)`: statements take it first so that a missed one shows. */
@@ -22,7 +24,7 @@ export function createSql(
   databaseUrl: string,
   { max = 10, name, ledger = false, lazyCommit = false, keepAlive = false }: Options,
 ): Sql {
-  return postgres(databaseUrl, {
+  const sql: Sql = postgres(databaseUrl, {
     max,
     ...(keepAlive ? { max_lifetime: null } : { idle_timeout: 60, max_lifetime: 60 * 30 }),
     connect_timeout: 5,
@@ -43,4 +45,5 @@ export function createSql(
       }),
     },
   });
+  return isTracing() ? tracedSql(sql) : sql;
 }

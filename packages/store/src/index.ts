@@ -100,6 +100,8 @@ export { type StoredSchedule } from './schedules/stored-schedule.ts';
 export * from './schedules/trigger-schedule.ts';
 export * from './schedules/write-schedule.ts';
 export { migrate, migrationsFolder, missingMigrations, neededMigrations } from './migrate.ts';
+export * from './log-levels/read-log-level.ts';
+export * from './log-levels/write-log-levels.ts';
 export * from './retention/ended-workers.ts';
 export * from './retention/finished-runs.ts';
 export * from './retention/idempotency-keys.ts';

@@ -1,4 +1,5 @@
 import { createCheck, type RunProgress } from '@flowstate/contracts';
+import { inSpan } from '@flowstate/tracing';
 import type { Static, TSchema } from 'typebox';
 import { runChild } from './child.ts';
 import type { Agent, Backend, StepContext, StepOptions, WorkflowContext } from './definition.ts';
@@ -88,8 +89,13 @@ export function createContext(env: Environment): ReplayableContext {
         const checkOutput = createCheck(agent.output, { root: `${agent.name}.output` });
         return step(
           name,
-          async (context) =>
-            checkOutput(await agent.run({ runId, signal: context.signal, backend, progress }, checkInput(input))),
+          async (context) => {
+            const given = checkInput(input);
+            const run = async () => agent.run({ runId, signal: context.signal, backend, progress }, given);
+            // https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-agent-spans/
+            const attributes = { 'gen_ai.operation.name': 'invoke_agent', 'gen_ai.agent.name': agent.name };
+            return checkOutput(await inSpan(`invoke_agent ${agent.name}`, { attributes }, run));
+          },
           options,
         );
       },

@@ -1,4 +1,5 @@
 import { FlowstateError, type Effect, type FailedTry, type PayloadRef, type RunProgress } from '@flowstate/contracts';
+import { activeTraceparent, inSpan, isSampled, isSpent, keepAccount, type Spending } from '@flowstate/tracing';
 import type { RetryPolicy, StepContext, StepOptions } from './definition.ts';
 import { RunInterrupt, StepError } from './interrupt.ts';
 import type { Journal } from './journal.ts';
@@ -46,8 +47,9 @@ export async function runStep<T>(env: StepEnvironment, { name, fn, options }: St
 
   for (;;) {
     const attempt = (tries.at(-1)?.attempt ?? 0) + 1;
+    const told: Told = { spent: {} };
     try {
-      return await env.underWay(() => tryOnce(env, { name, fn, options }, attempt));
+      return await env.underWay(() => tryOnce(env, { name, fn, options }, attempt, told));
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       if (error instanceof RunInterrupt) throw error;
@@ -64,6 +66,7 @@ export async function runStep<T>(env: StepEnvironment, { name, fn, options }: St
         attempt,
         error: describe(error),
         final,
+        ...toRecord(told),
         ...(nextAt !== undefined && { retryAt: nextAt }),
       });
       if (nextAt === undefined) throw new StepError(name, error, tries);
@@ -72,8 +75,30 @@ export async function runStep<T>(env: StepEnvironment, { name, fn, options }: St
   }
 }
 
+/** What a try leaves on record besides its result. */
+type Told = { startedAt?: string; spent: Spending; trace?: string | undefined };
+
+/** Most steps call nothing and are not traced: their records stay as small as they were. */
+function toRecord({ startedAt, spent, trace }: Told) {
+  return {
+    ...(startedAt !== undefined && { startedAt }),
+    ...(isSpent(spent) && { spent }),
+    ...(trace !== undefined && { trace }),
+  };
+}
+
+/** A step's name as declared: rounds (`embed#17`) and items of a map (`map#1[3]/embed`) would be names without bound. */
+export function declaredName(step: string): string {
+  return step.replaceAll(/\[\d+\]/g, '').replaceAll(/#\d+/g, '');
+}
+
 /** One try, from the record of its intent to the record of its result. */
-async function tryOnce<T>(env: StepEnvironment, { name, fn, options }: Step<T>, attempt: number): Promise<T> {
+async function tryOnce<T>(
+  env: StepEnvironment,
+  { name, fn, options }: Step<T>,
+  attempt: number,
+  told: Told,
+): Promise<T> {
   const { journal, publish, onStep } = env;
   const { effect = 'pure', timeoutMs } = options;
   // Everything before the effect, and that it is about to happen, must be on record first.
@@ -91,11 +116,20 @@ async function tryOnce<T>(env: StepEnvironment, { name, fn, options }: Step<T>, 
   publish({ type: 'step.started', at: startedAt, data: { name, attempt } });
   let ok = false;
   try {
-    const value = await withTimeout(env, name, fn, attempt, timeoutMs);
+    const attributes = {
+      'flowstate.step.name': name,
+      'flowstate.step.effect': effect,
+      'flowstate.step.attempt': attempt,
+    };
+    const value = await inSpan(`step ${declaredName(name)}`, { attributes }, () => {
+      told.startedAt = startedAt;
+      told.trace = isSampled() ? activeTraceparent() : undefined;
+      return keepAccount(told.spent, () => withTimeout(env, name, fn, attempt, timeoutMs));
+    });
     const json = resultJson(`Result of step ${name}`, value);
     const outputRef = isLarge(json) ? await env.storeLarge(json) : undefined;
     ok = true;
-    const data = { name, effect, attempt, startedAt };
+    const data = { name, effect, attempt, ...toRecord(told) };
     if (outputRef === undefined) journal.record('step.completed', data, json);
     else journal.record('step.completed', { ...data, outputRef });
     env.inDoubt.delete(name); // on its way to the ledger: however the run leaves here, that goes with it

@@ -1,14 +1,16 @@
+import { randomUUID } from 'node:crypto';
 import { createRunPublisher, createRunQueues } from '@flowstate/queue';
 import {
   checkMetricsToken,
   createLogger,
   createLogSinks,
+  followLogLevel,
   measureLogSinks,
   onShutdown,
   timedCheck,
   trackUnusedConnections,
 } from '@flowstate/runtime';
-import { createLanes, createSql } from '@flowstate/store';
+import { createLanes, createSql, readLogLevel } from '@flowstate/store';
 import Fastify, { LogController } from 'fastify';
 import { Redis } from 'ioredis';
 import { createCensus } from './census.ts';
@@ -105,9 +107,15 @@ const loops = [
     work: createSealer({ sql, log, onHead: ({ total }) => metrics.sealed.set(total) }),
   }),
 ];
+const logLevel = followLogLevel({ log, normal: config.LOG_LEVEL, read: () => readLogLevel(sql, 'controller') });
 const partitions = createPartitionKeeper(sql, log);
 
-const app = Fastify({ loggerInstance: log, logController: new LogController({ disableRequestLogging: true }) });
+const app = Fastify({
+  loggerInstance: log,
+  genReqId: () => randomUUID(),
+  requestIdLogLabel: 'requestId',
+  logController: new LogController({ disableRequestLogging: true }),
+});
 app.get('/health', async (_request, reply) => {
   const checks = await Promise.all([
     timedCheck('postgres', () => sql`SELECT 1`),
@@ -131,6 +139,7 @@ log.info('controller ready');
 
 onShutdown(log, [
   { name: 'loops', stop: () => Promise.all(loops.map((loop) => loop.stop())) },
+  { name: 'log level', stop: () => logLevel.stop() },
   { name: 'leader', stop: () => leader.stop() },
   { name: 'webhooks', stop: () => webhooks.close() },
   { name: 'partitions', stop: () => partitions.stop() },

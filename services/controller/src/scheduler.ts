@@ -1,6 +1,7 @@
 import { createInputChecks } from '@flowstate/contracts';
 import { announceEnds, type RunQueues } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
+import { inRootSpan } from '@flowstate/tracing';
 import { dueSchedules, fireSchedules, type Fired, type Sql } from '@flowstate/store';
 
 type Options = {
@@ -21,7 +22,8 @@ export function createScheduler({ sql, queues, publish, log, onFired }: Options)
   return async function fire(): Promise<boolean> {
     const due = await dueSchedules(sql, batch);
     if (due.length === 0) return false;
-    const fired = await fireSchedules(sql, due, checks);
+    // The runs go on in its trace.
+    const fired = await inRootSpan('fire schedules', { parent: null }, () => fireSchedules(sql, due, checks));
     onFired(fired);
     for (const { id, reason } of fired.suspended) log.warn({ scheduleId: id, reason }, 'schedule suspended');
     await announceEnds({ queues, publish }, fired.ended);

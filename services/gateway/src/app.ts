@@ -11,6 +11,7 @@ import { readJsonBodies } from './json-body.ts';
 import { limited } from './limited-authenticator.ts';
 import { measureRequests } from './metrics.ts';
 import { describeApi, serveApiDocs } from './openapi.ts';
+import { followRequests } from './request-context.ts';
 import { problemErrors, sendProblem, toKnownError } from './problem.ts';
 import { registerRateLimits } from './rate-limits.ts';
 import { access, registerRoutes } from './routes/index.ts';
@@ -34,6 +35,8 @@ export async function createApp(deps: Deps, authenticator: Authenticator): Promi
     frameworkErrors: (error, request, reply) => void sendProblem(request, reply, toKnownError(error)),
     forceCloseConnections: 'idle',
     return503OnClosing: false, // whoever got through is answered: stores close after the last answer
+    // Its request and principal stand on each line anyhow.
+    childLoggerFactory: (logger) => logger,
     logController: new LogController({ disableRequestLogging: true }),
   });
   app.removeContentTypeParser('text/plain'); // no route reads it: 415 says so
@@ -42,6 +45,7 @@ export async function createApp(deps: Deps, authenticator: Authenticator): Promi
   app.setValidatorCompiler(({ schema, httpPart }) =>
     (httpPart === 'body' ? strictAjv : coercingAjv).compile(schema as object),
   );
+  followRequests(app);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
     // The client takes its next request to another gateway, before this one closes the connection on it.

@@ -6,6 +6,7 @@ import {
   createAuditLog,
   createLogger,
   createLogSinks,
+  followLogLevel,
   measureCircuit,
   measureLogSinks,
   onShutdown,
@@ -22,7 +23,7 @@ import {
   splitSecrets,
   toAuditLine,
 } from '@flowstate/security';
-import { createLanes, createSql, insertAudit } from '@flowstate/store';
+import { createLanes, createSql, insertAudit, readLogLevel } from '@flowstate/store';
 import { Redis } from 'ioredis';
 import { createAccessRules } from './access-rules.ts';
 import { createApp } from './app.ts';
@@ -185,6 +186,7 @@ await app.listen({ host: config.HOST, port: config.PORT });
 // Told with lazy commits: a crash of Postgres may forget a second of it.
 const keyReport = reportKeyUse({ sql: auditSql, use: keyUse, policy: identity.policy, log });
 const secretReport = reportSecrets({ sql, secrets: secretsOf(config), log });
+const logLevel = followLogLevel({ log, normal: config.LOG_LEVEL, read: () => readLogLevel(sql, 'gateway') });
 log.info('gateway ready');
 
 onShutdown(log, [
@@ -192,6 +194,7 @@ onShutdown(log, [
   { name: 'farewell', stop: () => farewell(app.server) },
   { name: 'connections', stop: dropUnused },
   { name: 'http', stop: () => app.close() },
+  { name: 'log level', stop: () => logLevel.stop() },
   { name: 'signing keys', stop: () => keyReport.stop() },
   { name: 'secrets', stop: () => secretReport.stop() },
   { name: 'audit', stop: () => audit.stop() },

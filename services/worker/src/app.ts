@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { FlowstateError, httpStatus, Me, createCheck } from '@flowstate/contracts';
 import { checkMetricsToken, type Check, type Logger } from '@flowstate/runtime';
 import type { Outcome } from '@flowstate/workflow';
@@ -27,6 +28,8 @@ export function createApp(options: Options): FastifyInstance {
   const app = Fastify({
     loggerInstance,
     bodyLimit: 1024 * 1024,
+    genReqId: () => randomUUID(),
+    requestIdLogLabel: 'requestId',
     logController: new LogController({ disableRequestLogging: true }),
   });
 

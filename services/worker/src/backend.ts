@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { createCheck, FlowstateError, httpStatus, RunTokenAnswer, type ErrorCode } from '@flowstate/contracts';
 import type { Backend, BackendRequest } from '@flowstate/workflow';
+import { inSpan, spendOnBackend } from '@flowstate/tracing';
 import type { TSchema } from 'typebox';
 
 type Options = {
@@ -37,7 +38,11 @@ export function createBackend({ gatewayUrl, workerApiKey, incarnation, onRequest
 
   async function send(operation: string, url: URL, init: RequestInit): Promise<Response> {
     const begun = performance.now();
-    const done = (status: string) => onRequest({ operation, status, seconds: (performance.now() - begun) / 1000 });
+    const done = (status: string) => {
+      const ms = performance.now() - begun;
+      spendOnBackend(operation, ms);
+      onRequest({ operation, status, seconds: ms / 1000 });
+    };
     try {
       const timeout = AbortSignal.timeout(timeoutMs);
       const signal = init.signal ? AbortSignal.any([init.signal, timeout]) : timeout;
@@ -111,7 +116,8 @@ export function createBackend({ gatewayUrl, workerApiKey, incarnation, onRequest
     }
 
     return {
-      call: ((request, signal = runSignal) => withTries(() => once(request, signal), signal)) as Backend,
+      call: ((request, signal = runSignal) =>
+        inSpan(`backend ${request.operation}`, {}, () => withTries(() => once(request, signal), signal))) as Backend,
       async authority() {
         try {
           await withTries(currentToken, runSignal);

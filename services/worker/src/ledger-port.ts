@@ -74,6 +74,7 @@ export function createWorkerLedger({
   }
 
   const claims = createBatcher<string, ClaimedRun | null>({
+    summary: 'UPDATE run_live',
     async flush(ids) {
       const claimed = new Map((await claim([...new Set(ids)])).map((run) => [run.id, run]));
       return ids.map((id) => {
@@ -94,6 +95,7 @@ export function createWorkerLedger({
   // A turn later: the steps of a short run mostly travel with its end.
   const chunks = createBatcher<ChunkSource, boolean>({
     afterTurn: true,
+    summary: 'UPDATE run_live INSERT run_journal',
     async flush(sources) {
       const taken = sources.map(take);
       const written = await throughOutages(() =>
@@ -112,10 +114,11 @@ export function createWorkerLedger({
     if (woken.length > 0) deliver(woken);
     return answers;
   }
+  const summary = 'DELETE run_live INSERT run_ends';
   const sizeOf = (end: RunEnd) => (end.output?.length ?? 0) + end.events.length;
-  const ends = createBatcher<RunEnd, FinishAnswer>({ flush: finish, sizeOf, lanes: 2 });
+  const ends = createBatcher<RunEnd, FinishAnswer>({ flush: finish, summary, sizeOf, lanes: 2 });
   // One at a time: two batches whose runs share parents could wait for each other's locks.
-  const childEnds = createBatcher<RunEnd, FinishAnswer>({ flush: finish, sizeOf, maxItems: 1, lanes: 2 });
+  const childEnds = createBatcher<RunEnd, FinishAnswer>({ flush: finish, summary, sizeOf, maxItems: 1, lanes: 2 });
 
   async function throughOutages<T>(write: () => Promise<T>): Promise<T> {
     for (let delayMs = 50; ; delayMs = Math.min(delayMs * 2, 1000)) {

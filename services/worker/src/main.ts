@@ -9,12 +9,13 @@ import {
 import {
   createLogger,
   createLogSinks,
+  followLogLevel,
   measureCircuit,
   measureLogSinks,
   onShutdown,
   trackUnusedConnections,
 } from '@flowstate/runtime';
-import { createLanes, createSql, publishWorkflow } from '@flowstate/store';
+import { createLanes, createSql, publishWorkflow, readLogLevel } from '@flowstate/store';
 import { laneQueue, queueNames, type Delivery, type RunJob } from '@flowstate/contracts';
 import { Redis } from 'ioredis';
 import { createApp } from './app.ts';
@@ -142,6 +143,7 @@ const app = createApp({
   draining: () => draining,
   runOwned: runner.runOwned,
 });
+const logLevel = followLogLevel({ log, normal: config.LOG_LEVEL, read: () => readLogLevel(sql, 'worker') });
 const dropUnused = trackUnusedConnections(app.server);
 // Before the first run can be in hand here: a SIGTERM that finds no drain would kill it.
 onShutdown(log, [
@@ -156,6 +158,7 @@ onShutdown(log, [
   },
   { name: 'connections', stop: dropUnused },
   { name: 'http', stop: () => app.close() },
+  { name: 'log level', stop: () => logLevel.stop() },
   { name: 'incarnation', stop: () => incarnation.end() },
   { name: 'embedder', stop: () => shipped.close() },
   { name: 'lanes', stop: () => lanes.stop() },

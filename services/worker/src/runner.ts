@@ -2,7 +2,8 @@ import type { Logger } from '@flowstate/runtime';
 import type { Delivery, RunEvent } from '@flowstate/contracts';
 import type { DeliveryResult } from '@flowstate/queue';
 import { loadOwnedRuns, type ClaimedRun, type Sql } from '@flowstate/store';
-import { executeRun, type Execution, type Outcome } from '@flowstate/workflow';
+import { declaredName, executeRun, type Execution, type Outcome } from '@flowstate/workflow';
+import { inRunSpan } from './run-span.ts';
 import type { Authority, RunBackend } from './backend.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { WorkerLedger } from './ledger-port.ts';
@@ -53,7 +54,10 @@ export function createRunner(options: Options): Runner {
   /** Aborted by a drain: no run waits for the gateway then. */
   const asking = new AbortController();
 
-  async function run(claimed: ClaimedRun, onProgress: () => void = () => {}): Promise<Outcome> {
+  const run = (claimed: ClaimedRun, askedAt: number, onProgress?: () => void) =>
+    inRunSpan(claimed, askedAt, () => workOn(claimed, onProgress));
+
+  async function workOn(claimed: ClaimedRun, onProgress: () => void = () => {}): Promise<Outcome> {
     const workflow = catalogue.find(claimed.workflow, claimed.version);
     // The claim takes only what this worker said it carries.
     if (workflow === undefined) throw new Error(`${claimed.workflow}@${claimed.version} is not carried here`);
@@ -144,9 +148,10 @@ export function createRunner(options: Options): Runner {
   }
 
   async function take(runId: string, onProgress?: () => void): Promise<DeliveryResult> {
+    const askedAt = Date.now();
     const claimed = await ledger.claim(runId);
     if (claimed === null) return { ok: true, note: 'not ready, or somebody else has it' };
-    const outcome = await run(claimed, onProgress);
+    const outcome = await run(claimed, askedAt, onProgress);
     return outcome.state === 'failed'
       ? { ok: false, message: outcome.error.message }
       : { ok: true, note: outcome.state };
@@ -160,8 +165,9 @@ export function createRunner(options: Options): Runner {
       return Promise.race([left, cleared]);
     },
     async runOwned(runId) {
+      const askedAt = Date.now();
       const [owned] = await loadOwnedRuns(sql, incarnation(), [runId]);
-      return owned ? run(owned) : { state: 'lost' };
+      return owned ? run(owned, askedAt) : { state: 'lost' };
     },
     held: () => [...executions.keys()],
     cancel: (runId) => executions.get(runId)?.cancel(),

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { pino, type DestinationStream } from 'pino';
 import type { SinkTarget } from './senders.ts';
 import type { LogSinkSettings } from './settings.ts';
+import { standardOutput } from './standard-output.ts';
 import type { TransportOptions } from './transport.ts';
 
 export type SinkNews = { sink: string; state: 'trouble' | 'recovered'; reason: string };
@@ -33,7 +34,7 @@ export function createLogSinks(service: string, settings: LogSinkSettings): LogS
     targetsOf(service, settings).map((target) => [target.kind, openSink({ target, maxBytes }, tell)]),
   );
   const streams = [...sinks.values()].map(({ stream }) => stream);
-  const out = stdout === 'off' ? [] : [pino.destination(1)];
+  const out = stdout === 'off' ? [] : [standardOutput(service)];
   return {
     logs: [...out, ...streams],
     audit: [...(stdout === 'all' ? out : []), ...streams],

@@ -1,4 +1,5 @@
 import type { PayloadRef, RunEvent } from '@flowstate/contracts';
+import { activeTraceparent } from '@flowstate/tracing';
 import type { Db } from '../client.ts';
 import { readEvents } from './read.ts';
 
@@ -43,7 +44,7 @@ export async function forkRun(db: Db, { runId, fromStep, id, principalId, role }
       SELECT ${id}, hash, bytes, data FROM run_payloads WHERE run_id = ${runId} AND hash = ANY(${refs}::text[])
     )
     INSERT INTO runs (id, workflow_id, principal_id, role, priority, tags, input, trace, concurrency_key)
-    SELECT ${id}, workflow_id, ${principalId}, ${role}, priority, tags, input, NULL, concurrency_key
+    SELECT ${id}, workflow_id, ${principalId}, ${role}, priority, tags, input, ${activeTraceparent() ?? null}, concurrency_key
     FROM runs WHERE id = ${runId} RETURNING id`;
   return row?.id ?? null;
 }

@@ -1,4 +1,5 @@
 import type { InputChecks } from '@flowstate/contracts';
+import { activeTraceparent } from '@flowstate/tracing';
 import { v7 as uuidv7 } from 'uuid';
 import type { Db, Sql } from '../client.ts';
 import { acceptRuns, type AcceptedRun } from '../ledger/accept.ts';
@@ -79,7 +80,7 @@ export function runOf(schedule: FiringSchedule, { role, workflowId, queue, input
     tags: schedule.tags,
     input,
     webhookUrl: null,
-    trace: null,
+    trace: activeTraceparent() ?? null,
     scheduleId: schedule.id,
     delayMs: 0,
     owner: null,

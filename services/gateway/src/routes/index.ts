@@ -10,6 +10,7 @@ import { adminFlagRoutes } from './admin-flags.ts';
 import { adminIncidentRoutes } from './admin-incidents.ts';
 import { adminKeyRoutes } from './admin-keys.ts';
 import { adminLimitRoutes } from './admin-limits.ts';
+import { adminLogLevelRoutes } from './admin-log-levels.ts';
 import { adminLoginRoutes } from './admin-login.ts';
 import { adminQueueStateRoutes } from './admin-queue-state.ts';
 import { adminQueueRoutes } from './admin-queues.ts';
@@ -179,6 +180,9 @@ export const access: AccessTable = {
   'GET /api/admin/flags': administer,
   'PUT /api/admin/flags/:name': administer,
   'DELETE /api/admin/flags/:name': administer,
+  'GET /api/admin/log-levels': administer,
+  'PUT /api/admin/log-levels': administer,
+  'DELETE /api/admin/log-levels': administer,
   'GET /api/admin/cache': administer,
   'POST /api/admin/cache/clear': administer,
   'GET /api/admin/access': administer,
@@ -240,6 +244,7 @@ export function registerRoutes(app: App, deps: Deps): void {
   secretRoutes(app, deps);
   adminSessionRoutes(app, deps);
   adminFlagRoutes(app, deps);
+  adminLogLevelRoutes(app, deps);
   adminCacheRoutes(app, deps);
   adminAccessRoutes(app, deps);
   adminContainRoutes(app, deps);

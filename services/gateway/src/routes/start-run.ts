@@ -1,5 +1,6 @@
 import { FlowstateError, Run, StartRunBody } from '@flowstate/contracts';
 import { secretsEqual } from '@flowstate/runtime';
+import { activeTraceparent, isTraceparent } from '@flowstate/tracing';
 import type { FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
@@ -38,7 +39,9 @@ export function startRunRoute(app: App, { runs, sql, subscriber, streams, config
       const { name } = request.params;
       const principal = principalOf(request);
       const key = request.headers['idempotency-key'];
-      const traceparent = validTraceparent(request.headers.traceparent);
+      const { traceparent: given } = request.headers;
+      // Its own span goes on from the caller's; where nothing is traced here, theirs is kept.
+      const traceparent = activeTraceparent() ?? (given !== undefined && isTraceparent(given) ? given : undefined);
       const owner = workerOf(request, config.WORKER_API_KEY);
       const starting = runs.start({
         ...request.body,
@@ -75,13 +78,6 @@ export function startRunRoute(app: App, { runs, sql, subscriber, streams, config
 function preferredWait(prefer: string | undefined): number {
   const wait = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,6})"?/.exec(prefer ?? '')?.[1];
   return wait === undefined ? 0 : Math.min(Number(wait), maxWaitSeconds);
-}
-
-/** W3C Trace Context; anything else is ignored, as the recommendation asks. */
-function validTraceparent(header: string | undefined): string | undefined {
-  return header !== undefined && /^[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.test(header)
-    ? header
-    : undefined;
 }
 
 /** A worker that runs the run itself (its readiness probe) proves by its key that it is one. */

@@ -56,6 +56,7 @@ export function createRunService(options: Options): RunService {
   const { sql, log, queues, laneOf, publish, catalogue, admission, entities, webhookUrl } = options;
   const accepts = createBatcher<AcceptedRun, Acceptance>({
     flush: (runs) => acceptRuns(sql, runs),
+    summary: 'INSERT run_live INSERT runs',
     lanes: 4,
     sizeOf: (run) => run.input.length,
   });

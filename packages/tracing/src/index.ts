@@ -1,0 +1,14 @@
+export { callModel, type ModelCall, type ModelUsage } from './model-call.ts';
+export { inRedisSpan } from './redis-span.ts';
+export { addSpan, describeSpan, inRootSpan, inSpan, isSampled, outsideSpans, type SpanOptions } from './span.ts';
+export {
+  isSpent,
+  keepAccount,
+  spendOnBackend,
+  spendOnModel,
+  type CallSpending,
+  type ModelSpending,
+  type Spending,
+} from './spending.ts';
+export { isTracing, tracingStarted } from './state.ts';
+export { activeIds, activeTraceparent, isTraceparent } from './traceparent.ts';
