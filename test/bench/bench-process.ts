@@ -36,7 +36,8 @@ export async function startProcess(cleanup: Cleanup, options: Options): Promise<
     profileDir === undefined
       ? []
       : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`, `--cpu-prof-name=${name}.cpuprofile`];
-  const child = spawn(process.execPath, [...profile, file], {
+  const telemetry = env['OTEL_ENABLED'] === 'true' ? ['--import', './packages/runtime/src/telemetry.ts'] : [];
+  const child = spawn(process.execPath, [...telemetry, ...profile, file], {
     cwd: root,
     env: {
       PATH: process.env['PATH'] ?? '',

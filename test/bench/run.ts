@@ -1,6 +1,7 @@
 import type { Bench } from './bench.ts';
 import { createCleanup } from './cleanup.ts';
 import { containmentBench } from './containment/containment-bench.ts';
+import { tracingBench } from './tracing/tracing-bench.ts';
 import { runsBench } from './runs/runs-bench.ts';
 import { searchBench } from './search/search-bench.ts';
 
@@ -9,6 +10,7 @@ const benches: Record<string, Bench> = {
   runs: runsBench,
   containment: containmentBench,
   search: searchBench,
+  tracing: tracingBench,
 };
 
 const usage = `npm run bench [-- NAME [options]]

@@ -2,9 +2,13 @@ import type { Command } from 'commander';
 import { checkAuthFailures } from './checks/auth-failures.ts';
 import { checkDenials } from './checks/denials.ts';
 import { checkHealth } from './checks/health.ts';
+import { checkLatency } from './checks/latency.ts';
+import { checkMetrics } from './checks/metrics.ts';
 import { checkOwners } from './checks/owners.ts';
 import { checkProbes } from './checks/probes.ts';
 import { checkSinks } from './checks/sinks.ts';
+import { checkTraces } from './checks/traces.ts';
+import { checkTraffic } from './checks/traffic.ts';
 import type { Verdict } from './checks/verdict.ts';
 import type { ConnectionOptions } from './connection.ts';
 import { readDuration } from './duration.ts';
@@ -62,7 +66,25 @@ export function addCheckCommand(program: Command, terminal: Terminal, done: (cod
   })
     .option('--during <time>', 'how long to look: 5s; with PROMETHEUS_URL so far back: 15m')
     .option('--at-most <n>', 'more in a minute are a spike', '60');
+  command('traffic', 'requests and runs flow: rates, errors and saturation while it looks', (options) =>
+    checkTraffic(options, { seconds: lookFor(options) }, terminal),
+  ).option('--during <time>', 'how long to look', '5s');
+  command(
+    'latency',
+    'answers come soon; else: which routes, the cache, match_documents with its plan, what to turn',
+    (options) => checkLatency(options, { seconds: lookFor(options), atMostMs: most(options) }, terminal),
+  )
+    .option('--during <time>', 'how long to look', '10s')
+    .option('--at-most <ms>', 'milliseconds that 95 of 100 answers of each route may take', '1000');
+  command('traces', 'traces go out; else: flags, endpoint, collector, export queue', (options) =>
+    checkTraces(options, terminal),
+  );
+  command('metrics', 'every target is up and every route measured; else: target, TLS, instrumentation', (options) =>
+    checkMetrics(options, terminal),
+  );
 }
+
+const lookFor = (options: Options) => readDuration(options.during ?? '5s', '--during');
 
 function most({ atMost }: Options): number {
   const n = toNumber(atMost);

@@ -10,6 +10,7 @@ import { addFlagsCommand } from './flags-command.ts';
 import { addIncidentCommand } from './incident-command.ts';
 import { addImportCommand } from './import-command.ts';
 import { addKeysCommand } from './keys-command.ts';
+import { addLimitsCommand } from './limits-command.ts';
 import { addLogLevelCommand } from './log-level-command.ts';
 import { addRedisCommand } from './redis-command.ts';
 import { addRunbookCommand } from './runbook-command.ts';
@@ -56,6 +57,7 @@ export async function runCli(args: string[], terminal: Terminal): Promise<number
   addAccessCommand(program, terminal);
   addContainCommands(program, terminal, done);
   addFlagsCommand(program, terminal);
+  addLimitsCommand(program, terminal);
   addLogLevelCommand(program, terminal);
   addCacheCommand(program, terminal);
   addCollectionsCommand(program, terminal);

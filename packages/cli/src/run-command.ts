@@ -1,5 +1,6 @@
 import type { Run } from '@flowstate/contracts';
 import type { Command } from 'commander';
+import { addExplainCommand } from './explain-command.ts';
 import { connect, type ConnectionOptions } from './connection.ts';
 import { describeNews, followRun } from './follow-run.ts';
 import type { GatewayClient } from './gateway-client.ts';
@@ -17,7 +18,7 @@ type Options = ConnectionOptions & {
 
 /** `flowstate run <workflow>`. */
 export function addRunCommand(program: Command, terminal: Terminal, done: (exitCode: number) => void): void {
-  program
+  const command = program
     .command('run')
     .description('start a run; prints it as JSON')
     .argument('<workflow>', 'its name, as in GET /api/workflows')
@@ -37,6 +38,7 @@ export function addRunCommand(program: Command, terminal: Terminal, done: (exitC
         await client.close();
       }
     });
+  addExplainCommand(command, terminal);
 }
 
 async function startRun(

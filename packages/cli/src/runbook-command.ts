@@ -15,6 +15,7 @@ type Options = ConnectionOptions & {
   incident?: string;
   set?: string[];
   only?: string;
+  act?: boolean;
   dryRun?: boolean;
   yes?: boolean;
   json?: boolean;
@@ -25,22 +26,23 @@ export function addRunbookCommand(program: Command, terminal: Terminal, done: (c
   program
     .command('runbook')
     .description('follow a runbook step by step and print pass or fail with the evidence; exit code 1 when one fails')
-    .argument('<name>', 'security, or the path of a Markdown file')
+    .argument('<name>', 'security, monitoring, or the path of a Markdown file')
     .option('--dry-run', 'say what would be run')
     .option('--only <text>', 'only steps whose chapter or title has this text')
     .option('--subject <user:id>', 'whom the incident is about: steps that change something are run too')
-    .option('--reason <text>', 'why; it stands in the audit log', 'security incident')
+    .option('--act', 'steps that change something are run too, without anybody it is about')
+    .option('--reason <text>', 'why; it stands in the audit log', 'incident')
     .option('--incident <folder>', 'the folder evidence goes to (with --subject a new one of its own)')
     .addOption(new Option('--set <NAME=value...>', 'a variable a step needs, e.g. KID=…').default([], 'none'))
     .option('--yes', 'do not ask before steps that change something')
     .option('--json', 'as JSON')
     .action(async (name: string, _options: unknown, self: Command) => {
       const options = self.optsWithGlobals<Options>();
-      const { only, dryRun = false, yes = false, json = false, subject } = options;
+      const { only, act = false, dryRun = false, yes = false, json = false, subject } = options;
       const steps = (await readRunbook(name)).filter((step) => has(step, only));
       if (steps.length === 0) throw new CommandError(`--only: no step has "${only}"`, exitCodes.usage);
       const variables = variablesFrom(options);
-      const respond = subject !== undefined;
+      const respond = act || subject !== undefined;
       const changing = steps.filter((step) => step.changes !== null && reasonToSkip(step, variables, respond) === null);
       if (changing.length > 0 && !dryRun && !yes) {
         const what = changing.map(({ title, changes }) => `\n  ${title}: ${changes}`).join('');

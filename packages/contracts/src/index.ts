@@ -20,6 +20,7 @@ export * from './recurrence.ts';
 export * from './reindex.ts';
 export * from './roles.ts';
 export * from './rotation.ts';
+export * from './run-explanation.ts';
 export * from './runs.ts';
 export * from './schedules.ts';
 export * from './schema.ts';

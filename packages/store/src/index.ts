@@ -100,6 +100,7 @@ export { type StoredSchedule } from './schedules/stored-schedule.ts';
 export * from './schedules/trigger-schedule.ts';
 export * from './schedules/write-schedule.ts';
 export { migrate, migrationsFolder, missingMigrations, neededMigrations } from './migrate.ts';
+export { explainNearest } from './search/explain-nearest.ts';
 export * from './log-levels/read-log-level.ts';
 export * from './log-levels/write-log-levels.ts';
 export * from './retention/ended-workers.ts';

@@ -33,7 +33,7 @@ export type RunningProduct = Running & {
 export async function startProduct(
   { stores, cleanup, concurrency, profileDir }: Stage,
   workflow: string,
-  { worker = true } = {},
+  { worker = true, env = {} }: { worker?: boolean; env?: Record<string, string> } = {},
 ): Promise<RunningProduct> {
   const database = await createTestDatabase(cleanup, stores.databaseUrl);
   const redis = await createTestRedis(cleanup, stores);
@@ -41,7 +41,7 @@ export async function startProduct(
   const password = secret();
   const workerApiKey = secret();
   await seedDemoUsers(database.sql, { password });
-  const shared = { DATABASE_URL: database.url, REDIS_URL: redis.url, LOG_LEVEL: 'info' };
+  const shared = { DATABASE_URL: database.url, REDIS_URL: redis.url, LOG_LEVEL: 'info', ...env };
   const start = (name: string, ready: string, env: Record<string, string>, until = cleanup) =>
     startProcess(until, { name, file: `services/${name}/src/main.ts`, ready, env: { ...shared, ...env }, profileDir });
   const gateway = await start('gateway', '/api/ready', {

@@ -56,7 +56,7 @@ export function reasonToSkip(
   variables: Record<string, string>,
   respond: boolean,
 ): string | null {
-  if (changes !== null && !respond) return 'it changes something: only with --subject';
+  if (changes !== null && !respond) return 'it changes something: only with --subject, or --act';
   const missing = variablesOf(command).filter((name) => variables[name] === undefined);
   if (missing.length === 0) return null;
   return `needs ${missing.map((name) => optionOf[name] ?? `--set ${name}=…`).join(' and ')}`;

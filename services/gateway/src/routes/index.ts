@@ -22,6 +22,7 @@ import { bulkRunRoutes } from './bulk-runs.ts';
 import { collectionRoutes } from './collections.ts';
 import { customerRoutes } from './customers.ts';
 import { documentRoutes } from './documents.ts';
+import { explainRunRoute } from './explain-run.ts';
 import { healthRoutes } from './health.ts';
 import { importRoute } from './import.ts';
 import { integrationRoutes } from './integrations.ts';
@@ -93,6 +94,7 @@ export const access: AccessTable = {
   'GET /api/runs/:id': readRuns,
   'GET /api/runs/:id/steps': readRuns,
   'GET /api/runs/:id/events': readRuns,
+  'GET /api/runs/:id/explain': readRuns,
   'GET /api/runs/:id/webhook': readRuns,
   'GET /api/runs/:id/payloads/:ref': readRuns,
   'POST /api/runs/cancel': operate,
@@ -221,6 +223,7 @@ export function registerRoutes(app: App, deps: Deps): void {
   bulkRunRoutes(app, deps);
   runControlRoutes(app, deps);
   runEventRoute(app, deps);
+  explainRunRoute(app, deps);
   runWebhookRoutes(app, deps);
   scheduleRoutes(app, deps);
   storeDocumentsRoute(app, deps);

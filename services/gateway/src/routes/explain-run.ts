@@ -1,0 +1,25 @@
+import { RunExplanation } from '@flowstate/contracts';
+import { readEvents } from '@flowstate/store';
+import Type from 'typebox';
+import { principalOf } from '../access.ts';
+import type { App, Deps } from '../deps.ts';
+import { explainRun } from '../runs/explain/explain-run.ts';
+
+/** Where one run's time and cost went. */
+export function explainRunRoute(app: App, { runs, sql }: Pick<Deps, 'runs' | 'sql'>): void {
+  app.get(
+    '/api/runs/:id/explain',
+    {
+      schema: {
+        tags: ['runs'],
+        summary: 'Where the time and the cost of a run went',
+        params: Type.Object({ id: Type.String({ format: 'uuid' }) }),
+        response: { 200: RunExplanation },
+      },
+    },
+    async (request) => {
+      const run = await runs.read(request.params.id, principalOf(request));
+      return explainRun(run, await readEvents(sql, run.id), Date.now());
+    },
+  );
+}
