@@ -1,4 +1,4 @@
-import { describeSpan, inSpan } from '@flowstate/tracing';
+import { describeSpan, inSpan, isSampled } from '@flowstate/tracing';
 import type postgres from 'postgres';
 
 /** A statement of postgres.js: a promise that is only executed when somebody waits for it. */
@@ -41,7 +41,7 @@ function isStatement(made: unknown): made is Statement {
 function traceStatement(statement: Statement): Statement {
   const handle = statement.handle.bind(statement);
   statement.handle = async () => {
-    if (statement.executed === true) return handle();
+    if (statement.executed === true || !isSampled()) return handle();
     const summary = summaryOf(textOf(statement));
     const attributes = { 'db.system.name': 'postgresql', 'db.query.summary': summary };
     const answered = inSpan(summary, { kind: 'CLIENT', attributes }, async () => {
