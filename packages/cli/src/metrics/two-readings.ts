@@ -12,7 +12,7 @@ export type Grown = (metric: string, by: string, where?: Record<string, string>)
 /** Reads every process' metrics, waits, and reads them again. */
 export async function readTwice(
   options: ConnectionOptions,
-  between: number | (() => Promise<void>),
+  between: number | ((before: Reading[]) => Promise<void>),
   terminal: Terminal,
 ): Promise<Watched> {
   const urls = await metricsUrls(options, terminal);
@@ -20,7 +20,7 @@ export async function readTwice(
   const read = async () => readMetrics(urls, { token: await setting(terminal, 'METRICS_TOKEN'), signal });
   const { readings: before } = await read();
   if (typeof between === 'number') await wait(between * 1_000, undefined, { signal });
-  else await between();
+  else await between(before);
   const { readings, unread } = await read();
   const earlier = new Map<string, Sample[]>(before.map(({ url, samples }) => [url, samples]));
   return {
