@@ -9,7 +9,6 @@ import t, { type Test } from 'tap';
 import { startMonitored } from './fixtures/monitored-platform.ts';
 
 const { collector, folder, platform, admin, urls, flowstate, metricsOf } = await startMonitored(t);
-const { worker } = platform;
 
 /** Whatever `answer` makes of what the gateway says of itself, at an address of its own. */
 async function inFront(t: Test, server: Server, answer: (metrics: string) => string): Promise<string> {
@@ -92,7 +91,8 @@ t.test('traces are missing: flags, endpoint, collector, queue', async (t) => {
   const wrong = await platform.addGateway({ OTEL_EXPORTER_OTLP_ENDPOINT: 'localhost:4318' });
   t.match(await admin.get('/api/health'), { status: 200 });
   await wrong.logged(
-    ({ level, msg }) => level === 'warn' && /^no traces: OTEL_EXPORTER_OTLP_ENDPOINT must begin with http/.test(msg),
+    ({ level, msg }) =>
+      level === 'warn' && msg.startsWith('no traces: OTEL_EXPORTER_OTLP_ENDPOINT must begin with http'),
   );
   const bad = await flowstate(['check', 'traces'], { METRICS_URLS: urls(`${wrong.url}/api/metrics`) });
   t.match(bad, { code: 1, out: /NOT OK: flags of gateway[^\n]*OTEL_EXPORTER_OTLP_ENDPOINT must begin with http/ });
@@ -126,17 +126,17 @@ t.test('latency increases: the cache, match_documents with its plan, and what to
   const search = (n: number) => admin.post('/api/search/semantic', { query: 'x', threshold: -1 + n / 1e6 });
   t.match(await search(0), { status: 200 });
   async function during<T>(ask: (n: number) => Promise<unknown>, work: () => Promise<T>): Promise<T> {
-    let done = false;
+    const done = new AbortController();
     let n = 0;
     const asking = Promise.all(
       Array.from({ length: 8 }, async () => {
-        while (!done) await ask((n += 1));
+        while (!done.signal.aborted) await ask((n += 1));
       }),
     );
     try {
       return await work();
     } finally {
-      done = true;
+      done.abort();
       await asking;
     }
   }

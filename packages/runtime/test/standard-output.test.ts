@@ -7,9 +7,9 @@ const line =
 t.test('readable only on a terminal', async (t) => {
   const seen: string[] = [];
   const write = (text: string) => seen.push(text) > 0;
-  standardOutput('worker', { isTTY: true, write } as unknown as NodeJS.WriteStream).write(line);
+  standardOutput('worker', { isTTY: true, write }).write(line);
   t.match(seen, [/worker.*WARN.*run handed back.*runId=r/]);
   t.notMatch(seen.join(''), /^\{/);
-  standardOutput('worker', { isTTY: false, write } as unknown as NodeJS.WriteStream);
+  standardOutput('worker', { isTTY: false, write });
   t.equal(seen.length, 1, 'else the lines go out as they are, by a stream of pino');
 });

@@ -20,8 +20,8 @@ export async function explainNearest(db: Db): Promise<NearestPlan> {
   const { dimensions, embedding } = sample;
   // The index is on an expression with the dimension in its type: that cannot be a parameter.
   const [row] = await db.unsafe<{ 'QUERY PLAN': { Plan: Node }[] }[]>(
-    `EXPLAIN (FORMAT JSON) SELECT id FROM documents WHERE dimensions = ${Number(dimensions)}
-     ORDER BY embedding::vector(${Number(dimensions)}) <=> $1::vector LIMIT 10`,
+    `EXPLAIN (FORMAT JSON) SELECT id FROM documents WHERE dimensions = ${dimensions}
+     ORDER BY embedding::vector(${dimensions}) <=> $1::vector LIMIT 10`,
     [embedding],
   );
   const root = row?.['QUERY PLAN'][0]?.Plan;
