@@ -2,7 +2,7 @@ import type { Logger } from '@flowstate/runtime';
 import type { Delivery, RunEvent } from '@flowstate/contracts';
 import type { DeliveryResult } from '@flowstate/queue';
 import { loadOwnedRuns, type ClaimedRun, type Sql } from '@flowstate/store';
-import { declaredName, executeRun, type Execution, type Outcome } from '@flowstate/workflow';
+import { executeRun, type Execution, type Outcome } from '@flowstate/workflow';
 import { inRunSpan } from './run-span.ts';
 import type { Authority, RunBackend } from './backend.ts';
 import type { Catalogue } from './catalogue.ts';

@@ -1,0 +1,8 @@
+import { exportTally } from './span-export.ts';
+import { telemetryNews } from './telemetry-news.ts';
+
+/** No spans are sent, and why. */
+export function telemetryFault(fault: string): void {
+  exportTally.fault = fault;
+  telemetryNews('warn', `no traces: ${fault}`);
+}
