@@ -1,0 +1,9 @@
+export {
+  desiredWorkers,
+  scalingReasons,
+  type Decision,
+  type Demand,
+  type ScalingOverride,
+  type ScalingPolicy,
+  type ScalingReason,
+} from './desired-workers.ts';
