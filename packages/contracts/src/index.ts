@@ -22,6 +22,7 @@ export * from './roles.ts';
 export * from './rotation.ts';
 export * from './run-explanation.ts';
 export * from './runs.ts';
+export * from './scaling.ts';
 export * from './schedules.ts';
 export * from './schema.ts';
 export * from './search-cache.ts';

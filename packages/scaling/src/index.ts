@@ -7,3 +7,4 @@ export {
   type ScalingPolicy,
   type ScalingReason,
 } from './desired-workers.ts';
+export { connectionsPerWorker, defaultPolicies, workersShare, type QueuePolicy } from './queue-policies.ts';

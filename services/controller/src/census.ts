@@ -29,6 +29,10 @@ export type QueueCount = {
   backlog: number;
   /** Of these, what caps and the versions of the workers allow to run. */
   deliverable: number;
+  /** Runs that workers own. */
+  held: number;
+  /** Handed to the queue, of a version somebody carries, and claimed by nobody yet. */
+  handed: number;
   /** Seconds the oldest run that nobody has begun is ready. */
   oldestSeconds: number;
 };
@@ -79,13 +83,17 @@ export function createCensus({ sql, lanes, leads }: Options): Census {
     const queues = Object.fromEntries(
       queueNames.map((queue) => [
         queue,
-        { paused: paused.get(queue) ?? false, backlog: 0, deliverable: 0, oldestSeconds: 0 },
+        { paused: paused.get(queue) ?? false, backlog: 0, deliverable: 0, held: 0, handed: 0, oldestSeconds: 0 },
       ]),
     ) as Counted['queues'];
     for (const line of counts) {
       const queue = queues[line.queue];
       queue.backlog += line.due;
-      if (isCarried(line)) queue.deliverable += caps.reserve(line, line.due);
+      queue.held += line.held;
+      if (isCarried(line)) {
+        queue.deliverable += caps.reserve(line, line.due);
+        queue.handed += line.handed;
+      }
       queue.oldestSeconds = Math.max(queue.oldestSeconds, line.oldestSeconds ?? 0);
     }
     return queues;

@@ -1,6 +1,7 @@
 import { invalidInput, recurrenceErrors } from '@flowstate/contracts';
 import { loadConfig, logSinkSettings, settings } from '@flowstate/runtime';
 import Type, { type Static } from 'typebox';
+import { readHttpTls, readPolicies, readScalerTls, scalingSettings } from './scaling/scaling-settings.ts';
 
 /** Everything the controller reads from its environment. */
 export const ControllerConfig = Type.Object({
@@ -17,6 +18,7 @@ export const ControllerConfig = Type.Object({
     }),
   ),
   METRICS_TOKEN: settings.METRICS_TOKEN,
+  ...scalingSettings,
   WEBHOOK_SECRET: settings.WEBHOOK_SECRET,
   WEBHOOK_ALLOW_PRIVATE: settings.WEBHOOK_ALLOW_PRIVATE,
   ROTATION_REHEARSAL_CRON: Type.String({
@@ -44,6 +46,7 @@ export type ControllerConfig = Static<typeof ControllerConfig>;
 
 export function readConfig(env: NodeJS.ProcessEnv): ControllerConfig {
   const config = loadConfig(ControllerConfig, env);
+  for (const check of [readPolicies, readScalerTls, readHttpTls]) check(config);
   const cron = rehearsalCron(config);
   if (cron === null) return config;
   const now = new Date();

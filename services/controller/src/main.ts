@@ -11,7 +11,7 @@ import {
   trackUnusedConnections,
 } from '@flowstate/runtime';
 import { createLanes, createSql, readLogLevel } from '@flowstate/store';
-import Fastify, { LogController } from 'fastify';
+import Fastify, { LogController, type FastifyBaseLogger } from 'fastify';
 import { Redis } from 'ioredis';
 import { createCensus } from './census.ts';
 import { readConfig, rehearsalCron } from './config.ts';
@@ -25,6 +25,8 @@ import { createPartsBackfill } from './parts-backfill.ts';
 import { createRehearser } from './rehearser.ts';
 import { retentionMetrics } from './retention-metrics.ts';
 import { createRetention } from './retention.ts';
+import { createScaling } from './scaling/scaling.ts';
+import { readHttpTls } from './scaling/scaling-settings.ts';
 import { createScheduler } from './scheduler.ts';
 import { createSealer } from './sealer.ts';
 import { createSecretWatch, secretMetrics } from './secret-metrics.ts';
@@ -54,6 +56,7 @@ const feeder = createFeeder({
 const metrics = createControllerMetrics(config, { queues, sql, census, feeder, log });
 measureLogSinks(metrics.registry, sinks);
 secretMetrics(metrics.registry, sql, log);
+const scaling = createScaling({ config, sql, queues, census, registry: metrics.registry, log });
 const rehearse = createRehearser({ sql, redis, registry: metrics.registry, log, cron: rehearsalCron(config) });
 const sweeper = createSweeper({
   sql,
@@ -86,6 +89,7 @@ const loops = [
   startLoop({ name: 'feeding', everyMs: 100, leader, log, work: feeder.feed }),
   // Everybody counts: whoever is asked for metrics must know.
   startLoop({ name: 'counting', everyMs: 500, share: 0.05, leader: { leads: () => true }, log, work: census.count }),
+  startLoop({ name: 'deciding on scaling', everyMs: 1_000, share: 0.2, leader, log, work: scaling.decide }),
   startLoop({ name: 'ending expired runs', everyMs: 250, leader, log, work: expire }),
   startLoop({ name: 'retention', everyMs: 1_000, leader, log, work: retain }),
   startLoop({ name: 'delivering webhooks', everyMs: 250, leader, log, work: webhooks.deliver }),
@@ -111,10 +115,11 @@ const logLevel = followLogLevel({ log, normal: config.LOG_LEVEL, read: () => rea
 const partitions = createPartitionKeeper(sql, log);
 
 const app = Fastify({
-  loggerInstance: log,
+  loggerInstance: log as FastifyBaseLogger,
   genReqId: () => randomUUID(),
   requestIdLogLabel: 'requestId',
   logController: new LogController({ disableRequestLogging: true }),
+  https: readHttpTls(config) ?? null,
 });
 app.get('/health', async (_request, reply) => {
   const checks = await Promise.all([
@@ -133,7 +138,9 @@ app.get('/metrics', async (request, reply) => {
   }
   return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
 });
+scaling.serve(app);
 const dropUnused = trackUnusedConnections(app.server);
+await scaling.listen();
 await app.listen({ host: config.HOST, port: config.PORT });
 log.info('controller ready');
 
@@ -141,6 +148,7 @@ onShutdown(log, [
   { name: 'loops', stop: () => Promise.all(loops.map((loop) => loop.stop())) },
   { name: 'log level', stop: () => logLevel.stop() },
   { name: 'leader', stop: () => leader.stop() },
+  { name: 'scaler', stop: () => scaling.stop() },
   { name: 'webhooks', stop: () => webhooks.close() },
   { name: 'partitions', stop: () => partitions.stop() },
   { name: 'connections', stop: dropUnused },

@@ -38,7 +38,10 @@ export function measureQueues(registry: Registry, { queues, census, feeder, log 
   gauge(
     'flowstate_queue_load',
     'Runs active, or deliverable now or by the time a new worker is up, in Redis or in the ledger; while paused only those active',
-    (queue) => queueLoad(queues, census, queue),
+    async (queue) => {
+      const load = await queueLoad(queues, census, queue);
+      return load && load.active + load.waiting;
+    },
   );
   gauge('flowstate_queue_backlog', "Due runs in the ledger's line", (queue) => counted(queue)?.backlog);
   gauge(
@@ -72,14 +75,30 @@ export function measureQueues(registry: Registry, { queues, census, feeder, log 
   });
 }
 
-/** What `flowstate_queue_load` says, and autoscaling follows; undefined before the ledger was counted. */
+/** What one queue asks of its workers. */
+export type QueueLoad = {
+  /** Runs that workers hold. */
+  active: number;
+  /** Runs nobody has begun that may begin now, or by the time a new worker is up; none counts while paused. */
+  waiting: number;
+  paused: boolean;
+  oldestSeconds: number;
+};
+
+/**
+ * Both halves of a queue together, as `flowstate_queue_load` shows and autoscaling follows them; undefined before the
+ * ledger was counted. Redis knows best what is in its window, unless it has just lost it: then the ledger does.
+ */
 export async function queueLoad(
   queues: Pick<RunQueues, 'counts'>,
-  census: Census,
+  census: Pick<Census, 'latest'>,
   queue: QueueName,
-): Promise<number | undefined> {
+): Promise<QueueLoad | undefined> {
+  const counts = await queues.counts(queue);
   const line = census.latest()?.queues[queue];
   if (line === undefined) return undefined;
-  const { active, waiting, prioritized } = await queues.counts(queue);
-  return line.paused ? active : active + waiting + prioritized + line.deliverable;
+  const { paused, held, handed, deliverable, oldestSeconds } = line;
+  const active = Math.max(counts.active, held);
+  const inWindow = Math.max(counts.active + counts.waiting + counts.prioritized, held + handed);
+  return { active, waiting: paused ? 0 : inWindow - active + deliverable, paused, oldestSeconds };
 }

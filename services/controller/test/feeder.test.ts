@@ -111,7 +111,7 @@ t.test('a version nobody carries waits and is counted; it keeps nobody else in l
   t.same(new Set(stranded?.filter(({ workflow }) => workflow !== 'gone').map(({ runs }) => runs)), new Set([0]));
   t.same(live?.get('gone'), { queued: 30, running: 0, waiting: 0, parked: 0, quarantined: 0 });
   t.equal(census.latest()?.queues.workflows.backlog, 30);
-  t.equal(await queueLoad(queues, census, 'workflows'), 1, 'another worker would not help the others');
+  t.match(await queueLoad(queues, census, 'workflows'), { active: 0, waiting: 1 }, 'another worker helps no other');
 });
 
 t.test('gateways are told who may reach a limit before the next count', async (t) => {
@@ -144,9 +144,24 @@ t.test('load is what workers could do: caps and a pause lower it', async (t) => 
     await census.count();
     return queueLoad(queues, census, 'workflows');
   };
-  t.equal(await load(), 14);
+  t.match(await load(), { active: 0, waiting: 14 });
   await setQueuePaused(sql, 'workflows', true);
-  t.equal(await load(), 0);
+  t.match(await load(), { active: 0, waiting: 0, paused: true });
+});
+
+t.test('a flushed Redis is no empty queue: what workers hold and what was handed over is known to the ledger', async (t) => {
+  const { ledger, lanes, accept, addWorker, claim, feeder, inFlight, principal, queues, redis } =
+    await createFeederFixture(t);
+  const worker = await addWorker();
+  await accept(principal(), 10);
+  await feeder.feed();
+  const [first = ''] = await inFlight();
+  await claim(worker, [first]);
+  const census = createCensus({ sql: ledger, lanes, leads: () => true });
+  await census.count();
+  t.match(await queueLoad(queues, census, 'workflows'), { active: 1, waiting: 9 });
+  await redis.flush();
+  t.match(await queueLoad(queues, census, 'workflows'), { active: 1, waiting: 9 });
 });
 
 t.test('a paused queue begins nothing, not even what is in Redis, and FLUSHALL does not resume it', async (t) => {

@@ -7,6 +7,11 @@ export const WorkerConfig = Type.Object({
   REDIS_URL: settings.REDIS_URL,
   HOST: settings.HOST,
   PORT: Type.Integer({ default: 8000, minimum: 0, maximum: 65535, description: 'Port of health, metrics and probes' }),
+  WORKER_URL: Type.Optional(
+    Type.String({
+      description: 'Where others reach this very instance; by default its own address and port, which it publishes',
+    }),
+  ),
   GATEWAY_URL: Type.String({ default: 'http://127.0.0.1:3001', description: 'Where agents reach data' }),
   WORKER_API_KEY: settings.WORKER_API_KEY,
   WORKER_CONCURRENCY: Type.Integer({ default: 16, minimum: 1, maximum: 1000, description: 'Runs in hand at most' }),

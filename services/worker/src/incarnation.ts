@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from '@flowstate/runtime';
-import { beat, createSql, endWorker, lockIncarnation, registerWorker, type Sql } from '@flowstate/store';
+import { beat, createSql, endWorker, lockIncarnation, registerWorker, type Served, type Sql } from '@flowstate/store';
 import { createLedgerClock } from './ledger-clock.ts';
 
 const beatEveryMs = 400;
@@ -31,6 +31,7 @@ export type Incarnation = {
 type Held = {
   /** Runs this worker owns right now. */
   held(): string[];
+  served(): Served;
   cancel(runId: string): void;
   /** A held run's inbox has had this many entries by now. */
   news(runId: string, inbox: number): void;
@@ -47,13 +48,15 @@ type Options = {
   bundle: string;
   carries: number[];
   concurrency: number;
+  /** Where this instance can be asked; undefined before it listens. */
+  url: () => string | undefined;
 };
 
 /**
  * This process in the ledger: a number never used again, a database session that holds its liveness lock, and a
  * heartbeat row. The lock's connection is its own and direct; when it breaks it is opened and locked again.
  */
-export async function createIncarnation({ databaseUrl, sql, log, ...what }: Options): Promise<Incarnation> {
+export async function createIncarnation({ databaseUrl, sql, log, url, ...what }: Options): Promise<Incarnation> {
   const me = { host: hostname(), pid: process.pid, ...what };
   let id = await registerWorker(sql, me);
   const session = createSql(databaseUrl, { name: `flowstate-worker-${id}`, max: 1, keepAlive: true });
@@ -73,7 +76,7 @@ export async function createIncarnation({ databaseUrl, sql, log, ...what }: Opti
       try {
         // Also on the session itself, so that a broken one is replaced and locked again.
         const [{ alive, cancelled, inboxes, lost, epoch, now }] = await Promise.all([
-          beat(sql, id, runner.held(), obeyed),
+          beat(sql, id, runner.held(), { obeyed, url: url(), served: runner.served() }),
           lockIncarnation(session, id),
         ]);
         clock.heard(now);

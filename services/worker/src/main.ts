@@ -28,6 +28,7 @@ import { createWorkerLedger } from './ledger-port.ts';
 import { createWorkerMetrics } from './metrics.ts';
 import { createRunner } from './runner.ts';
 import { createSlots } from './slots.ts';
+import { ownUrl } from './own-url.ts';
 import { shippedWorkflows } from './workflows/index.ts';
 
 const drainGraceMs = 5_000;
@@ -86,6 +87,7 @@ const incarnation = await createIncarnation({
   bundle,
   carries,
   concurrency: config.WORKER_CONCURRENCY,
+  url: () => ownUrl(config, app.server.address()),
 });
 const backendFor = createBackend({
   gatewayUrl: config.GATEWAY_URL,

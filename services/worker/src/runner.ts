@@ -1,7 +1,7 @@
 import type { Logger } from '@flowstate/runtime';
-import type { Delivery, RunEvent } from '@flowstate/contracts';
+import type { Delivery, QueueName, RunEvent } from '@flowstate/contracts';
 import type { DeliveryResult } from '@flowstate/queue';
-import { loadOwnedRuns, type ClaimedRun, type Sql } from '@flowstate/store';
+import { loadOwnedRuns, type ClaimedRun, type Served, type Sql } from '@flowstate/store';
 import { executeRun, type Execution, type Outcome } from '@flowstate/workflow';
 import { inRunSpan } from './run-span.ts';
 import type { Authority, RunBackend } from './backend.ts';
@@ -20,6 +20,8 @@ export type Runner = {
   /** Runs what the gateway accepted straight for this worker. */
   runOwned(runId: string): Promise<Outcome>;
   held(): string[];
+  /** Places given back so far. A run that suspends gives its place back, and takes one again when it is woken. */
+  served(): Served;
   cancel(runId: string): void;
   news(runId: string, inbox: number): void;
   /**
@@ -50,6 +52,7 @@ export function createRunner(options: Options): Runner {
   const executions = new Map<string, Execution>();
   /** When each was begun, after its claim. */
   const since = new WeakMap<Execution, number>();
+  const served: Served = {};
   let draining = false;
   /** Aborted by a drain: no run waits for the gateway then. */
   const asking = new AbortController();
@@ -110,7 +113,14 @@ export function createRunner(options: Options): Runner {
       return outcome;
     } finally {
       if (executions.get(claimed.id) === execution) executions.delete(claimed.id);
+      countStay(claimed.queue as QueueName, (performance.now() - begun) / 1000);
     }
+  }
+
+  function countStay(queue: QueueName, seconds: number): void {
+    const own = (served[queue] ??= { stays: 0, seconds: 0 });
+    own.stays += 1;
+    own.seconds += seconds;
   }
 
   /**
@@ -170,6 +180,7 @@ export function createRunner(options: Options): Runner {
       return owned ? run(owned, askedAt) : { state: 'lost' };
     },
     held: () => [...executions.keys()],
+    served: () => served,
     cancel: (runId) => executions.get(runId)?.cancel(),
     news: (runId, inbox) => executions.get(runId)?.news(inbox),
     lose(runId, askedAt) {

@@ -12,6 +12,10 @@ export type LiveCount = {
   states: Record<LiveState, number>;
   /** Standing in the ledger's line, due now or before a worker that starts now is up. */
   due: number;
+  /** Of those that workers own. */
+  held: number;
+  /** Handed to the queue and claimed by nobody yet. */
+  handed: number;
   /** Seconds since the oldest that nobody has begun became ready; null: none waits. */
   oldestSeconds: number | null;
 };
@@ -34,6 +38,8 @@ export async function countLiveRuns(sql: Sql): Promise<{ countedAt: Date; counts
           'parked', count(*) FILTER (WHERE state = 'parked'),
           'quarantined', count(*) FILTER (WHERE state = 'quarantined')) AS states,
         (count(*) FILTER (WHERE state = 'queued' AND due_at <= now() + ${startUp}::interval))::int AS due,
+        (count(*) FILTER (WHERE owner IS NOT NULL))::int AS held,
+        (count(*) FILTER (WHERE state = 'queued' AND owner IS NULL AND due_at IS NULL))::int AS handed,
         extract(epoch FROM now() - min(ready_at)
           FILTER (WHERE state = 'queued' AND owner IS NULL AND ready_at <= now()))::float8 AS "oldestSeconds"
       FROM run_live GROUP BY queue, principal_id, workflow_id`;

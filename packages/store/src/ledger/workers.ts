@@ -1,4 +1,5 @@
 import type { Db } from '../client.ts';
+import type { Served } from '../scaling/live-workers.ts';
 
 /** First key of the advisory locks by which workers show that their session lives; the second is the incarnation. */
 export const workerLockClass = 7310;
@@ -47,18 +48,30 @@ export type Heartbeat = {
   now: number;
 };
 
-/**
- * One row per worker, none per run; the answer carries what the worker must hear. `obeyed`: the epoch of an earlier
- * answer, all of whose lost runs it has stopped.
- */
-export async function beat(db: Db, incarnation: number, held: string[], obeyed = 0): Promise<Heartbeat> {
+/** What a worker tells with its heartbeat. */
+export type WorkerReport = {
+  /** The epoch of an earlier answer, all of whose lost runs it has stopped. */
+  obeyed?: number;
+  /** Where this very instance can be asked. */
+  url?: string | undefined;
+  served?: Served;
+};
+
+/** One row per worker, none per run; the answer carries what the worker must hear. */
+export async function beat(
+  db: Db,
+  incarnation: number,
+  held: string[],
+  { obeyed = 0, url, served = {} }: WorkerReport = {},
+): Promise<Heartbeat> {
   type Row = Pick<Heartbeat, 'lost' | 'epoch' | 'now'> & {
     held: { runId: string; cancel: boolean; inbox: number }[] | null;
   };
   const [row] = await db<Row[]>`
     WITH beat AS (
       UPDATE workers SET heartbeat_at = now(), obeyed_epoch = greatest(obeyed_epoch, ${obeyed}),
-        obeyed_at = CASE WHEN obeyed_epoch < ${obeyed} THEN clock_timestamp() ELSE obeyed_at END
+        obeyed_at = CASE WHEN obeyed_epoch < ${obeyed} THEN clock_timestamp() ELSE obeyed_at END,
+        url = ${url ?? null}, served = ${JSON.stringify(served)}::text::jsonb
       WHERE id = ${incarnation} AND ended_at IS NULL RETURNING id
     )
     SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now, (

@@ -1,0 +1,77 @@
+import { queueNames, type QueueName } from '@flowstate/contracts';
+import type { RunQueues } from '@flowstate/queue';
+import { desiredWorkers } from '@flowstate/scaling';
+import {
+  arrivalsPerSecond,
+  connectionsAllowed,
+  liveWorkers,
+  publishScalingState,
+  readScalingStates,
+  scalingOverrides,
+  type Sql,
+} from '@flowstate/store';
+import type { Census } from '../census.ts';
+import { queueLoad } from '../queue-metrics.ts';
+import { effectivePolicy, type Policies } from './policies.ts';
+import { createServiceTimes, type ServiceTimes } from './service-times.ts';
+
+type Options = {
+  sql: Sql;
+  queues: Pick<RunQueues, 'counts'>;
+  census: Pick<Census, 'latest'>;
+  policies: Policies;
+};
+
+/**
+ * Decides how many workers each queue should have and publishes it: the leading controller's work, so that all answer
+ * the same. What it cannot find out it does not publish, and what was published goes stale: an autoscaler gets an error
+ * then and never a zero that nobody counted.
+ */
+export function createScalingDecider({ sql, queues, census, policies }: Options): () => Promise<void> {
+  let times: ServiceTimes | undefined;
+
+  return async function decide(): Promise<void> {
+    times ??= createServiceTimes(await publishedTimes(sql));
+    const [workers, arrivals, overrides, allowed] = await Promise.all([
+      liveWorkers(sql),
+      arrivalsPerSecond(sql),
+      scalingOverrides(sql),
+      connectionsAllowed(sql),
+    ]);
+    times.observe(workers);
+    const places = workers.reduce((sum, { concurrency }) => sum + concurrency, 0);
+    const concurrency = workers.length === 0 ? null : Math.max(1, Math.round(places / workers.length));
+    for (const queue of queueNames) {
+      const load = await queueLoad(queues, census, queue);
+      if (load === undefined) continue;
+      const { active, waiting, paused, oldestSeconds } = load;
+      const demand = {
+        active,
+        waiting,
+        paused,
+        arrivalPerSecond: arrivals.get(queue) ?? 0,
+        serviceSeconds: times.of(queue),
+      };
+      const policy = effectivePolicy(policies[queue], { connectionsAllowed: allowed, concurrency });
+      const override = overrides.get(queue) ?? null;
+      const { workers: desired, ...why } = desiredWorkers(demand, policy, override);
+      await publishScalingState(sql, {
+        queue,
+        load: active + waiting,
+        ...demand,
+        oldestAgeSeconds: oldestSeconds,
+        concurrency: policy.concurrency,
+        liveWorkers: workers.length,
+        desired,
+        ...why,
+        policy: policies[queue],
+        connections: policy.connections ?? { budget: 0, perWorker: 0 },
+        override,
+      });
+    }
+  };
+}
+
+async function publishedTimes(sql: Sql): Promise<Map<QueueName, number | null>> {
+  return new Map([...(await readScalingStates(sql))].map(([queue, { state }]) => [queue, state.serviceSeconds]));
+}

@@ -1,0 +1,63 @@
+import type { RunQueues } from '@flowstate/queue';
+import type { Logger } from '@flowstate/runtime';
+import type { Sql } from '@flowstate/store';
+import type { Registry } from '@prometheus-io/client';
+import type { FastifyInstance } from 'fastify';
+import type { Census } from '../census.ts';
+import type { ControllerConfig } from '../config.ts';
+import { createActivity } from './activity.ts';
+import { createScalingAnswers } from './answers.ts';
+import { createScalingDecider } from './decider.ts';
+import { startScaler, type Scaler } from './scaler.ts';
+import { createScalerTokenCheck } from './scaler-token.ts';
+import { measureScaling } from './scaling-metrics.ts';
+import { scalingRoute } from './scaling-route.ts';
+import { readPolicies, readScalerTls } from './scaling-settings.ts';
+
+type Options = {
+  config: ControllerConfig;
+  sql: Sql;
+  queues: RunQueues;
+  census: Census;
+  registry: Registry;
+  log: Logger;
+};
+
+export type Scaling = {
+  /** The leader's: decides anew. */
+  decide(): Promise<void>;
+  /** Adds `GET /scaling/:queue`. */
+  serve(app: FastifyInstance): void;
+  /** Opens the scaler's port, when there is something by which to know who asks. */
+  listen(): Promise<void>;
+  stop(): Promise<void>;
+};
+
+/** How many workers there should be: decided by the leader, answered by every controller. */
+export function createScaling({ config, sql, queues, census, registry, log }: Options): Scaling {
+  const answers = createScalingAnswers({ sql, queues });
+  const activity = createActivity({ answers, queues, log });
+  const { SCALER_TOKEN: token, HOST: host, SCALER_PORT: port } = config;
+  const tls = readScalerTls(config);
+  measureScaling(registry, answers, log);
+  let scaler: Scaler | undefined;
+
+  return {
+    decide: createScalingDecider({ sql, queues, census, policies: readPolicies(config) }),
+    serve: (app) =>
+      scalingRoute(app, { answers, checkToken: createScalerTokenCheck({ token, clientCertificates: false }) }),
+    async listen() {
+      const clientCertificates = tls?.ca !== undefined;
+      if (token === undefined && !clientCertificates) {
+        log.info('the scaler stays closed: neither SCALER_TOKEN nor SCALER_TLS_CA is set');
+        return;
+      }
+      const checkToken = createScalerTokenCheck({ token, clientCertificates });
+      scaler = await startScaler({ host, port, tls, checkToken, answers, activity, log });
+      log.info({ port: scaler.port, tls: tls !== undefined }, 'scaler ready');
+    },
+    async stop() {
+      await Promise.all([activity.stop(), scaler?.stop()]);
+    },
+  };
+}
