@@ -16,12 +16,14 @@ import { addRedisCommand } from './redis-command.ts';
 import { addRunbookCommand } from './runbook-command.ts';
 import { addRunCommand } from './run-command.ts';
 import { addRunsCommand } from './runs-command.ts';
+import { addScaleCommand } from './scale-command.ts';
 import { addSchedulesCommand } from './schedules-command.ts';
 import { addSearchCommand } from './search-command.ts';
 import { addSecretsCommand } from './secrets-command.ts';
 import { addSessionsCommand } from './sessions-command.ts';
 import { CommandError, exitCodes, type Terminal } from './terminal.ts';
 import { addUsersCommand } from './users-command.ts';
+import { addWorkerCommand } from './worker-command.ts';
 
 /** Runs one command line and answers its exit code; what went wrong is said in one clear line on stderr. */
 export async function runCli(args: string[], terminal: Terminal): Promise<number> {
@@ -62,6 +64,8 @@ export async function runCli(args: string[], terminal: Terminal): Promise<number
   addCacheCommand(program, terminal);
   addCollectionsCommand(program, terminal);
   addSearchCommand(program, terminal, done);
+  addScaleCommand(program, terminal, done);
+  addWorkerCommand(program, terminal, done);
   addCheckCommand(program, terminal, done);
   addIncidentCommand(program, terminal, done);
   addRunbookCommand(program, terminal, done);

@@ -51,6 +51,7 @@ export type UserChangeBody = Static<typeof UserChangeBody>;
 
 /** `api`: whatever its user's role may do; the others only what names them. */
 export const apiKeyScopes = ['api', 'scaling:read'] as const;
+export type ApiKeyScope = (typeof apiKeyScopes)[number];
 
 export const ApiKeyInfo = Type.Object(
   {

@@ -34,7 +34,9 @@ export type QueuePolicy = Static<typeof QueuePolicy>;
 /** What differs from the repository's policy, by queue. */
 export const PolicyChanges = Type.Unsafe<{ [queue in QueueName]?: Partial<QueuePolicy> }>({
   type: 'object',
-  properties: Object.fromEntries(queueNames.map((queue) => [queue, Type.Partial(QueuePolicy)])),
+  properties: Object.fromEntries(
+    queueNames.map((queue) => [queue, Type.Partial(QueuePolicy, { additionalProperties: false })]),
+  ),
   additionalProperties: false,
 });
 export type PolicyChanges = Static<typeof PolicyChanges>;

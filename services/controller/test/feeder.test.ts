@@ -149,20 +149,23 @@ t.test('load is what workers could do: caps and a pause lower it', async (t) => 
   t.match(await load(), { active: 0, waiting: 0, paused: true });
 });
 
-t.test('a flushed Redis is no empty queue: what workers hold and what was handed over is known to the ledger', async (t) => {
-  const { ledger, lanes, accept, addWorker, claim, feeder, inFlight, principal, queues, redis } =
-    await createFeederFixture(t);
-  const worker = await addWorker();
-  await accept(principal(), 10);
-  await feeder.feed();
-  const [first = ''] = await inFlight();
-  await claim(worker, [first]);
-  const census = createCensus({ sql: ledger, lanes, leads: () => true });
-  await census.count();
-  t.match(await queueLoad(queues, census, 'workflows'), { active: 1, waiting: 9 });
-  await redis.flush();
-  t.match(await queueLoad(queues, census, 'workflows'), { active: 1, waiting: 9 });
-});
+t.test(
+  'a flushed Redis is no empty queue: what workers hold and what was handed over is known to the ledger',
+  async (t) => {
+    const { ledger, lanes, accept, addWorker, claim, feeder, inFlight, principal, queues, redis } =
+      await createFeederFixture(t);
+    const worker = await addWorker();
+    await accept(principal(), 10);
+    await feeder.feed();
+    const [first = ''] = await inFlight();
+    await claim(worker, [first]);
+    const census = createCensus({ sql: ledger, lanes, leads: () => true });
+    await census.count();
+    t.match(await queueLoad(queues, census, 'workflows'), { active: 1, waiting: 9 });
+    await redis.flush();
+    t.match(await queueLoad(queues, census, 'workflows'), { active: 1, waiting: 9 });
+  },
+);
 
 t.test('a paused queue begins nothing, not even what is in Redis, and FLUSHALL does not resume it', async (t) => {
   const { sql, accept, work, feeder, feedUntil, principal, queues, redis, sweeper } = await createFeederFixture(t);

@@ -20,8 +20,16 @@ export type Authenticator = {
   pass?(request: FastifyRequest): void;
 };
 
+/** `METHOD /path/pattern` → the scope by which an API key that is good for little else may call it. */
+export type ScopedRoutes = Readonly<Record<string, string>>;
+
 /** Deny by default: a route without a rule does not boot, and every rule is enforced before the body is read. */
-export function enforceAccess(app: App, rules: Pick<AccessRules, 'rule'>, authenticator: Authenticator): void {
+export function enforceAccess(
+  app: App,
+  rules: Pick<AccessRules, 'rule'>,
+  authenticator: Authenticator,
+  scopedRoutes: ScopedRoutes = {},
+): void {
   app.decorateRequest('principal', null);
 
   app.addHook('onRoute', (route) => {
@@ -36,8 +44,9 @@ export function enforceAccess(app: App, rules: Pick<AccessRules, 'rule'>, authen
   app.addHook('onRequest', async (request, reply) => {
     const pattern = request.routeOptions.url;
     if (pattern === undefined) return; // no such route: the not-found handler answers
+    const method = request.method === 'HEAD' ? 'GET' : request.method;
     const rule = rules.rule({
-      method: request.method === 'HEAD' ? 'GET' : request.method,
+      method,
       pattern,
       params: request.params as Record<string, unknown>,
     });
@@ -56,7 +65,8 @@ export function enforceAccess(app: App, rules: Pick<AccessRules, 'rule'>, authen
     if ('run' in via && pattern.startsWith('/api/admin/')) {
       throw new FlowstateError('forbidden', 'A run may not administer');
     }
-    if ('apiKey' in via && !via.scopes.includes(wholeApi)) {
+    const own = scopedRoutes[`${method} ${pattern}`];
+    if ('apiKey' in via && !via.scopes.some((scope) => scope === wholeApi || scope === own)) {
       throw new FlowstateError('forbidden', "This is outside the API key's scopes");
     }
   });

@@ -14,7 +14,7 @@ import { describeApi, serveApiDocs } from './openapi.ts';
 import { followRequests } from './request-context.ts';
 import { problemErrors, sendProblem, toKnownError } from './problem.ts';
 import { registerRateLimits } from './rate-limits.ts';
-import { access, registerRoutes } from './routes/index.ts';
+import { access, registerRoutes, scopedRoutes } from './routes/index.ts';
 import { registerTokens } from './tokens.ts';
 
 const bodyLimit = 1024 * 1024;
@@ -73,7 +73,7 @@ export async function createApp(deps: Deps, authenticator: Authenticator): Promi
     noteSigned: deps.keyUse.noteSigned,
   });
   await registerRateLimits(app, deps.attempts);
-  enforceAccess(app, deps.accessRules, limited(authenticator, deps.rates));
+  enforceAccess(app, deps.accessRules, limited(authenticator, deps.rates), scopedRoutes);
   auditRequests(app, deps);
   await describeApi(app, deps.config.FLOWSTATE_VERSION);
   registerRoutes(app, deps);

@@ -52,5 +52,8 @@ async function inTime<T>(work: Promise<T>): Promise<T> {
 export function toQueueName(text: string): QueueName {
   const queue = queueNames.find((name) => name === text);
   if (queue !== undefined) return queue;
-  throw new FlowstateError('not_found', `There is no queue ${JSON.stringify(text)}: there are ${queueNames.join(', ')}`);
+  throw new FlowstateError(
+    'not_found',
+    `There is no queue ${JSON.stringify(text)}: there are ${queueNames.join(', ')}`,
+  );
 }

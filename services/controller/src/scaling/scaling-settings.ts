@@ -76,8 +76,12 @@ export function readHttpTls(settings: Settings): { cert: string; key: string } |
 
 function readPair(name: string, cert: string | undefined, key: string | undefined) {
   const missing: FieldError[] = [
-    ...(cert === undefined && key !== undefined ? [{ field: `${name}_CERT`, message: `is required with ${name}_KEY` }] : []),
-    ...(key === undefined && cert !== undefined ? [{ field: `${name}_KEY`, message: `is required with ${name}_CERT` }] : []),
+    ...(cert === undefined && key !== undefined
+      ? [{ field: `${name}_CERT`, message: `is required with ${name}_KEY` }]
+      : []),
+    ...(key === undefined && cert !== undefined
+      ? [{ field: `${name}_KEY`, message: `is required with ${name}_CERT` }]
+      : []),
   ];
   if (missing.length > 0) throw invalidInput(missing);
   return cert === undefined || key === undefined ? undefined : { cert, key };

@@ -26,7 +26,9 @@ export function createServiceTimes(
 ): ServiceTimes {
   const last = new Map<number, StoredWorker['served']>();
   const windows = Object.fromEntries(queueNames.map((queue) => [queue, [] as Stay[]])) as Record<QueueName, Stay[]>;
-  const kept = new Map([...known].flatMap(([queue, seconds]) => (seconds === null ? [] : [[queue, { seconds, at: now() }]])));
+  const kept = new Map(
+    [...known].flatMap(([queue, seconds]) => (seconds === null ? [] : [[queue, { seconds, at: now() }]])),
+  );
 
   function observe(workers: Parameters<ServiceTimes['observe']>[0]): void {
     const at = now();

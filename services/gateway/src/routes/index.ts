@@ -1,5 +1,5 @@
-import { roles, runStarters } from '@flowstate/contracts';
-import type { AccessTable } from '../access.ts';
+import { roles, runStarters, type ApiKeyScope } from '@flowstate/contracts';
+import type { AccessTable, ScopedRoutes } from '../access.ts';
 import type { Permissions } from '../access-rules.ts';
 import type { App, Deps } from '../deps.ts';
 import { createLogin } from '../login.ts';
@@ -14,8 +14,10 @@ import { adminLogLevelRoutes } from './admin-log-levels.ts';
 import { adminLoginRoutes } from './admin-login.ts';
 import { adminQueueStateRoutes } from './admin-queue-state.ts';
 import { adminQueueRoutes } from './admin-queues.ts';
+import { adminScalingRoutes } from './admin-scaling.ts';
 import { adminSessionRoutes } from './admin-sessions.ts';
 import { adminUserRoutes } from './admin-users.ts';
+import { adminWorkerRoutes } from './admin-workers.ts';
 import { auditRoutes } from './audit.ts';
 import { authRoutes } from './auth.ts';
 import { bulkRunRoutes } from './bulk-runs.ts';
@@ -35,6 +37,7 @@ import { runEventRoute } from './run-events.ts';
 import { runTokenRoutes } from './run-tokens.ts';
 import { runWebhookRoutes } from './run-webhook.ts';
 import { runRoutes } from './runs.ts';
+import { scalingRoute } from './scaling.ts';
 import { scheduleRoutes } from './schedules.ts';
 import { searchRoutes } from './search.ts';
 import { secretRoutes } from './secrets.ts';
@@ -53,6 +56,7 @@ const plan = ['admin', 'manager'] as const;
 const watchQueues = ['admin', 'manager', 'analyst'] as const;
 const steerQueues = ['admin'] as const;
 const settle = ['admin', 'manager'] as const;
+const scale = ['admin', 'service'] as const;
 const search = [...roles];
 const administer = ['admin'] as const;
 
@@ -67,6 +71,7 @@ export const permissions: Permissions = {
   search,
   'queues:watch': watchQueues,
   'queues:steer': steerQueues,
+  'scaling:read': scale,
   administer,
 };
 
@@ -150,6 +155,8 @@ export const access: AccessTable = {
   'POST /api/integrations': staff,
   'POST /api/import': staff,
 
+  'GET /api/scaling/:queue': scale,
+
   'GET /api/admin/audit': administer,
   'GET /api/admin/audit/export': administer,
   'GET /api/admin/audit/verify': administer,
@@ -163,6 +170,10 @@ export const access: AccessTable = {
   'GET /api/admin/queues': administer,
   'POST /api/admin/queues/:queue/pause': administer,
   'POST /api/admin/queues/:queue/resume': administer,
+  'GET /api/admin/scaling': administer,
+  'PUT /api/admin/scaling/:queue/override': administer,
+  'DELETE /api/admin/scaling/overrides': administer,
+  'GET /api/admin/workers': administer,
   'GET /api/admin/users': administer,
   'POST /api/admin/users': administer,
   'GET /api/admin/users/:id': administer,
@@ -211,6 +222,9 @@ export const access: AccessTable = {
   'DELETE /admin/queues/*': steerQueues,
 };
 
+/** What an API key without the scope `api` may call. */
+export const scopedRoutes: ScopedRoutes = { 'GET /api/scaling/:queue': 'scaling:read' satisfies ApiKeyScope };
+
 /** Every route of the gateway, in the table's order. */
 export function registerRoutes(app: App, deps: Deps): void {
   healthRoutes(app, deps);
@@ -241,6 +255,9 @@ export function registerRoutes(app: App, deps: Deps): void {
   adminIncidentRoutes(app, deps);
   adminLimitRoutes(app, deps);
   adminQueueStateRoutes(app, deps);
+  scalingRoute(app, deps);
+  adminScalingRoutes(app, deps);
+  adminWorkerRoutes(app, deps);
   adminUserRoutes(app, deps);
   adminKeyRoutes(app, deps);
   signingKeyRoutes(app, deps);
