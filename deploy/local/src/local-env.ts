@@ -13,6 +13,8 @@ export type LocalEnv = {
   JWT_AUDIENCE: string;
   WORKER_API_KEY: string;
   WEBHOOK_SECRET: string;
+  /** What an autoscaler shows the controller. */
+  SCALER_TOKEN: string;
   DEMO_PASSWORD: string;
   GATEWAY_URL: string;
   /** Where their metrics are, for the CLI. */
@@ -34,6 +36,7 @@ const made: Record<Exclude<keyof LocalEnv, keyof Urls | 'APP_DATABASE_URL' | 'WO
   JWT_AUDIENCE: () => 'flowstate-api',
   WORKER_API_KEY: secret,
   WEBHOOK_SECRET: () => `whsec_${randomBytes(24).toString('base64')}`,
+  SCALER_TOKEN: secret,
   DEMO_PASSWORD: () => randomBytes(12).toString('base64url'),
 };
 

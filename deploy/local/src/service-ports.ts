@@ -1,11 +1,12 @@
 import { Advice } from '../host.mjs';
 import { isPortFree } from './ports.ts';
-import type { ServiceName, ServicePorts } from './services.ts';
+import type { ServicePorts } from './services.ts';
 
-const portVariables: Record<ServiceName, { variable: string; standard: number }> = {
+const portVariables: Record<keyof ServicePorts, { variable: string; standard: number }> = {
   gateway: { variable: 'GATEWAY_PORT', standard: 3001 },
   worker: { variable: 'WORKER_PORT', standard: 8000 },
   controller: { variable: 'CONTROLLER_PORT', standard: 8090 },
+  scaler: { variable: 'SCALER_PORT', standard: 8091 },
 };
 
 /** Each service's port, wanted, its own and free; throws one line naming the variable to change. */
@@ -25,7 +26,7 @@ export async function choosePorts(host: string, env: NodeJS.ProcessEnv): Promise
       );
     }
     taken.set(port, variable);
-    ports[name as ServiceName] = port;
+    ports[name as keyof ServicePorts] = port;
   }
   return ports as ServicePorts;
 }

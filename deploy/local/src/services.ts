@@ -9,7 +9,8 @@ import { messageOf } from '@flowstate/runtime';
 import type { ProcessRecord } from './processes.ts';
 
 export type ServiceName = 'gateway' | 'worker' | 'controller';
-export type ServicePorts = Record<ServiceName, number>;
+/** `scaler`: the controller's second one, for KEDA. */
+export type ServicePorts = Record<ServiceName | 'scaler', number>;
 
 const services = {
   gateway: { config: GatewayConfig, ready: '/api/ready' },
@@ -114,7 +115,8 @@ export function serviceEnv(
   { ports, settings, env }: Pick<Options, 'ports' | 'settings' | 'env'>,
 ): NodeJS.ProcessEnv {
   const databaseUrl = name === 'worker' ? settings.WORKER_DATABASE_URL : settings.APP_DATABASE_URL;
-  const all: NodeJS.ProcessEnv = { ...env, ...settings, DATABASE_URL: databaseUrl, PORT: String(ports[name]) };
+  const own = { DATABASE_URL: databaseUrl, PORT: String(ports[name]), SCALER_PORT: String(ports.scaler) };
+  const all: NodeJS.ProcessEnv = { ...env, ...settings, ...own };
   const known = Object.keys(services[name].config.properties).flatMap((key) => [key, `${key}_FILE`]);
   const otel = Object.keys(env).filter((key) => key.startsWith('OTEL_'));
   const lower = everywhere.map((key) => key.toLowerCase());

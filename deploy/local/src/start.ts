@@ -12,8 +12,9 @@ and demo users, and loads sample data. Then it runs a customer-insights workflow
   --no-sample  load no sample data: for data of your own, see \`npx flowstate import --help\`
   --help       this text
 
-Ports: GATEWAY_PORT (3001), WORKER_PORT (8000), CONTROLLER_PORT (8090). Stores: DATABASE_URL, REDIS_URL and
-REDIS_CACHE_URL, when set, are used instead of own ones. Settings made here are kept in .flowstate/local.env.
+Ports: GATEWAY_PORT (3001), WORKER_PORT (8000), CONTROLLER_PORT (8090), SCALER_PORT (8091). Stores: DATABASE_URL,
+REDIS_URL and REDIS_CACHE_URL, when set, are used instead of own ones. Settings made here are kept in
+.flowstate/local.env.
 See also: npm run dev, npm run status, npm run stop, npm run reset.`;
 
 const console = createConsole(process.stdout, process.env);

@@ -1,7 +1,7 @@
 import t from 'tap';
-import { serviceEnv } from '../src/services.ts';
+import { serviceEnv, type ServiceName } from '../src/services.ts';
 
-const ports = { gateway: 1, worker: 2, controller: 3 };
+const ports = { gateway: 1, worker: 2, controller: 3, scaler: 4 };
 const settings = {
   DATABASE_URL: 'postgres://owner@db/x',
   APP_DATABASE_URL: 'postgres://app@db/x',
@@ -13,6 +13,7 @@ const settings = {
   JWT_AUDIENCE: 'a',
   WORKER_API_KEY: 'key',
   WEBHOOK_SECRET: 'sign',
+  SCALER_TOKEN: 'scale',
   DEMO_PASSWORD: 'demo',
   GATEWAY_URL: 'http://gateway',
   WORKER_URL: 'http://worker',
@@ -25,7 +26,7 @@ const env = {
   JWT_PREVIOUS_SECRETS: 'old',
   PORT: '9',
 };
-const of = (name: keyof typeof ports) => serviceEnv(name, { ports, settings, env });
+const of = (name: ServiceName) => serviceEnv(name, { ports, settings, env });
 
 t.test('each service is given its own settings and nothing else', (t) => {
   t.match(of('gateway'), {
@@ -42,6 +43,8 @@ t.test('each service is given its own settings and nothing else', (t) => {
   });
   t.match(of('controller'), {
     PORT: '3',
+    SCALER_PORT: '4',
+    SCALER_TOKEN: 'scale',
     DATABASE_URL: 'postgres://app@db/x',
     OTEL_ENABLED: 'true',
     WEBHOOK_SECRET: 'sign',
@@ -50,6 +53,7 @@ t.test('each service is given its own settings and nothing else', (t) => {
     const given = Object.values(of(name));
     t.notOk(given.includes('stranger'), `${name} sees nothing of the user's other secrets`);
     t.equal(given.includes('sign'), name !== 'worker', `${name} and the secret of webhooks`);
+    t.equal(given.includes('scale'), name === 'controller', `${name} and the token of autoscalers`);
     t.notOk(given.includes('demo'), `${name} has no use for the demo password`);
   }
   t.end();

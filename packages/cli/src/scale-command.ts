@@ -48,9 +48,9 @@ export function addScaleCommand(program: Command, terminal: Terminal, done: (cod
       const meant = policy === undefined ? {} : await readPolicyFile(policy);
       await withClient(self, terminal, async (client) => {
         const differences = (await read(client)).flatMap((status) => differencesOf(status, meant));
-        if (differences.length === 0) return void stdout.write('Scaling is normal: no override, no other policy.\n');
+        if (differences.length === 0) stdout.write('Scaling is normal: no override, no other policy.\n');
+        else done(exitCodes.failed);
         stdout.write(differences.map((line) => `${line}\n`).join(''));
-        done(exitCodes.failed);
       });
     });
 

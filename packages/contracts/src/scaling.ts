@@ -41,20 +41,17 @@ export const PolicyChanges = Type.Unsafe<{ [queue in QueueName]?: Partial<QueueP
 });
 export type PolicyChanges = Static<typeof PolicyChanges>;
 
-/** Set by a person for a while: bounds in place of the policy's. */
-export const ScalingOverride = Type.Object(
-  {
-    id: Id,
-    queue: OneOf(queueNames),
-    min: Nullable(Workers),
-    max: Nullable(Workers),
-    reason: Type.String(),
-    author: Type.String(),
-    createdAt: Timestamp,
-    expiresAt: Timestamp,
-  },
-  { $id: 'ScalingOverride' },
-);
+/** Set by a person for a while: bounds in place of the policy's. Without a name of its own: a status has it twice. */
+export const ScalingOverride = Type.Object({
+  id: Id,
+  queue: OneOf(queueNames),
+  min: Nullable(Workers),
+  max: Nullable(Workers),
+  reason: Type.String(),
+  author: Type.String(),
+  createdAt: Timestamp,
+  expiresAt: Timestamp,
+});
 export type ScalingOverride = Static<typeof ScalingOverride>;
 
 /** How many workers a queue should have and why, as computed in the last seconds: what an autoscaler obeys. */

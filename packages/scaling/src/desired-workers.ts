@@ -90,9 +90,10 @@ function bounded(
   if (providerRunsPerSecond !== null && serviceSeconds > 0) {
     atMost(Math.max(1, ceil((providerRunsPerSecond * serviceSeconds) / policy.concurrency)), 'provider');
   }
-  const max = override?.max ?? policy.max;
-  atMost(max, override?.max == null ? 'max' : 'override');
-  atLeast(Math.min(override?.min ?? policy.min, max), override?.min == null ? 'min' : 'override');
+  const own = { min: override?.min ?? null, max: override?.max ?? null };
+  const max = own.max ?? policy.max;
+  atMost(max, own.max === null ? 'max' : 'override');
+  atLeast(Math.min(own.min ?? policy.min, max), own.min === null ? 'min' : 'override');
   if (connections !== null) atMost(Math.floor(connections.budget / connections.perWorker), 'connections');
   return choice;
 }

@@ -114,8 +114,9 @@ const loops = [
 const logLevel = followLogLevel({ log, normal: config.LOG_LEVEL, read: () => readLogLevel(sql, 'controller') });
 const partitions = createPartitionKeeper(sql, log);
 
+const loggerInstance: FastifyBaseLogger = log;
 const app = Fastify({
-  loggerInstance: log as FastifyBaseLogger,
+  loggerInstance,
   genReqId: () => randomUUID(),
   requestIdLogLabel: 'requestId',
   logController: new LogController({ disableRequestLogging: true }),

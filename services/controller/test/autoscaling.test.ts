@@ -1,0 +1,218 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { ScalingState } from '@flowstate/contracts';
+import { createApiKey } from '@flowstate/security';
+import { createClient, startPlatform, startRecorder, type ServiceProcess } from '@flowstate/test';
+import t from 'tap';
+import { createKedaClient } from './fixtures/keda-client.ts';
+
+/** Between two looks, or two requests of a client: the machine must be left to the services that start meanwhile. */
+const paceMs = 20;
+
+type Run = { id: string; state: string };
+
+const token = randomBytes(24).toString('base64url');
+const platform = await startPlatform(t, {
+  workflows: fileURLToPath(new URL('../../../test/fixtures/workflows', import.meta.url)),
+  env: { SCALER_TOKEN: token, SCALER_PORT: '0', SCALING_POLICY: '{"workflows":{"max":7}}' },
+});
+const { sql } = platform.database;
+const manager = await platform.as('manager');
+const [admin] = await sql<{ id: string }[]>`SELECT id FROM users WHERE role = 'admin'`;
+const { key } = await createApiKey(sql, { userId: admin?.id ?? '', name: 'keda', scopes: ['scaling:read'] });
+const autoscaler = createClient(platform.gateway.url, key);
+
+async function kedaOf(controller: ServiceProcess) {
+  const { port } = await controller.logged(({ msg }) => msg === 'scaler ready');
+  return createKedaClient(t, `127.0.0.1:${String(port)}`);
+}
+
+/** Resolves when the gateway says so; an answer that nobody can know right now is asked for again. */
+async function stateWhen(holds: (state: ScalingState) => boolean): Promise<ScalingState> {
+  for (;;) {
+    const { status, body } = await autoscaler.get<ScalingState>('/api/scaling/workflows');
+    if (status === 200 && holds(body)) return body;
+    await wait(paceMs);
+  }
+}
+
+/** Which of these processes has the run in hand. */
+async function ownerOf(runId: string, workers: ServiceProcess[]): Promise<ServiceProcess> {
+  for (;;) {
+    const [owner] = await sql<{ url: string | null }[]>`
+      SELECT w.url FROM run_live l JOIN workers w ON w.id = l.owner WHERE l.id = ${runId}`;
+    const worker = workers.find(({ url }) => url === owner?.url);
+    if (worker !== undefined) return worker;
+    await wait(paceMs);
+  }
+}
+
+/** Resolves when it says so once more than it has so far. */
+async function loggedAgain(service: ServiceProcess, msg: string): Promise<void> {
+  const count = () => service.log.filter((line) => line.msg === msg).length;
+  const before = count();
+  await service.logged((line) => line.msg === msg && count() > before);
+}
+
+await t.test('controllers and gateway agree', async (t) => {
+  const standby = await platform.addController();
+  const state = await stateWhen(({ liveWorkers, desired }) => liveWorkers === 1 && desired === 0);
+  t.match(state, { load: 0, reason: 'idle', concurrency: 16, policy: { max: 7 } });
+  for (const controller of [platform.controller, standby]) {
+    const { status, body } = await createClient(controller.url, token).get<ScalingState>('/scaling/workflows');
+    t.equal(status, 200);
+    t.match(body, { ...state, computedAt: String });
+    const keda = await kedaOf(controller);
+    t.match(await keda.call('GetMetrics', { queue: 'workflows' }, { token }), {
+      answer: { metricValues: [{ metricName: 'desired', metricValue: 0 }] },
+    });
+  }
+  t.equal((await autoscaler.get('/api/scaling/workflow')).status, 404);
+  t.equal((await autoscaler.get('/api/runs')).status, 403, 'the key is good for nothing else');
+  t.equal((await createClient(platform.gateway.url).get('/api/scaling/workflows')).status, 401);
+  t.equal((await manager.get('/api/scaling/workflows')).status, 403);
+  t.equal((await createClient(platform.controller.url).get('/scaling/workflows')).status, 401);
+
+  await platform.controller.kill('SIGTERM');
+  const { computedAt } = await stateWhen(() => true);
+  await stateWhen((later) => later.computedAt > computedAt);
+  t.pass('the other one leads and decides');
+  await platform.controller.restart();
+  t.same(await standby.kill('SIGTERM'), { code: 0, signal: null });
+});
+
+await t.test('from no worker to a finished run, and back', async (t) => {
+  const recorder = await startRecorder(t);
+  t.same(await platform.worker.kill('SIGTERM'), { code: 0, signal: null });
+  await stateWhen(({ liveWorkers }) => liveWorkers === 0);
+  // The last line: it has been started anew, on another port.
+  const scalers = platform.controller.log.filter(({ msg }) => msg === 'scaler ready');
+  const keda = createKedaClient(t, `127.0.0.1:${String(scalers.at(-1)?.port)}`);
+  const stream = keda.stream({ queue: 'workflows', tokenFromEnv: token });
+  const woken = stream.next();
+  // Its stream is open once it has answered another call after it.
+  await keda.call('GetMetricSpec', { queue: 'workflows' }, { token });
+  recorder.hold('step-2');
+  const begun = performance.now();
+  const input = { recorder: recorder.url, steps: 3 };
+  const { body } = await manager.post<Run>('/api/workflows/recorded-steps/runs', { input });
+  t.equal(await woken, true);
+  t.comment(`woken ${Math.round(performance.now() - begun)} ms after a client asked for the first run`);
+  t.match(await stateWhen(({ desired }) => desired > 0), { desired: 1, reason: 'load', liveWorkers: 0 });
+
+  await platform.worker.restart();
+  await recorder.called('step-2');
+  t.match(await stateWhen(({ active }) => active > 0), { active: 1, liveWorkers: 1 });
+  recorder.release('step-2');
+  const events = await Array.fromAsync(manager.events(body.id));
+  t.match(events.at(-1), { event: 'run.completed' });
+  t.match(await stateWhen(({ desired, serviceSeconds }) => desired === 0 && serviceSeconds !== null), { load: 0 });
+});
+
+await t.test('a long run outlives one scale-down after the other, and no recorded step is repeated', async (t) => {
+  const recorder = await startRecorder(t);
+  const steps = 4;
+  for (let n = 1; n <= steps; n++) recorder.hold(`step-${n}`);
+  const input = { recorder: recorder.url, steps };
+  const { body } = await manager.post<Run>('/api/workflows/recorded-steps/runs', { input });
+  const workers = [platform.worker, await platform.addWorker()];
+  const drains: number[] = [];
+  for (let n = 1; n < steps; n++) {
+    await recorder.called(`step-${n}`);
+    const leaving = await ownerOf(body.id, workers);
+    const begun = performance.now();
+    const draining = loggedAgain(leaving, 'draining');
+    leaving.signal('SIGTERM');
+    await draining;
+    recorder.release(`step-${n}`);
+    t.same(await leaving.ended(), { code: 0, signal: null });
+    drains.push(Math.round(performance.now() - begun));
+    await leaving.restart();
+  }
+  await recorder.called(`step-${steps}`);
+  recorder.release(`step-${steps}`);
+  const events = await Array.fromAsync(manager.events(body.id));
+  t.match(events.at(-1), { event: 'run.completed' });
+  t.same(
+    recorder.calls.map((call) => call.split('/')[1]),
+    Array.from({ length: steps }, (_, n) => `step-${n + 1}`),
+  );
+  t.comment(`drained, a step under way, in ${drains.join(', ')} ms`);
+});
+
+await t.test('every service restarts in turn under load: no request fails, no run is lost', async (t) => {
+  const gateways = [platform.gateway, await platform.addGateway()];
+  const workers = [platform.worker, await platform.addWorker()];
+  const controllers = [platform.controller, await platform.addController()];
+  const load = startRunLoad(gateways.map(({ url }) => url));
+  t.teardown(() => load.stop());
+  for (const service of [...workers, ...controllers, ...gateways]) {
+    await load.started(10);
+    t.same(await service.kill('SIGTERM'), { code: 0, signal: null });
+    await load.started(10);
+    await service.restart();
+  }
+  await load.started(10);
+  const { runs, failed } = await load.stop();
+  t.same(failed, [], `${runs.length} runs were started`);
+  const ends = async () =>
+    sql<{ state: string; runs: number }[]>`
+      SELECT state, count(*)::int AS runs FROM run_ends WHERE id = ANY(${runs}::uuid[]) GROUP BY state`;
+  let ended = await ends();
+  while (ended.reduce((sum, each) => sum + each.runs, 0) < runs.length) {
+    await wait(paceMs);
+    ended = await ends();
+  }
+  t.same(ended, [{ state: 'completed', runs: runs.length }], 'each once');
+});
+
+/** Clients that start one run after the other, each at the next gateway that takes connections, as behind a balancer. */
+function startRunLoad(urls: string[]) {
+  const runs: string[] = [];
+  const failed: string[] = [];
+  const waiting = new Set<() => void>();
+  let stopping = false;
+
+  async function send(first: number): Promise<void> {
+    for (let tried = 0; tried < urls.length; tried++) {
+      const client = createClient(urls[(first + tried) % urls.length] as string, manager.token);
+      try {
+        const { status, body } = await client.post<Run>('/api/workflows/doubling/runs', { input: { n: first } });
+        if (status === 202) runs.push(body.id);
+        else failed.push(`${status} ${JSON.stringify(body)}`);
+        return;
+      } catch (error) {
+        const { code = String(error) } = ((error as Error).cause ?? error) as { code?: string };
+        if (code !== 'ECONNREFUSED') failed.push(code);
+      }
+    }
+    failed.push('no gateway takes connections');
+  }
+
+  const clients = [0, 1, 2].map(async (start) => {
+    for (let n = start; !stopping; n++) {
+      await send(n);
+      for (const wake of waiting) wake();
+      await wait(paceMs);
+    }
+  });
+  return {
+    started(more: number): Promise<void> {
+      const wanted = runs.length + more;
+      return new Promise((resolve) => {
+        const check = () => {
+          if (runs.length < wanted) return;
+          waiting.delete(check);
+          resolve();
+        };
+        waiting.add(check);
+      });
+    },
+    async stop() {
+      stopping = true;
+      await Promise.all(clients);
+      return { runs, failed };
+    },
+  };
+}
