@@ -46,7 +46,7 @@ t.test('triggers ask for queues there are, with proof, and never take nothing fo
       }
     }
   }
-  const port = ControllerConfig.properties.SCALER_PORT.default;
+  const { default: port } = ControllerConfig.properties.SCALER_PORT as { default?: number };
   const [pushed] = scaledObjects('worker.yaml');
   const triggers = pushed?.spec?.triggers ?? [];
   t.same(
@@ -55,7 +55,11 @@ t.test('triggers ask for queues there are, with proof, and never take nothing fo
   );
   for (const { type, metadata } of triggers) {
     t.equal(type, 'external-push');
-    t.match(metadata, { scalerAddress: new RegExp(`:${String(port)}$`), tokenFromEnv: 'SCALER_TOKEN', enableTLS: 'true' });
+    t.match(metadata, {
+      scalerAddress: new RegExp(`:${String(port)}$`),
+      tokenFromEnv: 'SCALER_TOKEN',
+      enableTLS: 'true',
+    });
   }
   const [velocity] = scaledObjects('worker-by-velocity.yaml');
   t.match(velocity?.spec?.triggers, [{ type: 'prometheus', metadata: { ignoreNullValues: 'false' } }]);

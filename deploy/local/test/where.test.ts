@@ -13,7 +13,7 @@ const settings = settleLocalEnv(
   { ...urls, GATEWAY_URL: 'http://gateway', WORKER_URL: 'http://worker', CONTROLLER_URL: 'http://controller' },
   {},
 );
-const ports = { gateway: 1, worker: 2, controller: 3 };
+const ports = { gateway: 1, worker: 2, controller: 3, scaler: 4 };
 
 /** Types the printed request into a shell whose curl answers a login, and otherwise shows what it was asked. */
 function typed(customerId: string | undefined): string[] {
