@@ -79,8 +79,11 @@ await t.test('from no worker to a finished run, and back', async (t) => {
   const begun = performance.now();
   const input = { recorder: recorder.url, steps: 3 };
   const { body } = await manager.post<Run>('/api/workflows/recorded-steps/runs', { input });
+  const answered = Math.round(performance.now() - begun);
   t.equal(await woken, true);
-  t.comment(`woken ${Math.round(performance.now() - begun)} ms after a client asked for the first run`);
+  t.comment(
+    `woken ${Math.round(performance.now() - begun)} ms after a client asked for the first run, which was answered after ${answered} ms`,
+  );
   t.match(await stateWhen(({ desired }) => desired > 0), { desired: 1, reason: 'load', liveWorkers: 0 });
 
   await platform.worker.restart();
