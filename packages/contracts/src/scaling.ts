@@ -63,7 +63,7 @@ export const ScalingState = Type.Object(
     waiting: Type.Integer({ description: 'Runs that may begin now, or by the time a new worker is up' }),
     paused: Type.Boolean(),
     oldestAgeSeconds: Type.Number({ description: 'How long the oldest run that nobody has begun has been ready' }),
-    arrivalPerSecond: Type.Number({ description: 'Runs accepted, over the last half minute' }),
+    arrivalPerSecond: Type.Number({ description: 'Runs accepted, over the last 20 seconds' }),
     serviceSeconds: Nullable(
       Type.Number({ description: 'How long a run holds a place of a worker, on average; null: nobody knows yet' }),
     ),

@@ -92,5 +92,5 @@ await t.test('from no worker to a finished run, and back', async (t) => {
   recorder.release('step-2');
   const events = await Array.fromAsync(manager.events(body.id));
   t.match(events.at(-1), { event: 'run.completed' });
-  t.match(await stateWhen(({ desired, serviceSeconds }) => desired === 0 && serviceSeconds !== null), { load: 0 });
+  t.match(await stateWhen(({ load, serviceSeconds }) => load === 0 && serviceSeconds !== null), { active: 0 });
 });

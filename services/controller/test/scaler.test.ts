@@ -172,3 +172,14 @@ t.test('a first job is told at once, by one look for all who listen', async (t) 
   t.same(await Promise.all(ended), ['OK', 'OK', 'OK'], 'streams end in order');
   t.same(idle.results, [], 'a paused queue wakes nobody');
 });
+
+t.test('nobody is there, and what is delayed comes due: its worker is woken in time', async (t) => {
+  const { accept, principal, keepDeciding, addController } = await createScalingFixture(t);
+  await keepDeciding();
+  const { keda } = await addController({ token });
+  const [waking, sleeping] = [keda.stream(workflows, { token }), keda.stream({ queue: 'documents' }, { token })];
+  await accept(principal(), 1, { delayMs: 3_600_000, queue: 'documents' });
+  await accept(principal(), 1, { delayMs: 25_000 });
+  t.equal(await waking.next(), true);
+  t.same(sleeping.results, []);
+});

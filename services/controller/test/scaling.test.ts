@@ -103,11 +103,11 @@ t.test("the wait goal needs what workers say of runs' time, and Postgres' connec
   t.match(await answers.of('workflows'), {
     serviceSeconds: 20,
     byLoad: 4,
-    byLatency: 8,
+    byLatency: 9,
     desired: 5,
     reason: 'connections',
   });
-  t.match(await answers.of('workflows'), { arrivalPerSecond: 1, connections: { budget: 45, perWorker: 9 } });
+  t.match(await answers.of('workflows'), { arrivalPerSecond: 1.5, connections: { budget: 45, perWorker: 9 } });
 });
 
 t.test('places held: by stays, of late, and by no clock that jumps', async (t) => {
@@ -134,13 +134,13 @@ t.test('places held: by stays, of late, and by no clock that jumps', async (t) =
 
 t.test("arrivals are counted by Postgres' clock, whatever gateways and its own jumps say", async (t) => {
   const { sql, accept, principal } = await createScalingFixture(t);
-  const rate = async () => ((await arrivalsPerSecond(sql)).get('workflows') ?? 0) * 30;
+  const rate = async () => ((await arrivalsPerSecond(sql)).get('workflows') ?? 0) * 20;
   await accept(principal(), 6);
-  const [behind] = await accept(principal(), 1, { id: uuidv7({ msecs: Date.now() - 8_000 }) });
+  const [behind] = await accept(principal(), 1, { id: uuidv7({ msecs: Date.now() - 4_000 }) });
   const [ahead] = await accept(principal(), 1, { id: uuidv7({ msecs: Date.now() + 3_600_000 }) });
   t.ok(behind !== undefined && ahead !== undefined);
   t.equal(await rate(), 8);
-  await sql`UPDATE runs SET created_at = now() - interval '31 seconds' WHERE id = ${behind as string}`;
+  await sql`UPDATE runs SET created_at = now() - interval '21 seconds' WHERE id = ${behind as string}`;
   t.equal(await rate(), 7);
   // As after the database's clock was set back.
   await sql`UPDATE runs SET created_at = now() + interval '10 minutes' WHERE id = ${ahead as string}`;

@@ -51,6 +51,7 @@ const bundle = createHash('sha256')
   .digest('hex')
   .slice(0, 12);
 
+// What is opened here and by the incarnation counts as `connectionsPerWorker` in packages/scaling.
 const sql = createSql(config.DATABASE_URL, { name: 'flowstate-worker', max: 6, ledger: true });
 const claimSql = createSql(config.DATABASE_URL, {
   name: 'flowstate-worker-claims',
