@@ -4,7 +4,14 @@ import { formatTable } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 import type { Verdict } from './verdict.ts';
 
-const names = ['JWT_SECRET', 'JWT_PREVIOUS_SECRETS', 'WORKER_API_KEY', 'WEBHOOK_SECRET', 'METRICS_TOKEN'];
+const names = [
+  'JWT_SECRET',
+  'JWT_PREVIOUS_SECRETS',
+  'WORKER_API_KEY',
+  'WEBHOOK_SECRET',
+  'METRICS_TOKEN',
+  'SCALER_TOKEN',
+];
 const passwords = ['DATABASE_URL', 'REDIS_URL', 'REDIS_CACHE_URL'];
 
 /**
