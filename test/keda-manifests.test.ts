@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { queueNames } from '@flowstate/contracts';
+import { ourBehaviour } from '@flowstate/scaling';
 import { ScaledObject, TriggerAuthentication } from '@kubernetes-models/keda/keda.sh/v1alpha1';
 import t from 'tap';
 import { parseAllDocuments } from 'yaml';
@@ -66,4 +67,19 @@ t.test('triggers ask for queues there are, with proof, and never take nothing fo
   const [velocity] = scaledObjects('worker-by-velocity.yaml');
   t.match(velocity?.spec?.triggers, [{ type: 'prometheus', metadata: { ignoreNullValues: 'false' } }]);
   t.equal(velocity?.spec?.minReplicaCount, 1, 'without a worker nobody counts');
+});
+
+t.test('workers come and go as the simulator has it', async (t) => {
+  const [worker] = scaledObjects('worker.yaml');
+  const { scaleUp, scaleDown } = worker?.spec?.advanced?.horizontalPodAutoscalerConfig?.behavior ?? {};
+  const rates = ({ pods, percent, periodSeconds }: typeof ourBehaviour.scaleUp) => [
+    { type: 'Pods', value: pods, periodSeconds },
+    { type: 'Percent', value: percent, periodSeconds },
+  ];
+  t.match(scaleUp, { stabilizationWindowSeconds: 0, policies: rates(ourBehaviour.scaleUp), selectPolicy: 'Max' });
+  t.match(scaleDown, {
+    stabilizationWindowSeconds: ourBehaviour.scaleDown.stabilisationSeconds,
+    policies: rates(ourBehaviour.scaleDown),
+    selectPolicy: 'Max',
+  });
 });

@@ -8,3 +8,7 @@ export {
   type ScalingReason,
 } from './desired-workers.ts';
 export { connectionsPerWorker, defaultPolicies, workersShare, type QueuePolicy } from './queue-policies.ts';
+export { poissonArrivals, readTrace, type Arrival, type Burst, type TraceError } from './simulate/arrivals.ts';
+export { byCpu, byDesiredWorkers, byWaitLength, ourBehaviour, type Autoscaler } from './simulate/autoscalers.ts';
+export { seeded } from './simulate/random.ts';
+export { simulate, type Outcome, type Sample } from './simulate/simulate.ts';

@@ -1,0 +1,78 @@
+import { desiredWorkers, type Demand, type ScalingPolicy } from '../desired-workers.ts';
+import { createHpa, defaultBehaviour, replicasForAverageValue, replicasForUtilisation, type Behaviour } from './hpa.ts';
+import type { PoolView } from './workers.ts';
+
+/** What an autoscaler is shown at one moment. */
+export type Sight = PoolView & Pick<Demand, 'arrivalPerSecond' | 'serviceSeconds'>;
+
+export type Autoscaler = {
+  name: string;
+  /** Replicas it starts with. */
+  least: number;
+  /** From zero to one and back: seconds between two looks; 0: told at once. */
+  activation: { pollSeconds: number; cooldownSeconds: number; isActive(sight: Sight): boolean } | null;
+  /** What its HPA sets, asked every `hpaSyncSeconds` while there are replicas. */
+  sync(sight: Sight, now: number): number;
+};
+
+/** KEDA's defaults. */
+const keda = { pollingInterval: 30, cooldownPeriod: 300 };
+
+/**
+ * Of the manifests in `deploy/keda`: up at once, because the number is computed and no noisy reading; down by a fifth a minute, since what
+ * a leaving pod hands back loses no step.
+ */
+export const ourBehaviour: Behaviour = {
+  scaleUp: { pods: 20, percent: 900, periodSeconds: 15 },
+  scaleDown: { pods: 4, percent: 20, periodSeconds: 60, stabilisationSeconds: 120 },
+};
+
+/** The controller's decision, handed to KEDA as a metric with target 1, and pushed when the first run comes. */
+export function byDesiredWorkers(policy: ScalingPolicy): Autoscaler {
+  const hpa = createHpa(ourBehaviour, { min: Math.max(1, policy.min), max: policy.max });
+  return {
+    name: 'desired workers, pushed',
+    least: policy.min,
+    activation: {
+      pollSeconds: 0,
+      cooldownSeconds: keda.cooldownPeriod,
+      isActive: (sight) => desiredWorkers({ ...sight, paused: false }, policy).workers > policy.min,
+    },
+    sync(sight, now) {
+      const { workers } = desiredWorkers({ ...sight, paused: false }, policy);
+      return hpa.decide(replicasForAverageValue(workers, 1, sight.replicas), sight.replicas, now);
+    },
+  };
+}
+
+/** A plain HPA on CPU utilisation. `cpuAtFull`: share of its CPU request that a worker uses with all places taken. */
+export function byCpu(policy: ScalingPolicy, { target, cpuAtFull }: { target: number; cpuAtFull: number }): Autoscaler {
+  const least = Math.max(1, policy.min);
+  const hpa = createHpa(defaultBehaviour, { min: least, max: policy.max });
+  return {
+    name: `CPU ${Math.round(target * 100)} %`,
+    least,
+    activation: null,
+    sync(sight, now) {
+      const sum = (sight.busyPlaces / policy.concurrency) * cpuAtFull;
+      const recommended = replicasForUtilisation({ ready: sight.ready, sum }, target, sight.replicas);
+      return hpa.decide(recommended, sight.replicas, now);
+    },
+  };
+}
+
+/** KEDA's redis trigger on the length of the wait list: it does not see what is active. */
+export function byWaitLength(policy: ScalingPolicy): Autoscaler {
+  const hpa = createHpa(defaultBehaviour, { min: Math.max(1, policy.min), max: policy.max });
+  return {
+    name: 'LLEN of wait',
+    least: policy.min,
+    activation: {
+      pollSeconds: keda.pollingInterval,
+      cooldownSeconds: keda.cooldownPeriod,
+      isActive: ({ waiting }) => waiting > 0,
+    },
+    sync: (sight, now) =>
+      hpa.decide(replicasForAverageValue(sight.waiting, policy.concurrency, sight.replicas), sight.replicas, now),
+  };
+}
