@@ -36,10 +36,10 @@ export async function withClient(
 }
 
 /** Postgres' address, for commands that go past the gateway: DATABASE_URL, or the one `npm start` wrote. */
-export async function databaseUrl({ env, localEnvFile }: Terminal): Promise<string> {
-  const url = env.DATABASE_URL || (await readLocalEnv(localEnvFile)).DATABASE_URL;
-  if (url) return url;
-  throw new CommandError('--direct needs DATABASE_URL, the address of Postgres.', exitCodes.usage);
+export async function databaseUrl(terminal: Terminal): Promise<string> {
+  const url = await setting(terminal, 'DATABASE_URL');
+  if (url !== undefined) return url;
+  throw new CommandError('DATABASE_URL, the address of Postgres, is needed for that.', exitCodes.usage);
 }
 
 /** A setting by its name: the environment, a file that `NAME_FILE` names, or what `npm start` wrote. */

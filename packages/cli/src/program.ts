@@ -12,6 +12,7 @@ import { addImportCommand } from './import-command.ts';
 import { addKeysCommand } from './keys-command.ts';
 import { addLimitsCommand } from './limits-command.ts';
 import { addLogLevelCommand } from './log-level-command.ts';
+import { addMigrateCommand } from './migrate-command.ts';
 import { addRedisCommand } from './redis-command.ts';
 import { addRunbookCommand } from './runbook-command.ts';
 import { addRunCommand } from './run-command.ts';
@@ -50,6 +51,7 @@ export async function runCli(args: string[], terminal: Terminal): Promise<number
   addRunsCommand(program, terminal, done);
   addSchedulesCommand(program, terminal);
   addAuditCommand(program, terminal, done);
+  addMigrateCommand(program, terminal, done);
   addAdminCommand(program, terminal);
   addUsersCommand(program, terminal);
   addKeysCommand(program, terminal, done);

@@ -3,6 +3,8 @@ import { createSql, type Db } from './client.ts';
 
 export const migrationsFolder = new URL('../migrations/', import.meta.url);
 const lockKey = 7_310_240_001;
+/** SQLSTATE. */
+const undefinedTable = '42P01';
 
 /** Names of all migrations this version of the code needs, oldest first. */
 export async function neededMigrations(): Promise<string[]> {
@@ -35,7 +37,10 @@ export async function migrate(databaseUrl: string): Promise<{ applied: string[] 
 
 /** Migrations this code needs and the database lacks; a newer database is fine (expand, then contract). */
 export async function missingMigrations(sql: Db): Promise<string[]> {
-  const rows = await sql<{ name: string }[]>`SELECT name FROM schema_migrations`;
+  const rows = await sql<{ name: string }[]>`SELECT name FROM schema_migrations`.catch((error: { code?: string }) => {
+    if (error.code === undefinedTable) return [];
+    throw error;
+  });
   const done = new Set(rows.map((row) => row.name));
   return (await neededMigrations()).filter((name) => !done.has(name));
 }

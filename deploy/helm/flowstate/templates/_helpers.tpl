@@ -1,0 +1,119 @@
+{{- define "flowstate.name" -}}
+{{- printf "%s-%s" .root.Release.Name .service | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "flowstate.selector" -}}
+app.kubernetes.io/name: flowstate
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .service }}
+{{- end -}}
+
+{{- define "flowstate.labels" -}}
+{{ include "flowstate.selector" . }}
+app.kubernetes.io/version: {{ .root.Values.image.tag | default .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
+{{- end -}}
+
+{{- define "flowstate.image" -}}
+{{- with .root.Values.image.registry }}{{ . }}/{{ end -}}
+{{ .image }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}
+{{- end -}}
+
+{{- /* Three quarters of the memory limit: the rest is for buffers, the model and Node itself. In MiB. */ -}}
+{{- define "flowstate.heap" -}}
+{{- $limit := .limits.memory -}}
+{{- if hasSuffix "Gi" $limit -}}
+{{ div (mul (trimSuffix "Gi" $limit | int) 1024 75) 100 }}
+{{- else -}}
+{{ div (mul (trimSuffix "Mi" $limit | int) 75) 100 }}
+{{- end -}}
+{{- end -}}
+
+{{- define "flowstate.secretEnv" -}}
+- name: {{ .name }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ .root.Values.existingSecret }}
+      key: {{ .key }}
+      {{- if .optional }}
+      optional: true
+      {{- end }}
+{{- end -}}
+
+{{- define "flowstate.commonEnv" -}}
+- name: HOST
+  value: 0.0.0.0
+- name: LOG_LEVEL
+  value: {{ .root.Values.logLevel }}
+- name: NODE_OPTIONS
+  value: --max-old-space-size={{ include "flowstate.heap" .values.resources }}
+- name: FLOWSTATE_VERSION
+  value: {{ .root.Values.image.tag | default .root.Chart.AppVersion | quote }}
+- name: OTEL_ENABLED
+  value: {{ .root.Values.tracing.enabled | quote }}
+{{- if .root.Values.tracing.enabled }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ .root.Values.tracing.endpoint | quote }}
+{{- end }}
+{{- range $name, $value := .values.env }}
+- name: {{ $name }}
+  value: {{ $value | quote }}
+{{- end }}
+{{- end -}}
+
+{{- define "flowstate.embeddingsEnv" -}}
+{{- with .root.Values.embeddings }}
+{{- if .baseUrl }}
+- name: EMBEDDINGS_BASE_URL
+  value: {{ .baseUrl | quote }}
+- name: EMBEDDINGS_MODEL
+  value: {{ .model | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "flowstate.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "flowstate.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{- define "flowstate.placement" -}}
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- with .root.Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .root.Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "flowstate.selector" . | nindent 8 }}
+  - maxSkew: 1
+    topologyKey: topology.kubernetes.io/zone
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "flowstate.selector" . | nindent 8 }}
+{{- end -}}
