@@ -1,0 +1,146 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
+import { ourBehaviour } from '@flowstate/scaling';
+import { ScaledObject } from '@kubernetes-models/keda/keda.sh/v1alpha1';
+import { Deployment } from 'kubernetes-models/apps/v1';
+import { HorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2';
+import { Job } from 'kubernetes-models/batch/v1';
+import { Ingress, NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1';
+import { PodDisruptionBudget } from 'kubernetes-models/policy/v1';
+import { Service } from 'kubernetes-models/v1';
+import t from 'tap';
+import { parseAllDocuments } from 'yaml';
+import { ControllerConfig } from '../services/controller/src/config.ts';
+import { GatewayConfig } from '../services/gateway/src/config.ts';
+import { WorkerConfig } from '../services/worker/src/config.ts';
+
+const chart = fileURLToPath(new URL('../deploy/helm/flowstate', import.meta.url));
+const schemas = {
+  Deployment,
+  HorizontalPodAutoscaler,
+  Ingress,
+  Job,
+  NetworkPolicy,
+  PodDisruptionBudget,
+  ScaledObject,
+  Service,
+};
+const configs = { gateway: GatewayConfig, worker: WorkerConfig, controller: ControllerConfig } as const;
+
+type Manifest = { kind: string; metadata: { name: string }; spec: Record<string, unknown> };
+
+function helm(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync('helm', args, { encoding: 'utf8' });
+  return { status, out: stdout, err: stderr };
+}
+
+/** What the chart makes of these values. */
+function render(...values: string[]): Manifest[] {
+  const set = values.flatMap((value) => ['--set', value]);
+  const { status, out, err } = helm('template', 'test', chart, '--kube-version', '1.31.0', ...set);
+  if (status !== 0) throw new Error(err);
+  return parseAllDocuments(out).flatMap((document) => (document.toJS() as Manifest | null) ?? []);
+}
+
+const containerOf = (manifests: Manifest[], service: string) => {
+  const found = manifests.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === `test-${service}`);
+  return new Deployment(found as never).spec?.template.spec?.containers[0];
+};
+
+if (helm('version').status !== 0) {
+  t.pass('the chart', { skip: 'there is no helm here' });
+} else {
+  const everything = ['gateway.ingress.enabled=true', 'gateway.ingress.host=x.example', 'tracing.enabled=true'];
+
+  t.test('every manifest fits the schema of its kind, whatever is switched on', async (t) => {
+    for (const values of [[], everything, ['worker.keda.enabled=false', 'gateway.autoscaling.enabled=false']]) {
+      for (const manifest of render(...values)) {
+        if (manifest.kind === 'PodMonitor') continue; // of the Prometheus operator: looked at below
+        const Kind = schemas[manifest.kind as keyof typeof schemas];
+        t.doesNotThrow(() => new Kind(manifest as never).validate(), `${manifest.kind} ${manifest.metadata.name}`);
+      }
+    }
+    t.equal(helm('lint', chart).status, 0);
+    const [wrong] = render().filter(({ kind }) => kind === 'Deployment');
+    t.throws(() => new Deployment({ ...wrong, spec: { replicas: 'many' } } as never).validate(), /replicas/);
+  });
+
+  t.test('services get variables they know, secrets by reference, and a heap that fits', async (t) => {
+    const manifests = render(...everything);
+    for (const [service, config] of Object.entries(configs)) {
+      const container = containerOf(manifests, service);
+      const names = (container?.env ?? []).map(({ name }) => name);
+      const known = new Set(Object.keys(config.properties));
+      const others = names.filter((name) => !known.has(name) && !/^(NODE_OPTIONS|OTEL_|SCALER_TOKEN)/.test(name));
+      t.same(others, [], `${service} knows all it gets`);
+      const required = config.required.filter((name) => !('default' in (config.properties as never)[name]));
+      for (const name of required) t.ok(names.includes(name), `${service} gets ${name}`);
+      for (const { name, value, valueFrom } of container?.env ?? []) {
+        const { secret } = (config.properties as Record<string, { secret?: unknown }>)[name] ?? {};
+        if (secret !== undefined || name.endsWith('_URL')) {
+          t.ok(valueFrom?.secretKeyRef ?? name === 'GATEWAY_URL', `${service}: ${name} is a reference`);
+          if (secret !== undefined) t.equal(value, undefined);
+        }
+      }
+      t.match(container, {
+        securityContext: { readOnlyRootFilesystem: true, allowPrivilegeEscalation: false },
+        readinessProbe: {},
+        livenessProbe: {},
+        startupProbe: {},
+      });
+    }
+    const heap = (limit: string) =>
+      containerOf(render(`worker.resources.limits.memory=${limit}`), 'worker')?.env?.find(
+        ({ name }) => name === 'NODE_OPTIONS',
+      )?.value;
+    t.equal(heap('1Gi'), '--max-old-space-size=768');
+    t.equal(heap('600Mi'), '--max-old-space-size=450');
+    t.notOk(JSON.stringify(manifests).includes('postgres://'), 'no address stands in it');
+  });
+
+  t.test('workers follow the controller as the simulator has it; every replica is a target', async (t) => {
+    const manifests = render();
+    const scaled = new ScaledObject(manifests.find(({ kind }) => kind === 'ScaledObject') as never);
+    const { scaleUp, scaleDown } = scaled.spec?.advanced?.horizontalPodAutoscalerConfig?.behavior ?? {};
+    const rates = ({ pods, percent, periodSeconds }: typeof ourBehaviour.scaleUp) => [
+      { type: 'Pods', value: pods, periodSeconds },
+      { type: 'Percent', value: percent, periodSeconds },
+    ];
+    t.same(scaleUp?.policies, rates(ourBehaviour.scaleUp));
+    t.same(scaleDown?.policies, rates(ourBehaviour.scaleDown));
+    t.equal(scaleDown?.stabilizationWindowSeconds, ourBehaviour.scaleDown.stabilisationSeconds);
+    t.same(
+      scaled.spec?.triggers.map(({ metadata }) => metadata['queue']),
+      ['workflows', 'documents'],
+    );
+    const monitors = manifests.filter(({ kind }) => kind === 'PodMonitor');
+    t.same(
+      monitors.map(({ spec }) => (spec['podMetricsEndpoints'] as { path: string }[])[0]?.path),
+      ['/api/metrics', '/metrics', '/metrics'],
+    );
+    for (const { spec } of monitors) {
+      const wanted = (spec['selector'] as { matchLabels: object }).matchLabels;
+      const selectors = manifests.flatMap(({ kind, spec }) =>
+        kind === 'Deployment' ? [(spec['selector'] as { matchLabels: object }).matchLabels] : [],
+      );
+      t.ok(
+        selectors.some((selector) => isDeepStrictEqual(selector, wanted)),
+        'of pods there are',
+      );
+    }
+  });
+
+  t.test('values that make no sense are refused by name', async (t) => {
+    for (const [value, said] of [
+      ['worker.concurrency=0', /concurrency/],
+      ['worker.resources.limits.memory=1G', /memory/],
+      ['worker.terminationGracePeriodSeconds=5', /terminationGracePeriodSeconds/],
+      ['gatway.replicas=3', /gatway/],
+      ['existingSecret=', /existingSecret/],
+      ['gateway.ingress.enabled=true', /gateway\.ingress\.host is required/],
+    ] as const) {
+      t.throws(() => render(value), said, value);
+    }
+  });
+}
