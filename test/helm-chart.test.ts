@@ -62,7 +62,7 @@ if (helm('version').status !== 0) {
       }
     }
     t.equal(helm('lint', chart).status, 0);
-    const [wrong] = render().filter(({ kind }) => kind === 'Deployment');
+    const wrong = render().find(({ kind }) => kind === 'Deployment');
     t.throws(() => new Deployment({ ...wrong, spec: { replicas: 'many' } } as never).validate(), /replicas/);
   });
 
