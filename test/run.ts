@@ -7,7 +7,7 @@ import { startStores, type Stores } from '@flowstate/local';
 import { findLeaks } from './leaks.ts';
 import { runGroup } from './process-group.ts';
 import { startContainerStores } from './support/containers.ts';
-import { type Failure, tapFailures } from './tap-failures.ts';
+import { readTap, type TapResults } from './tap-results.ts';
 
 // `npm test [-- file …]`: stores, type check, lint, format, unused code and all tests; one line of figures at the end.
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -122,7 +122,7 @@ async function runTests(urls: TestStores): Promise<Counts> {
     // tap fails for what is no assertion too: a file that crashed, hung or left something open.
     if (code !== 0 && counts.failed === 0) counts.failed = 1;
     await lookForLeaks(printed);
-    tellFailures(tapFailures(tap));
+    tell(readTap(tap));
     return counts;
   } finally {
     await rm(results, { recursive: true, force: true });
@@ -130,12 +130,14 @@ async function runTests(urls: TestStores): Promise<Counts> {
 }
 
 /** Last and plainly, because the reporter's own lines are far above by then, and gone where only the end is kept. */
-function tellFailures(failed: Failure[]): void {
-  for (const { name, detail } of failed.slice(0, 20)) {
+function tell({ failures, files }: TapResults): void {
+  const slowest = files.slice(0, 10).map(({ name, seconds }) => `${name} ${seconds.toFixed(0)} s`);
+  if (files.length > 10) console.log(`slowest: ${slowest.join(', ')}`);
+  for (const { name, detail } of failures.slice(0, 20)) {
     console.log(`✗ ${name}`);
     if (detail !== null) console.log(inspect(detail, { depth: 4, maxStringLength: 2_000 }));
   }
-  if (failed.length > 20) console.log(`✗ and ${failed.length - 20} more`);
+  if (failures.length > 20) console.log(`✗ and ${failures.length - 20} more`);
 }
 
 /** No secret, token or password may stand in what the services printed in all of these tests. */

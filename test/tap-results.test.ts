@@ -1,5 +1,5 @@
 import t from 'tap';
-import { tapFailures } from './tap-failures.ts';
+import { readTap } from './tap-results.ts';
 
 const tap = `TAP version 14
 1..4
@@ -39,13 +39,18 @@ not ok 3 - test/c.test.ts # time=4ms
 # Subtest: test/d.test.ts
     not ok 1 - broken
     1..1
-not ok 4 - test/d.test.ts # time=4ms
+not ok 4 - test/d.test.ts # time=30ms
 `;
 
-t.match(tapFailures(tap), [
+const { failures, files } = readTap(tap);
+t.match(failures, [
   { name: 'test/a.test.ts > outer > inner > sum', detail: { at: { fileName: 'test/a.test.ts', lineNumber: 3 } } },
   { name: 'test/a.test.ts > outer > inner > difference' },
   { name: 'test/c.test.ts', detail: { exitCode: 7 } },
   { name: 'test/d.test.ts > broken' },
 ]);
-t.equal(tapFailures(tap).length, 4);
+t.equal(failures.length, 4);
+t.same(files.slice(0, 2), [
+  { name: 'test/a.test.ts', seconds: 0.4 },
+  { name: 'test/d.test.ts', seconds: 0.03 },
+]);
