@@ -22,6 +22,12 @@ export type ServiceProcess = {
 };
 
 /** `FLOWSTATE_TEST_LOGS=1 npm test -- file` shows what the services log. */
+/** Where things are, and where compiled code is kept: hundreds of starts share it. */
+function ofThisMachine(): NodeJS.ProcessEnv {
+  const { PATH = '', HOME = '', NODE_COMPILE_CACHE } = process.env;
+  return { PATH, HOME, ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE }) };
+}
+
 const showLogs = process.env.FLOWSTATE_TEST_LOGS === '1';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -43,7 +49,7 @@ export async function startService(name: string, settings: Record<string, string
     child = spawn(process.execPath, [...telemetry, `services/${name}/src/main.ts`], {
       cwd: root,
       // Nothing of the developer's own environment leaks into a service under test.
-      env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...env, PORT: port, HOST: '127.0.0.1' },
+      env: { ...ofThisMachine(), ...env, PORT: port, HOST: '127.0.0.1' },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     ended = once(child, 'exit').then(([code, signal]) => ({

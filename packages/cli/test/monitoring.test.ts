@@ -148,11 +148,15 @@ t.test('latency increases: the cache, match_documents with its plan, and what to
   t.match(fine, { code: 0, out: /^ok: [^]*cache hit rate [^\n]* ok +(9\d|100) %/ }, fine.out);
 
   // As slow as a bad plan: the function of that name waits before it searches.
-  await sql.unsafe('ALTER FUNCTION match_documents(vector, float8, int, jsonb, text[]) RENAME TO match_documents_fast');
+  const all = 'vector, float8, int, jsonb, text[], uuid, text, text, boolean';
+  await sql.unsafe(`ALTER FUNCTION match_documents(${all}) RENAME TO match_documents_fast`);
   await sql.unsafe(`
-    CREATE FUNCTION match_documents(q vector, t float8, n int, f jsonb, c text[])
+    CREATE FUNCTION match_documents(${all})
     RETURNS TABLE (id uuid, external_id text, collection text, title text, text text, metadata jsonb, similarity float8)
-    LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.3); RETURN QUERY SELECT * FROM match_documents_fast(q, t, n, f, c); END $$`);
+    LANGUAGE plpgsql AS $$ BEGIN
+      PERFORM pg_sleep(0.3);
+      RETURN QUERY SELECT * FROM match_documents_fast($1, $2, $3, $4, $5, $6, $7, $8, $9);
+    END $$`);
   const slow = await during(search, () => look('250'));
   t.equal(slow.code, 1);
   t.match(slow.out, /^NOT OK: latency: \/api\/search\/semantic p95 \d+ ms/);

@@ -1,5 +1,6 @@
 export { callModel, type ModelCall, type ModelUsage } from './model-call.ts';
 export { inRedisSpan } from './redis-span.ts';
+export { openServerSpan, type ServerSpan } from './server-span.ts';
 export { addSpan, describeSpan, inRootSpan, inSpan, isSampled, outsideSpans, type SpanOptions } from './span.ts';
 export {
   isSpent,

@@ -81,7 +81,10 @@ t.test('bad questions are refused by field', async (t) => {
   ] as const) {
     t.match(await similar(`refunds?${query}`), { status: 400, body: { errors: [{ field }] } }, query);
   }
-  t.match(await similar('refunds?within=nowhere'), { status: 404, body: { errors: [{ field: 'collection' }] } });
+  t.match(await similar('refunds?within=nowhere'), {
+    status: 404,
+    body: { errors: [{ field: 'querystring.within' }] },
+  });
 });
 
 t.test('an operator’s ceilings hold for a role in every gateway, without failing a search', async (t) => {
