@@ -78,7 +78,8 @@ function ofPostgres({ kind, databaseUrl, collection, vectors, connections }: OfP
     SELECT id, external_id AS "externalId", collection, title, text, metadata,
            1 - (embedding::vector(384) <=> ${`[${embeddingOf(n).join()}]`}::vector) AS similarity
     FROM documents WHERE dimensions = ${dimensions} AND collection = ${collection}
-    ORDER BY embedding::vector(384) <=> ${`[${embeddingOf(n).join()}]`}::vector LIMIT 10`;
+    -- As the index holds them: by any other expression it would be a scan of the table.
+    ORDER BY embedding::halfvec(384) <=> ${`[${embeddingOf(n).join()}]`}::halfvec(384) LIMIT 10`;
 }
 
 async function ofRedis({ url, keys }: Extract<Questions, { kind: 'redis' }>): Promise<Ask> {
