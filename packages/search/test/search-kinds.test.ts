@@ -172,11 +172,12 @@ t.test('ceilings lower what was asked, and the answer says so', async (t) => {
 });
 
 t.test('slow calls are told of with their plan, and with nothing that was asked', async (t) => {
+  // Of the searches before this one some may be told of only now.
+  const ours = () => slow.filter(({ kind, exact }) => kind === 'hybrid' && exact);
   slow.length = 0;
-  const next = told.promise;
   await search.hybrid({ query: 'a very private question', filter: { tier: 'gold', secret: 'x' }, exact: true }, viewer);
-  await next;
-  const [call] = slow;
+  while (ours().length < 1) await told.promise;
+  const [call] = ours();
   t.match(call, {
     kind: 'hybrid',
     limit: 10,
@@ -187,10 +188,9 @@ t.test('slow calls are told of with their plan, and with nothing that was asked'
   });
   t.ok(call?.collections.includes('knowledge'));
   t.notMatch(JSON.stringify(call), /private question|gold|embedding/);
-  const again = told.promise;
   await search.hybrid({ query: 'another one', filter: { tier: 'iron', secret: 'y' }, exact: true }, viewer);
-  await again;
-  t.equal(slow[1]?.planHash, call?.planHash, 'the same way for another question');
+  while (ours().length < 2) await told.promise;
+  t.equal(ours()[1]?.planHash, call?.planHash, 'the same way for another question');
 });
 
 t.test('a deleted document is not similar any more', async (t) => {

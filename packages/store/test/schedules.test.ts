@@ -72,6 +72,9 @@ async function addDue(ago: string, overrides: Partial<ScheduleSettings> = {}): P
   return id;
 }
 
+/** Schedules go by whole milliseconds: what is due in this one is due in the next. */
+const justDue = '2 milliseconds';
+
 async function makeDue(id: string, ago: string): Promise<void> {
   await sql`UPDATE schedules SET next_at = now() - ${ago}::interval WHERE id = ${id}`;
 }
@@ -235,7 +238,7 @@ t.test('missed due times', async (t) => {
   const [kept] = await sql<{ count: number }[]>`
     SELECT count(*) FROM schedule_firings WHERE schedule_id = ${bounded}`;
   t.equal(kept?.count, 100);
-  await makeDue(bounded, '0 seconds');
+  await makeDue(bounded, justDue);
   await fire(bounded);
   const [still] = await sql<{ count: number }[]>`SELECT count(*) FROM schedule_firings WHERE schedule_id = ${bounded}`;
   t.equal(still?.count, 100, 'older firings are forgotten');
@@ -245,7 +248,7 @@ t.test('a run that is not over', async (t) => {
   const twice = async (overlap: ScheduleSettings['overlap']) => {
     const id = await addDue('2 seconds', { overlap });
     await fire(id);
-    await makeDue(id, '0 seconds');
+    await makeDue(id, justDue);
     const second = await fire(id);
     return { id, second, states: (await runsOf(id)).map(({ state }) => state) };
   };
@@ -257,7 +260,7 @@ t.test('a run that is not over', async (t) => {
   t.match(await readSchedule(sql, id), { state: 'active' }, 'it goes on');
   await t.rejects(triggerSchedule(sql, id, checks), { code: 'conflict', message: /not over/ });
   await sql`DELETE FROM run_live WHERE schedule_id = ${id}`;
-  await makeDue(id, '0 seconds');
+  await makeDue(id, justDue);
   t.match(await fire(id), { fired: 1 }, 'once it is over the next fires');
 
   const cancelling = await twice('cancel-previous');
@@ -316,7 +319,7 @@ t.test('a new version of the workflow counts from its first firing on', async (t
   const id = await addDue('1 second', { workflow: 'changing' });
   await fire(id);
   await publishWorkflow(sql, { ...changed, version: '2', input: { type: 'object', required: ['customerId'] } });
-  await makeDue(id, '0 seconds');
+  await makeDue(id, justDue);
   t.match(await fire(id), { suspended: [{ reason: /input\.customerId is required/ }] });
   t.equal((await runsOf(id)).length, 1);
 });
