@@ -2,6 +2,8 @@ export { startCable, type Cable } from './cable.ts';
 export { createClient, type Answer, type Client } from './client.ts';
 export { startCollector, type Collector } from './collector.ts';
 export { createTestDatabase, type TestDatabase } from './database.ts';
+export { readModelScript, scripted, type ModelScript, type ScriptedAnswer } from './model-script.ts';
+export { startModelServer, type ModelServer, type SeenRequest } from './model-server.ts';
 export { readTraces, type CollectedSpan } from './otlp.ts';
 export { requiredEnv } from './environment.ts';
 export { startOwnStores, type OwnStores } from './own-stores.ts';

@@ -6,6 +6,8 @@ export const httpStatus = {
   invalid_input: 400,
   invalid_token: 401,
   invalid_credentials: 401,
+  /** A cap on tokens or money leaves no room for what was asked. */
+  budget_exhausted: 402,
   forbidden: 403,
   session_mismatch: 403,
   not_found: 404,

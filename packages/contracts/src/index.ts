@@ -14,6 +14,7 @@ export * from './input-checks.ts';
 export * from './jobs.ts';
 export * from './limits.ts';
 export * from './log-levels.ts';
+export * from './model-calls.ts';
 export * from './public-address.ts';
 export * from './recommendations.ts';
 export * from './recurrence.ts';

@@ -8,6 +8,8 @@ export type Circuit = {
 };
 
 export type CircuitOptions = {
+  /** What it leads to, for the error (default `The embeddings endpoint`). */
+  farEnd?: string;
   /** Failures in a row after which the far end is left alone (default 5). */
   failures?: number;
   /** Milliseconds until one call may try whether it is back (default 10,000). */
@@ -15,7 +17,11 @@ export type CircuitOptions = {
 };
 
 /** The way to a far end that is left alone after failing again and again: whoever asks knows at once, and it recovers. */
-export function createCircuit({ failures = 5, restMs = 10_000 }: CircuitOptions = {}): Circuit {
+export function createCircuit({
+  farEnd = 'The embeddings endpoint',
+  failures = 5,
+  restMs = 10_000,
+}: CircuitOptions = {}): Circuit {
   // Whoever limits our rate is there, and whoever refuses a request too.
   const failed = (error: unknown) => error instanceof FlowstateError && ['unavailable', 'timeout'].includes(error.code);
   const breaker = circuitBreaker(handleWhen(failed), {
@@ -32,7 +38,7 @@ export function createCircuit({ failures = 5, restMs = 10_000 }: CircuitOptions 
       } catch (cause) {
         if (!(cause instanceof BrokenCircuitError)) throw cause;
         const retryAfter = Math.max(1, Math.ceil((restUntil - performance.now()) / 1000));
-        const message = 'The embeddings endpoint failed again and again and is left alone for a while';
+        const message = `${farEnd} failed again and again and is left alone for a while`;
         throw new FlowstateError('unavailable', message, { cause, retryAfter });
       }
     },

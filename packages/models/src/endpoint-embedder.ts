@@ -4,6 +4,7 @@ import { callModel } from '@flowstate/tracing';
 import Type from 'typebox';
 import { createCircuit, type Circuit } from './circuit.ts';
 import type { Embedder } from './embedder.ts';
+import { retryAfterSeconds } from './retry-after.ts';
 
 export type EndpointOptions = {
   /** Such as `https://api.openai.com/v1`; `/v1` is added when it has no path. */
@@ -86,7 +87,8 @@ export function createEndpointEmbedder(options: EndpointOptions): Embedder {
     for (let attempt = 1; ; attempt++) {
       let askedMs = 0;
       try {
-        const onRefusal = (response: Response) => void (askedMs = 1000 * (retryAfterOf(response) ?? 0));
+        const onRefusal = (response: Response) =>
+          void (askedMs = 1000 * (retryAfterSeconds(response.headers.get('retry-after')) ?? 0));
         return await circuit.run(async () =>
           callModel({ operation: 'embeddings', provider: 'openai', model }, async (used) => {
             const { vectors, inputTokens } = await request(input, signal, onRefusal);
@@ -141,21 +143,12 @@ function embeddingsUrl(baseUrl: string): string {
 /** The far end's words stay out of it: they may quote the text or the key. */
 function refusal(response: Response): FlowstateError {
   const { status } = response;
-  const retryAfter = retryAfterOf(response);
+  const retryAfter = retryAfterSeconds(response.headers.get('retry-after'));
   const hint = { ...(retryAfter !== undefined && { retryAfter }) };
   if (status === 429) return new FlowstateError('rate_limited', 'The embeddings endpoint limits our rate (429)', hint);
   if (status >= 500) return new FlowstateError('unavailable', `The embeddings endpoint failed (${status})`, hint);
   const why = status === 401 || status === 403 ? 'refused our key' : 'refused the request';
   return new FlowstateError('upstream_failed', `The embeddings endpoint ${why} (${status})`);
-}
-
-/** Seconds, from either form RFC 9110 allows. */
-function retryAfterOf(response: Response): number | undefined {
-  const value = response.headers.get('retry-after');
-  if (value === null) return undefined;
-  if (/^\d+$/.test(value)) return Number(value);
-  const at = Date.parse(value);
-  return Number.isNaN(at) ? undefined : Math.max(0, Math.ceil((at - Date.now()) / 1000));
 }
 
 async function readJson(response: Response): Promise<unknown> {
