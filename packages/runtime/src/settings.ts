@@ -47,4 +47,21 @@ export const settings = {
         'Comma-separated models it serves besides: collections embedded by them are searched, and any can be re-embedded by one',
     }),
   ),
+  LLM_BASE_URL: Type.Optional(
+    Type.String({
+      description:
+        'OpenAI-compatible endpoint (`POST …/chat/completions`) of the language models; without it agents do without one',
+    }),
+  ),
+  LLM_API_KEY: Type.Optional(Type.String({ description: 'Bearer key for `LLM_BASE_URL`' })),
+  LLM_MODEL: Type.Optional(Type.String({ description: 'Language model asked first' })),
+  LLM_FALLBACK_MODELS: Type.Optional(
+    Type.String({ description: 'Comma-separated models asked in turn when the one before them fails' }),
+  ),
+  LLM_TIMEOUT_MS: Type.Integer({
+    default: 120_000,
+    minimum: 1_000,
+    maximum: 3_600_000,
+    description: 'Milliseconds for one call of a language model',
+  }),
 } as const;

@@ -1,6 +1,7 @@
-import { createCheck, type RunProgress } from '@flowstate/contracts';
+import { createCheck, type LanguageModel, type RunProgress } from '@flowstate/contracts';
 import { inSpan } from '@flowstate/tracing';
 import type { Static, TSchema } from 'typebox';
+import { ask } from './ask.ts';
 import { runChild } from './child.ts';
 import type { Agent, Backend, StepContext, StepOptions, WorkflowContext } from './definition.ts';
 import { NonDeterminismError, StepError } from './interrupt.ts';
@@ -9,10 +10,18 @@ import { mapConcurrently } from './map.ts';
 import type { Replay, Settlement } from './replay.ts';
 import { createReplayOrder } from './replay-order.ts';
 import { recordedError } from './recorded-error.ts';
+import type { SpendingPort } from './spending.ts';
 import type { WaitFor, Waits } from './waits.ts';
 
 type Environment = {
   runId: string;
+  /** Its workflow's name. */
+  workflow: string;
+  /** Of whoever started the run. */
+  role: string;
+  /** Null: none is configured here. */
+  model: LanguageModel | null;
+  spending: SpendingPort | undefined;
   replay: Replay;
   journal: Journal;
   waits: Waits;
@@ -60,8 +69,7 @@ export function createContext(env: Environment): ReplayableContext {
       return `${prefix}${kind}#${count}`;
     };
 
-    function recorded<T>(kind: string, compute: () => T): T {
-      const name = counted(kind);
+    function recorded<T>(name: string, compute: () => T): T {
       if (replay.values.has(name)) return replay.values.get(name) as T;
       const value = compute();
       journal.record('value.recorded', { name, value });
@@ -97,6 +105,27 @@ export function createContext(env: Environment): ReplayableContext {
             return checkOutput(await inSpan(`invoke_agent ${agent.name}`, { attributes }, run));
           },
           options,
+        );
+      },
+      ask(agent, input, { name = agent.name } = {}) {
+        const { workflow, role, model, spending } = env;
+        return ask(
+          {
+            runId,
+            workflow,
+            role,
+            model,
+            spending,
+            backend,
+            prefix,
+            step,
+            wait: (what) => wait({ ...what, name: prefix + what.name }),
+            recorded: (key, compute) => recorded(prefix + key, compute),
+            progress,
+          },
+          agent,
+          input,
+          name,
         );
       },
       async all(branches) {
@@ -147,8 +176,8 @@ export function createContext(env: Environment): ReplayableContext {
           input,
           name,
         ),
-      now: () => new Date(recorded('now', env.now)),
-      random: () => recorded('random', Math.random),
+      now: () => new Date(recorded(counted('now'), env.now)),
+      random: () => recorded(counted('random'), Math.random),
     };
   }
 

@@ -1,5 +1,6 @@
 import { FlowstateError, type Effect, type QueueName } from '@flowstate/contracts';
 import type { Static, TSchema } from 'typebox';
+import type { ModelAgent } from './model-agent.ts';
 
 /** How often and how patiently something is tried again. */
 export type RetryPolicy = {
@@ -105,6 +106,16 @@ export type WorkflowContext = {
     input: NoInfer<Static<I>>,
     options?: { name?: string; retry?: RetryPolicy; timeoutMs?: number },
   ): Promise<Static<O>>;
+  /**
+   * Asks an agent with a language model's mind; each call of the model or a tool is a step (`<name>/model#k`,
+   * `<name>/tool#k.j`). Null where no model is configured. Throws a FlowstateError when the model failed for good
+   * (`unavailable`, `upstream_failed`, `budget_exhausted`, …): a workflow may have something to fall back to.
+   */
+  ask<I extends TSchema, O extends TSchema>(
+    agent: ModelAgent<I, O>,
+    input: NoInfer<Static<I>>,
+    options?: { name?: string },
+  ): Promise<Static<O> | null>;
   /** Waits for all; when one fails the others are still awaited before the first error is thrown. */
   all<T extends readonly unknown[]>(branches: Settled<T>): Promise<T>;
   /** The first to settle, the same one on every replay; a plain `Promise.race` could not be replayed. */

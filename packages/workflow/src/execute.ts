@@ -3,6 +3,7 @@ import {
   expiredError,
   type Effect,
   type Inbox,
+  type LanguageModel,
   type PayloadRef,
   type RunError,
   type RunEvent,
@@ -18,6 +19,7 @@ import type { LedgerPort, RunEnding } from './ledger-port.ts';
 import { replayOf } from './replay.ts';
 import { createSuspender } from './suspender.ts';
 import { isWorthRetrying, toRunError } from './run-error.ts';
+import type { SpendingPort } from './spending.ts';
 import { backoff, runStep } from './step.ts';
 import { runTimeout } from './run-timeout.ts';
 import { createWaits } from './waits.ts';
@@ -29,6 +31,8 @@ export type OwnedRun = {
   input: string;
   /** Whose authority it runs with. */
   principalId: string;
+  /** The role it had when it started the run. */
+  role: string;
   parentId: string | null;
   /** Incarnation that claimed it: the fence of everything written for it. */
   owner: number;
@@ -47,6 +51,10 @@ export type RunOptions = {
   workflow: Workflow;
   ledger: LedgerPort;
   backend: (signal: AbortSignal) => Backend;
+  /** The way to language models, where one is configured. */
+  model?: LanguageModel | undefined;
+  /** Asked before each call of a model. */
+  spending?: SpendingPort | undefined;
   /** Recorded events after their commit, and live progress as it comes; `json` is the same as text. */
   publish: (news: RunEvent[] | RunProgress, json: string) => void;
   onStep?: (step: { name: string; effect: Effect; seconds: number; ok: boolean }) => void;
@@ -73,7 +81,8 @@ export type Execution = {
 };
 
 /** Runs (or goes on with) a workflow run this process owns, to its end or until it is interrupted. */
-export function executeRun({ run, workflow, ledger, backend, publish, onStep = () => {} }: RunOptions): Execution {
+export function executeRun(options: RunOptions): Execution {
+  const { run, workflow, ledger, backend, model = null, spending, publish, onStep = () => {} } = options;
   const abort = new AbortController();
   const replay = replayOf(run.events, run.seqBase);
   let underWay = 0;
@@ -132,6 +141,10 @@ export function executeRun({ run, workflow, ledger, backend, publish, onStep = (
 
   const context = createContext({
     runId: run.id,
+    workflow: workflow.name,
+    role: run.role,
+    model,
+    spending,
     replay,
     journal,
     waits,

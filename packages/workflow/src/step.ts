@@ -87,9 +87,9 @@ function toRecord({ startedAt, spent, trace }: Told) {
   };
 }
 
-/** A step's name as declared: rounds (`embed#17`) and items of a map (`map#1[3]/embed`) would be names without bound. */
+/** A step's name as declared: rounds (`embed#17`, `tool#3.1`), items of a map (`map#1[3]/embed`) would be without bound. */
 export function declaredName(step: string): string {
-  return step.replaceAll(/\[\d+\]/g, '').replaceAll(/#\d+/g, '');
+  return step.replaceAll(/\[\d+\]/g, '').replaceAll(/#\d+(\.\d+)*/g, '');
 }
 
 /** One try, from the record of its intent to the record of its result. */

@@ -15,6 +15,7 @@ import {
   onShutdown,
   trackUnusedConnections,
 } from '@flowstate/runtime';
+import { languageModelFrom } from '@flowstate/models';
 import { createLanes, createSql, publishWorkflow, readLogLevel } from '@flowstate/store';
 import { laneQueue, queueNames, type Delivery, type RunJob } from '@flowstate/contracts';
 import { Redis } from 'ioredis';
@@ -38,6 +39,7 @@ const sinks = createLogSinks('worker', config);
 const log = createLogger('worker', config.LOG_LEVEL, sinks);
 const reportRedis = (err: Error) => log.warn({ err: err.message }, 'redis');
 
+const language = languageModelFrom(config);
 const shipped = shippedWorkflows(config);
 const own = config.FLOWSTATE_WORKFLOWS === undefined ? [] : await loadWorkflows(config.FLOWSTATE_WORKFLOWS);
 const catalogue = createCatalogue([...shipped.workflows, ...own]);
@@ -73,6 +75,7 @@ const metrics = createWorkerMetrics(config, {
 });
 measureLogSinks(metrics.registry, sinks);
 if (shipped.circuit !== null) measureCircuit(metrics.registry, 'embeddings_endpoint', shipped.circuit.state);
+if (language !== null) measureCircuit(metrics.registry, 'language_model_endpoint', language.circuit.state);
 const lanes = createLanes(sql, (err) => log.warn({ err }, 'lanes could not be read'));
 const queues = createRunQueues(config.REDIS_URL, lanes, reportRedis);
 /** Redis away: the controller delivers them later. */
@@ -113,6 +116,7 @@ const runner = createRunner({
   }),
   incarnation: incarnation.id,
   backendFor,
+  model: language?.model,
   publish: createRunPublisher(redis),
   deliver,
   metrics,

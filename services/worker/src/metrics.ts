@@ -1,4 +1,5 @@
 import { createBoundedLabel, createRegistry, startAtZero, type Build } from '@flowstate/runtime';
+import { declaredName } from '@flowstate/workflow';
 import { Counter, Gauge, Histogram } from '@prometheus-io/client';
 
 export type WorkerMetrics = ReturnType<typeof createWorkerMetrics>;
@@ -93,9 +94,4 @@ export function createWorkerMetrics(build: Build, { workflows, concurrency, acti
       backendDuration.observe(labels, took);
     },
   };
-}
-
-/** A step's name as declared: rounds (`embed#17`) and items of a map (`map#1[3]/embed`) would be labels without bound. */
-function declaredName(step: string): string {
-  return step.replaceAll(/\[\d+\]/g, '').replaceAll(/#\d+/g, '');
 }

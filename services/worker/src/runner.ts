@@ -1,8 +1,8 @@
 import type { Logger } from '@flowstate/runtime';
-import type { Delivery, QueueName, RunEvent } from '@flowstate/contracts';
+import type { Delivery, LanguageModel, QueueName, RunEvent } from '@flowstate/contracts';
 import type { DeliveryResult } from '@flowstate/queue';
 import { loadOwnedRuns, type ClaimedRun, type Served, type Sql } from '@flowstate/store';
-import { executeRun, type Execution, type Outcome } from '@flowstate/workflow';
+import { executeRun, type Execution, type Outcome, type SpendingPort } from '@flowstate/workflow';
 import { inRunSpan } from './run-span.ts';
 import type { Authority, RunBackend } from './backend.ts';
 import type { Catalogue } from './catalogue.ts';
@@ -41,6 +41,9 @@ type Options = {
   ledger: WorkerLedger;
   incarnation: () => number;
   backendFor: (runId: string, signal: AbortSignal) => RunBackend;
+  /** The way to language models, where one is configured. */
+  model?: LanguageModel | undefined;
+  spending?: SpendingPort | undefined;
   publish: (runId: string, news: string) => void;
   /** Hands runs to the queue; what it cannot take is delivered by the controller. */
   deliver: (deliveries: Delivery[]) => void;
@@ -48,7 +51,7 @@ type Options = {
 };
 
 export function createRunner(options: Options): Runner {
-  const { sql, log, catalogue, ledger, incarnation, backendFor, publish, deliver, metrics } = options;
+  const { sql, log, catalogue, ledger, incarnation, backendFor, model, spending, publish, deliver, metrics } = options;
   const executions = new Map<string, Execution>();
   /** When each was begun, after its claim. */
   const since = new WeakMap<Execution, number>();
@@ -93,6 +96,8 @@ export function createRunner(options: Options): Runner {
       workflow,
       ledger,
       backend: (signal) => backendFor(claimed.id, signal).call,
+      model,
+      spending,
       publish(news, json) {
         publish(claimed.id, json);
         if (Array.isArray(news) && news.some(({ type }) => type === 'step.completed')) onProgress();

@@ -1,0 +1,52 @@
+import { createCheck, OneOf } from '@flowstate/contracts';
+import Type from 'typebox';
+import type { Conversation } from './conversation.ts';
+import type { ReceivedSignal } from './definition.ts';
+import type { Tool } from './tool.ts';
+
+/** What a person answers who is asked for approval, as the data of the signal. */
+export const ApprovalDecision = Type.Object(
+  {
+    decision: OneOf(['approve', 'edit', 'refuse']),
+    /** With `edit`: the input to call the tool with instead. */
+    input: Type.Optional(Type.Unknown()),
+    reason: Type.Optional(Type.String({ maxLength: 2_000 })),
+  },
+  { additionalProperties: false },
+);
+const checkDecision = createCheck(ApprovalDecision, { root: 'data' });
+
+type Names = { base: string; turn: string; /** The step that will call the tool. */ step: string };
+type Decided = { input: unknown; changed: boolean } | { refused: string };
+
+/**
+ * Asks a person whether the tool may be called. What is asked is on record as the result of step `<name>/approval#k.j`;
+ * the run then waits without a worker for the signal named there. Data that is no decision decides nothing.
+ */
+export async function approvedInput(talk: Conversation, tool: Tool, input: unknown, names: Names): Promise<Decided> {
+  const signal = `approval:${talk.prefix}${names.step}`;
+  await talk.step(`${names.base}/approval#${names.turn}`, () => ({
+    signal,
+    tool: tool.name,
+    description: tool.description,
+    input,
+  }));
+  for (let n = 1; ; n++) {
+    const again = n === 1 ? '' : `.${n}`;
+    const name = `${names.base}/approved#${names.turn}${again}`;
+    const received = (await talk.wait({ kind: 'signal', name, signal, approval: true })) as ReceivedSignal;
+    const decided = read(tool, input, received);
+    if (decided !== null) return decided;
+  }
+}
+
+function read(tool: Tool, input: unknown, { data }: ReceivedSignal): Decided | null {
+  try {
+    const { decision, input: edited, reason } = checkDecision(data);
+    if (decision === 'refuse') return { refused: `a person refused this call${reason ? `: ${reason}` : ''}` };
+    if (decision === 'approve') return { input, changed: false };
+    return { input: createCheck(tool.input, { root: 'input' })(structuredClone(edited)), changed: true };
+  } catch {
+    return null;
+  }
+}

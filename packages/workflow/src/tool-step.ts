@@ -1,0 +1,104 @@
+import { createCheck, type ModelMessage, type ToolCall } from '@flowstate/contracts';
+import { approvedInput } from './approval.ts';
+import type { Conversation } from './conversation.ts';
+import { StepError } from './interrupt.ts';
+import type { Evidence } from './model-agent.ts';
+import type { Tool } from './tool.ts';
+
+/** Bytes of JSON a model gets of one tool's answer at most: some 20,000 tokens. */
+export const maxToolResultBytes = 64 * 1024;
+const defaultTimeoutMs = 30_000;
+/** Characters of what went wrong that a model is told. */
+const maxProblem = 2_000;
+
+/** As recorded. An effect that took place is not undone by an answer nobody can use: that is no failed step. */
+type Outcome = { output: unknown } | { problem: string };
+
+/** What a tool call came to: the message that answers it, whatever happened, and what it may be cited for. */
+export type Called = { message: ModelMessage; evidence?: Evidence };
+
+/** May the tool be called on behalf of somebody with that role? The gateway decides again at each of its calls. */
+export function isAllowed(tool: Tool, role: string): boolean {
+  return tool.roles === undefined || (tool.roles as readonly string[]).includes(role);
+}
+
+/**
+ * Does what a model asked for, as a step with the tool's own effect. Whatever is wrong with it becomes an answer the
+ * model can act on: every call gets exactly one, or the provider would refuse the conversation from there on.
+ */
+export async function callTool(
+  talk: Conversation,
+  tools: readonly Tool[],
+  call: ToolCall,
+  { base, turn }: { base: string; turn: string },
+): Promise<Called> {
+  const answer = (text: string): ModelMessage => ({ role: 'tool', callId: call.id, tool: call.tool, text });
+  const refused = (problem: string): Called => ({ message: answer(`Error: ${problem.slice(0, maxProblem)}`) });
+
+  const tool = tools.find(({ name }) => name === call.tool);
+  if (tool === undefined) {
+    return refused(`there is no such tool. There is: ${tools.map(({ name }) => name).join(', ') || 'none'}`);
+  }
+  if (!isAllowed(tool, talk.role)) return refused(`it may not be called on behalf of the role ${talk.role}`);
+  let input: unknown;
+  try {
+    input = createCheck(tool.input, { root: 'input' })(structuredClone(call.input));
+  } catch (error) {
+    return refused((error as Error).message);
+  }
+  const step = `${base}/tool#${turn}`;
+  let changed = false;
+  if (tool.approval === true) {
+    const decided = await approvedInput(talk, tool, input, { base, turn, step });
+    if ('refused' in decided) return refused(decided.refused);
+    ({ input, changed } = decided);
+  }
+
+  let outcome: Outcome;
+  try {
+    outcome = await runTool(talk, tool, input, step);
+  } catch (error) {
+    if (!(error instanceof StepError)) throw error;
+    const { cause } = error;
+    return refused(cause instanceof Error ? cause.message : String(cause));
+  }
+  if ('problem' in outcome) return refused(outcome.problem);
+  const { output } = outcome;
+  const text = JSON.stringify(changed ? { inputAsApproved: input, output } : output);
+  return { message: answer(text), evidence: { tool: tool.name, input, output } };
+}
+
+async function runTool(talk: Conversation, tool: Tool, input: unknown, step: string): Promise<Outcome> {
+  const { runId, backend } = talk;
+  const recorded: unknown = await talk.step(
+    step,
+    async ({ signal, idempotencyKey }): Promise<Outcome> =>
+      usable(tool, await tool.run({ runId, signal, backend: bound(backend, signal), idempotencyKey }, input)),
+    { effect: tool.effect, timeoutMs: tool.timeoutMs ?? defaultTimeoutMs },
+  );
+  // A person who settles a parked run says only what the effect came to.
+  return isOutcome(recorded) ? recorded : usable(tool, recorded);
+}
+
+function usable(tool: Tool, output: unknown): Outcome {
+  let json: string;
+  try {
+    json = JSON.stringify(output ?? null);
+    createCheck(tool.output, { root: 'output' })(JSON.parse(json));
+  } catch (error) {
+    return { problem: `it answered something that is not of its schema: ${(error as Error).message}` };
+  }
+  const bytes = Buffer.byteLength(json);
+  if (bytes <= maxToolResultBytes) return { output: JSON.parse(json) as unknown };
+  return { problem: `its answer is ${bytes} bytes as JSON, over ${maxToolResultBytes}: ask for less` };
+}
+
+function isOutcome(value: unknown): value is Outcome {
+  const keys = typeof value === 'object' && value !== null ? Object.keys(value) : [];
+  return keys.length === 1 && (keys[0] === 'output' || keys[0] === 'problem');
+}
+
+/** Calls of the gateway end with the tool's own time, unless it says otherwise. */
+function bound(backend: Conversation['backend'], signal: AbortSignal): Conversation['backend'] {
+  return (request, own = signal) => backend(request, own);
+}
