@@ -21,14 +21,12 @@ async function gone(file: string): Promise<void> {
 }
 
 t.test('what a command leaves behind ends with it', async (t) => {
-  for (const stdio of ['pipe', 'inherit'] as const) {
-    const cwd = t.testdir();
-    const file = join(cwd, 'pid');
-    const { signal } = new AbortController();
-    const ended = await runGroup(leaving(file, 'exit 3'), { cwd, env: process.env, stdio, signal });
-    t.equal(ended.code, 3);
-    await gone(file);
-  }
+  const cwd = t.testdir();
+  const file = join(cwd, 'pid');
+  const { signal } = new AbortController();
+  const ended = await runGroup(leaving(file, 'echo out; echo err >&2; exit 3'), { cwd, env: process.env, signal });
+  t.same(ended, { code: 3, stdout: 'out\n', stderr: 'err\n' });
+  await gone(file);
 });
 
 t.test('stopping it stops all it started, even what does not listen', async (t) => {
@@ -36,7 +34,7 @@ t.test('stopping it stops all it started, even what does not listen', async (t) 
   const file = join(cwd, 'pid');
   const stop = new AbortController();
   const command = leaving(file, 'trap "" TERM; touch ready; while :; do sleep 1; done');
-  const running = runGroup(command, { cwd, env: process.env, stdio: 'pipe', signal: stop.signal });
+  const running = runGroup(command, { cwd, env: process.env, signal: stop.signal });
   const refused = t.rejects(running, { name: 'AbortError' });
   while (!existsSync(join(cwd, 'ready'))) await new Promise((wake) => setTimeout(wake, 10));
   t.ok(lives(file));

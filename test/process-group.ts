@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 
-type Options = { cwd: string; env: NodeJS.ProcessEnv; stdio: 'inherit' | 'pipe'; signal: AbortSignal };
+type Options = { cwd: string; env: NodeJS.ProcessEnv; signal: AbortSignal };
+
+export type Ended = { code: number | null; stdout: string; stderr: string };
 
 const graceMs = 3000;
 
@@ -8,15 +10,12 @@ const graceMs = 3000;
  * Runs a command in a process group of its own and ends the whole group with it: a test that is stopped, hangs or
  * crashes does not get to stop the services it started. Rejects when `signal` stopped it.
  */
-export async function runGroup(
-  [command, ...args]: string[],
-  { cwd, env, stdio, signal }: Options,
-): Promise<{ code: number | null; output: string }> {
+export async function runGroup([command, ...args]: string[], { cwd, env, signal }: Options): Promise<Ended> {
   signal.throwIfAborted();
-  const child = spawn(command as string, args, { cwd, env, stdio: ['ignore', stdio, stdio], detached: true });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream?.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
+  const child = spawn(command as string, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  const printed = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const)
+    child[name].setEncoding('utf8').on('data', (chunk: string) => (printed[name] += chunk));
 
   function end(name: 'SIGTERM' | 'SIGKILL'): void {
     try {
@@ -39,7 +38,7 @@ export async function runGroup(
     child.once('close', closed.resolve);
     const code = await closed.promise;
     signal.throwIfAborted();
-    return { code, output };
+    return { code, ...printed };
   } finally {
     clearTimeout(force);
     signal.removeEventListener('abort', stop);

@@ -1,4 +1,4 @@
-import { glob, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { glob, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,8 +6,9 @@ import { inspect } from 'node:util';
 import { startStores, type Stores } from '@flowstate/local';
 import { findLeaks } from './leaks.ts';
 import { runGroup } from './process-group.ts';
+import { runFiles, type FileResult } from './run-files.ts';
 import { startContainerStores } from './support/containers.ts';
-import { readTap, type TapResults } from './tap-results.ts';
+import type { Counts } from './tap-results.ts';
 
 // `npm test [-- file …]`: stores, type check, lint, format, unused code and all tests; one line of figures at the end.
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -71,17 +72,15 @@ async function startTestStores(): Promise<TestStores> {
 
 async function runCheck({ name, command }: Check): Promise<void> {
   const begun = performance.now();
-  const { code, output } = await run(command, process.env);
+  const { code, stdout, stderr } = await runGroup(command, { cwd: root, env: environment(), signal: stop.signal });
   const seconds = ((performance.now() - begun) / 1000).toFixed(1);
   console.log(`${code === 0 ? '✓' : '✗'} ${name} (${seconds} s)`);
   if (code === 0) return;
   failures.push(name);
-  console.log(output);
+  console.log(`${stdout}${stderr}`);
 }
 
-type Counts = { passed: number; failed: number; skipped: number };
-
-/** Runs the test files two at a time; what they printed is shown for files that failed. */
+/** Runs the test files two at a time; what they said is told of those that failed. */
 async function runTests(urls: TestStores): Promise<Counts> {
   const files =
     wanted.length > 0
@@ -92,54 +91,47 @@ async function runTests(urls: TestStores): Promise<Counts> {
             exclude: (path) => path.includes('node_modules'),
           }),
         );
-  const results = await mkdtemp(join(tmpdir(), 'flowstate-tap-'));
+  const printed = await mkdtemp(join(tmpdir(), 'flowstate-printed-'));
   try {
-    const output = join(results, 'results.tap');
-    const printed = join(results, 'printed');
-    await mkdir(printed);
-    // Writes tap's own base class with the plugins of .taprc; a fresh install has the default ones.
-    const build = await run([bin('tap'), 'build'], process.env);
-    if (build.code !== 0) throw new Error(`tap build failed:\n${build.output}`);
-    const env = {
-      ...process.env,
-      DATABASE_URL: urls.databaseUrl,
-      REDIS_URL: urls.redisUrl,
-      REDIS_CACHE_URL: urls.redisCacheUrl,
-      FLOWSTATE_TEST_OUTPUT: printed,
-      // Hundreds of processes start: a third of a start is compiling what the one before has compiled.
-      NODE_COMPILE_CACHE: join(root, '.flowstate', 'compile-cache'),
-    };
-    const command = [
-      bin('tap'),
-      'run',
-      '--disable-coverage',
-      '--jobs=2',
-      '--timeout=240',
-      '--reporter=terse',
-      `--output-file=${output}`,
-    ];
-    const { code } = await run([...command, ...files.toSorted()], env, 'inherit');
-    const tap = await readFile(output, 'utf8').catch(() => '');
-    const counts = countsOf(tap);
-    // tap fails for what is no assertion too: a file that crashed, hung or left something open.
-    if (code !== 0 && counts.failed === 0) counts.failed = 1;
+    const results = await runFiles(files.toSorted(), {
+      cwd: root,
+      env: {
+        ...environment(),
+        DATABASE_URL: urls.databaseUrl,
+        REDIS_URL: urls.redisUrl,
+        REDIS_CACHE_URL: urls.redisCacheUrl,
+        FLOWSTATE_TEST_OUTPUT: printed,
+        // Hundreds of processes start: a third of a start is compiling what the one before has compiled.
+        NODE_COMPILE_CACHE: join(root, '.flowstate', 'compile-cache'),
+      },
+      jobs: 2,
+      timeout: 240,
+      signal: stop.signal,
+      onFile: ({ file, seconds, failures }) =>
+        console.log(`${failures.length === 0 ? '✓' : '✗'} ${file} (${seconds.toFixed(1)} s)`),
+    });
     await lookForLeaks(printed);
-    tell(readTap(tap));
-    return counts;
+    tell(results);
+    const sum = (count: keyof Counts) => results.reduce((total, { counts }) => total + counts[count], 0);
+    return { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') };
   } finally {
-    await rm(results, { recursive: true, force: true });
+    await rm(printed, { recursive: true, force: true });
   }
 }
 
-/** Last and plainly, because the reporter's own lines are far above by then, and gone where only the end is kept. */
-function tell({ failures, files }: TapResults): void {
-  const slowest = files.slice(0, 10).map(({ name, seconds }) => `${name} ${seconds.toFixed(0)} s`);
-  if (files.length > 10) console.log(`slowest: ${slowest.join(', ')}`);
-  for (const { name, detail } of failures.slice(0, 20)) {
+/** Last and plainly, because the files' own lines are far above by then, and gone where only the end is kept. */
+function tell(results: FileResult[]): void {
+  const slowest = results
+    .toSorted((a, b) => b.seconds - a.seconds)
+    .slice(0, 10)
+    .map(({ file, seconds }) => `${file} ${seconds.toFixed(0)} s`);
+  if (results.length > 10) console.log(`slowest: ${slowest.join(', ')}`);
+  const failed = results.flatMap(({ failures }) => failures);
+  for (const { name, detail } of failed.slice(0, 20)) {
     console.log(`✗ ${name}`);
     if (detail !== null) console.log(inspect(detail, { depth: 4, maxStringLength: 2_000 }));
   }
-  if (failures.length > 20) console.log(`✗ and ${failures.length - 20} more`);
+  if (failed.length > 20) console.log(`✗ and ${failed.length - 20} more`);
 }
 
 /** No secret, token or password may stand in what the services printed in all of these tests. */
@@ -150,23 +142,7 @@ async function lookForLeaks(printed: string): Promise<void> {
   for (const { service, what, line } of leaks.slice(0, 20)) console.log(`  ${service} printed ${what}: ${line}`);
 }
 
-/** The figures of the last `# { total: 54, pass: 53, fail: 1 }` line. */
-function countsOf(tap: string): Counts {
-  const last =
-    tap
-      .matchAll(/^# \{ total: .*\}$/gm)
-      .toArray()
-      .at(-1)?.[0] ?? '';
-  const figure = (name: string) => Number(new RegExp(`${name}: (\\d+)`).exec(last)?.[1] ?? 0);
-  return { passed: figure('pass'), failed: figure('fail'), skipped: figure('skip') };
-}
-
-function run(
-  command: string[],
-  env: NodeJS.ProcessEnv,
-  stdio: 'inherit' | 'pipe' = 'pipe',
-): Promise<{ code: number | null; output: string }> {
-  // The tools run on the Node that runs this.
-  const path = `${join(process.execPath, '..')}:${env.PATH}`;
-  return runGroup(command, { cwd: root, env: { ...env, PATH: path }, stdio, signal: stop.signal });
+/** The tools run on the Node that runs this. */
+function environment(): NodeJS.ProcessEnv {
+  return { ...process.env, PATH: `${join(process.execPath, '..')}:${process.env.PATH}` };
 }

@@ -1,4 +1,4 @@
-import { Parser, type Result } from 'tap-parser';
+import { Parser, type FinalResults, type Result } from 'tap-parser';
 
 export type Failure = {
   /** File, tests and assertion, from the outside in. */
@@ -7,32 +7,41 @@ export type Failure = {
   detail: unknown;
 };
 
-export type TapResults = {
-  /** Failed assertions, and files that failed without one: crashed, hung or left something open. */
-  failures: Failure[];
-  /** Seconds that each file took, the slowest first. */
-  files: { name: string; seconds: number }[];
-};
+export type Counts = { passed: number; failed: number; skipped: number };
 
-/** What a TAP document of test files says. */
-export function readTap(tap: string): TapResults {
+/** What a test file's TAP says: its failed assertions, or that it broke off without one, and how many there were. */
+export function readTap(file: string, tap: string): { failures: Failure[]; counts: Counts } {
   const failures: Failure[] = [];
-  const files: TapResults['files'] = [];
   const follow = (parser: Parser): void => {
     let told = failures.length;
     parser.on('child', follow);
     parser.on('assert', (result: Result) => {
-      if (parser === root) files.push({ name: result.name, seconds: (result.time ?? 0) / 1000 });
       // A test fails with its assertions; those are told already.
       const itself = failures.length === told;
       if (!result.ok && !result.skip && !result.todo && itself) {
-        failures.push({ name: result.fullname, detail: result.diag });
+        failures.push({ name: `${file} > ${result.fullname}`, detail: result.diag });
       }
       told = failures.length;
     });
   };
   const root = new Parser();
   follow(root);
+  root.on('complete', ({ ok, count, plan, failures: [why = 'not one assertion'] }: FinalResults) => {
+    const empty = count === 0 && !plan.skipAll;
+    if ((!ok || empty) && failures.length === 0) failures.push({ name: file, detail: why });
+  });
   root.end(tap);
-  return { failures, files: files.toSorted((a, b) => b.seconds - a.seconds) };
+  const counts = countsOf(tap);
+  return { failures, counts: { ...counts, failed: Math.max(counts.failed, failures.length) } };
+}
+
+/** The figures of the last `# { total: 54, pass: 53, fail: 1 }` line. */
+function countsOf(tap: string): Counts {
+  const last =
+    tap
+      .matchAll(/^# \{ total: .*\}$/gm)
+      .toArray()
+      .at(-1)?.[0] ?? '';
+  const figure = (name: string) => Number(new RegExp(`${name}: (\\d+)`).exec(last)?.[1] ?? 0);
+  return { passed: figure('pass'), failed: figure('fail'), skipped: figure('skip') };
 }
