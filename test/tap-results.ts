@@ -26,9 +26,9 @@ export function readTap(file: string, tap: string): { failures: Failure[]; count
   };
   const root = new Parser();
   follow(root);
-  root.on('complete', ({ ok, count, plan, failures: [why = 'not one assertion'] }: FinalResults) => {
-    const empty = count === 0 && !plan.skipAll;
-    if ((!ok || empty) && failures.length === 0) failures.push({ name: file, detail: why });
+  root.on('complete', ({ ok, count, plan, failures: [why] }: FinalResults) => {
+    const empty = count === 0 && !plan.skipReason;
+    if ((!ok || empty) && failures.length === 0) failures.push({ name: file, detail: why ?? 'not one assertion' });
   });
   root.end(tap);
   const counts = countsOf(tap);
