@@ -27,8 +27,8 @@ export function readTap(file: string, tap: string): { failures: Failure[]; count
   const root = new Parser();
   follow(root);
   root.on('complete', ({ ok, count, plan, failures: [why] }: FinalResults) => {
-    const empty = count === 0 && !plan.skipReason;
-    if ((!ok || empty) && failures.length === 0) failures.push({ name: file, detail: why ?? 'not one assertion' });
+    const empty = count === 0 && plan.skipReason === 'no tests found';
+    if ((!ok || empty) && failures.length === 0) failures.push({ name: file, detail: why ?? plan.skipReason });
   });
   root.end(tap);
   const counts = countsOf(tap);
