@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { coercingAjv, strictAjv } from '@flowstate/contracts';
 import Fastify, { LogController, type FastifyBaseLogger } from 'fastify';
 import { enforceAccess, ruleOf, type Authenticator } from './access.ts';
 import { auditRequests } from './audit-trail.ts';
@@ -8,6 +7,7 @@ import { enforceDeadline } from './deadline.ts';
 import type { App, Deps } from './deps.ts';
 import { guardEdge } from './edge.ts';
 import { readJsonBodies } from './json-body.ts';
+import { lazySerializers, useLazyValidators } from './lazy-schemas.ts';
 import { limited } from './limited-authenticator.ts';
 import { measureRequests } from './metrics.ts';
 import { describeApi, serveApiDocs } from './openapi.ts';
@@ -25,6 +25,7 @@ export async function createApp(deps: Deps, authenticator: Authenticator): Promi
   const app: App = Fastify({
     loggerInstance,
     bodyLimit,
+    ...lazySerializers,
     trustProxy: deps.config.TRUST_PROXY,
     // Headers are read before anything is known of who sends them.
     http: { maxHeaderSize: 16 * 1024, headersTimeout: 10_000 },
@@ -41,10 +42,7 @@ export async function createApp(deps: Deps, authenticator: Authenticator): Promi
   });
   app.removeContentTypeParser('text/plain'); // no route reads it: 415 says so
   readJsonBodies(app);
-  // JSON bodies are taken as they come; parameters and query strings arrive as text.
-  app.setValidatorCompiler(({ schema, httpPart }) =>
-    (httpPart === 'body' ? strictAjv : coercingAjv).compile(schema as object),
-  );
+  useLazyValidators(app);
   followRequests(app);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
