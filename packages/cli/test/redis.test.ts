@@ -80,7 +80,7 @@ if (typeof stores === 'string') {
       for (let turn = 0; ; turn++) {
         const client = gateways[turn % gateways.length] as (typeof gateways)[number];
         const answer = await client.post<{ id: string }>(path, { input }, key).catch(() => undefined);
-        await wait(20); // the machine is left to the services that restart
+        await wait(60); // the machine is left to the services that restart
         // One that has too much to do says 503.
         if (answer === undefined || answer.status === 503) continue;
         if (answer.status !== 202) throw new Error(`a run was answered ${answer.status}`);

@@ -69,7 +69,7 @@ t.test('one seed gives one outcome; every run ends; CPU does not see what waits'
   const shape = { durationSeconds: 600, base: 2, bursts: [{ rate: 40, seconds: 60, at: 120 }], serviceSeconds: 4 };
   const arrivals = poissonArrivals(shape, seeded(7));
   t.same(poissonArrivals(shape, seeded(7)), arrivals);
-  t.notSame(poissonArrivals(shape, seeded(8)), arrivals);
+  t.not(poissonArrivals(shape, seeded(8))[0]?.at, arrivals[0]?.at);
   const expected = 2 * 600 + 40 * 60;
   t.ok(Math.abs(arrivals.length - expected) < 4 * Math.sqrt(expected), `${arrivals.length} arrivals`);
   const ours = simulate(arrivals, byDesiredWorkers(policy), pool);
