@@ -45,21 +45,17 @@ export function measureAsked(
   });
 }
 
-type Route = { url: string; headers: Record<string, string> };
+export type Route = { url: string; path: string; headers: Record<string, string> };
 
 let stamp = 100;
 
 /** Searches by embedding of which none was asked before: the threshold, below every similarity, differs each time. */
-export function uncachedRoute(
-  { url, headers }: Route,
-  queries: readonly Float32Array[],
-  connections: number,
-): Questions {
+export function uncachedRoute(route: Route, queries: readonly Float32Array[], connections: number): Questions {
   stamp += 1;
   const bodies = queries.map(
     (query) => `{"collection":"${collection}","limit":10,"threshold":-0.9${stamp}{n}1,"embedding":[${query.join()}]}`,
   );
-  return { kind: 'http', url, path: '/api/search/semantic', headers, bodies, connections };
+  return { kind: 'http', ...route, bodies, connections };
 }
 
 /** Searches by text, the same few again and again. */

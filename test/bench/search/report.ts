@@ -14,9 +14,11 @@ export type SearchReport = {
 
 export const ways = {
   route: 'HTTP route, uncached',
+  bareRoute: 'bare Fastify + match_documents',
   matchDocuments: 'bare match_documents',
   select: 'bare SELECT … ORDER BY <=>',
   cachedRoute: 'HTTP route, cached',
+  provenCache: 'bare Fastify + token, session, version and Redis GET',
   bareCache: 'bare Fastify + Redis GET',
   redis: 'bare Redis GET',
 } as const;

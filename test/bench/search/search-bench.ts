@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -6,14 +6,14 @@ import { createSql } from '@flowstate/store';
 import { createTestRedis } from '@flowstate/test';
 import { Redis } from 'ioredis';
 import type { Bench, Surroundings } from '../bench.ts';
-import { startProcess } from '../bench-process.ts';
+import { startProcess, type BenchProcess } from '../bench-process.ts';
 import { startProduct, type RunningProduct } from '../contenders/product.ts';
 import { monotonicMicroseconds, topFunctions } from '../profile.ts';
 import { settleStores, startBenchStores, type BenchStores } from '../stores.ts';
 import { collection, storePerturbed, storeReal } from './corpus.ts';
 import { embeddingsOf } from './embeddings.ts';
 import { ingestRate, modelRate } from './ingest.ts';
-import { cachedBodies, measureAsked, uncachedRoute, type Contestant } from './measure.ts';
+import { cachedBodies, measureAsked, uncachedRoute, type Contestant, type Route } from './measure.ts';
 import { optionsText, readOptions, type SearchPlan } from './options.ts';
 import { recallAt10 } from './recall.ts';
 import { targetsOf, textOf, ways, type SearchReport } from './report.ts';
@@ -45,12 +45,14 @@ export const searchBench: Bench = {
     const recall = await recallAt10(client, queries, embeddings);
     log(`recall@10 of ${queries.length} queries: ${recall.toFixed(4)}`);
 
+    const floor = await startFloor(product, { ...surroundings, stores });
+
     const begun = monotonicMicroseconds();
     const levels: Record<string, Awaited<ReturnType<typeof measureUncached>>> = {};
     await settleStores(stores);
-    levels[plan.real] = await measureUncached(product, queries, plan, { ...surroundings, stores });
+    levels[plan.real] = await measureUncached(product, floor, queries, plan, { ...surroundings, stores });
     await settleStores(stores);
-    const cached = await measureCached(product, plan, { ...surroundings, stores });
+    const cached = await measureCached(product, floor, plan, { ...surroundings, stores });
     const stretch = { from: begun, to: monotonicMicroseconds() };
     const ingest = await measureIngest(
       product,
@@ -61,7 +63,7 @@ export const searchBench: Bench = {
     log(`growing to ${plan.grown} documents`);
     await storePerturbed(product.database.sql, plan.grown, real, embeddings);
     await settleStores(stores);
-    levels[plan.grown] = await measureUncached(product, queries, plan, { ...surroundings, stores });
+    levels[plan.grown] = await measureUncached(product, floor, queries, plan, { ...surroundings, stores });
 
     const report: SearchReport = {
       uncached: Object.fromEntries(Object.entries(levels).map(([name, { medians }]) => [name, medians])),
@@ -86,37 +88,72 @@ export const searchBench: Bench = {
   },
 };
 
+/** What answers over HTTP and does nothing else. */
+type Floor = { process: BenchProcess; redis: Redis; cacheUrl: string; headers: Record<string, string> };
+
+async function startFloor(
+  { databaseUrl }: RunningProduct,
+  { cleanup, stores }: Surroundings & { stores: BenchStores },
+): Promise<Floor> {
+  const { cacheUrl } = await createTestRedis(cleanup, stores);
+  const redis = new Redis(cacheUrl);
+  cleanup.teardown(() => redis.disconnect());
+  const secret = 'a secret of thirty-two bytes or more';
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const signed = `${part({ alg: 'HS256', typ: 'at+jwt' })}.${part({ sub: 'bench', sid: 'bench' })}`;
+  const signature = createHmac('sha256', secret).update(signed).digest('base64url');
+  await redis.mset('session:bench', JSON.stringify({ userId: 'bench', role: 'integration' }), 'version', '1');
+  const process = await startProcess(cleanup, {
+    name: 'bare-search',
+    file: 'test/bench/search/bare-search.ts',
+    ready: '/health',
+    env: { REDIS_CACHE_URL: cacheUrl, DATABASE_URL: databaseUrl, TOKEN_SECRET: secret },
+  });
+  return { process, redis, cacheUrl, headers: { authorization: `Bearer ${signed}.${signature}` } };
+}
+
+function routeOf({ target: { url, headers } }: RunningProduct): Route {
+  return { url, path: '/api/search/semantic', headers };
+}
+
 function measureUncached(
   product: RunningProduct,
+  floor: Floor,
   queries: readonly Float32Array[],
   plan: SearchPlan,
   surroundings: Surroundings & { stores: BenchStores },
 ) {
-  const { target, databaseUrl, processes } = product;
+  const { databaseUrl, processes } = product;
   const connections = plan.concurrency;
   const vectors = queries.map((query) => [...query]);
   const bare = (kind: 'match_documents' | 'select') => () =>
     ({ kind, databaseUrl, collection, vectors, connections }) as const;
   const contestants: Contestant[] = [
-    { name: ways.route, process: processes[0], questions: () => uncachedRoute(target, queries, connections) },
+    {
+      name: ways.route,
+      process: processes[0],
+      questions: () => uncachedRoute(routeOf(product), queries, connections),
+    },
+    {
+      name: ways.bareRoute,
+      process: floor.process,
+      questions: () => uncachedRoute({ url: floor.process.url, path: '/uncached', headers: {} }, queries, connections),
+    },
     { name: ways.matchDocuments, questions: bare('match_documents') },
     { name: ways.select, questions: bare('select') },
   ];
   return measureAsked(contestants, plan, surroundings);
 }
 
-/** The same bodies for both, and the same answers: the bare cache is filled with the product's. */
+/** The same bodies for all, and the same answers: the bare cache is filled with the product's. */
 async function measureCached(
-  { target, as, processes }: RunningProduct,
+  product: RunningProduct,
+  { process, redis, cacheUrl, headers }: Floor,
   plan: SearchPlan,
   surroundings: Surroundings & { stores: BenchStores },
 ) {
-  const { cleanup, stores } = surroundings;
-  const { cacheUrl } = await createTestRedis(cleanup, stores);
-  const redis = new Redis(cacheUrl);
-  cleanup.teardown(() => redis.disconnect());
   const bodies = cachedBodies(benchQueries(cachedQueries));
-  const client = await as('integration');
+  const client = await product.as('integration');
   const keys: string[] = [];
   for (const body of bodies) {
     const { body: answer } = await client.post('/api/search/semantic', JSON.parse(body));
@@ -124,24 +161,12 @@ async function measureCached(
     await redis.set(key, JSON.stringify(answer));
     keys.push(key);
   }
-  const bare = await startProcess(cleanup, {
-    name: 'bare-cache',
-    file: 'test/bench/search/bare-cache.ts',
-    ready: '/health',
-    env: { REDIS_CACHE_URL: cacheUrl },
-  });
   const http = { kind: 'http', bodies, connections: plan.concurrency } as const;
+  const { url } = process;
   const contestants: Contestant[] = [
-    {
-      name: ways.cachedRoute,
-      process: processes[0],
-      questions: () => ({ ...http, url: target.url, path: '/api/search/semantic', headers: target.headers }),
-    },
-    {
-      name: ways.bareCache,
-      process: bare,
-      questions: () => ({ ...http, url: bare.url, path: '/search', headers: {} }),
-    },
+    { name: ways.cachedRoute, process: product.processes[0], questions: () => ({ ...http, ...routeOf(product) }) },
+    { name: ways.provenCache, process, questions: () => ({ ...http, url, path: '/cached/proven', headers }) },
+    { name: ways.bareCache, process, questions: () => ({ ...http, url, path: '/cached', headers: {} }) },
     { name: ways.redis, questions: () => ({ kind: 'redis', url: cacheUrl, keys }) },
   ];
   return measureAsked(contestants, plan, surroundings);
