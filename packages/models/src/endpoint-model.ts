@@ -1,7 +1,7 @@
 import { estimateTokens, FlowstateError, type LanguageModel, type ModelAnswer } from '@flowstate/contracts';
 import { callModel, type ModelUsage } from '@flowstate/tracing';
 import type { Circuit } from './circuit.ts';
-import { modelFailure, timedOut } from './model-failure.ts';
+import { isCallInstead, modelFailure, timedOut } from './model-failure.ts';
 import { finishOf, toSdkMessages, toSdkTools } from './sdk-conversation.ts';
 
 export type EndpointModelOptions = {
@@ -59,6 +59,7 @@ export function createEndpointModel(options: EndpointModelOptions): LanguageMode
       finish: 'other',
       usage: { inputTokens: 0, outputTokens: 0 },
     };
+    let calledInstead = false;
     for await (const part of call.stream) {
       if (part.type === 'text-delta') {
         answer.text += part.text;
@@ -67,13 +68,15 @@ export function createEndpointModel(options: EndpointModelOptions): LanguageMode
         const { toolCallId: id, toolName: tool, input, providerMetadata } = part;
         answer.toolCalls.push({ id, tool, input, ...(providerMetadata && { provider: providerMetadata }) });
       } else if (part.type === 'finish') {
-        answer.finish = finishOf(part.finishReason);
+        answer.finish = calledInstead ? 'tool_calls' : finishOf(part.finishReason);
         answer.usage = {
           inputTokens: part.totalUsage.inputTokens ?? estimateTokens(JSON.stringify(request)),
           outputTokens: part.totalUsage.outputTokens ?? estimateTokens(JSON.stringify(answer)),
         };
       } else if (part.type === 'error') {
-        throw part.error;
+        // It was told to answer and called tools: an answer that says so, and was paid for.
+        if (!isCallInstead(part.error)) throw part.error;
+        calledInstead = true;
       } else if (part.type === 'abort') {
         throw timedOut(timeoutMs);
       }

@@ -24,6 +24,11 @@ export function modelFailure(error: unknown, timeoutMs: number): FlowstateError 
   return name === 'TypeError' || name === 'Error' ? cut() : new FlowstateError('internal', `${farEnd}: ${name}`);
 }
 
+/** Did the model call a tool where it was not to? */
+export function isCallInstead(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AI_ToolChoiceViolationError';
+}
+
 export function timedOut(timeoutMs: number): FlowstateError {
   return new FlowstateError('timeout', `${farEnd} took longer than ${timeoutMs} ms, or fell silent`);
 }

@@ -25,8 +25,7 @@ export async function ask<I extends TSchema, O extends TSchema>(
   name: string,
 ): Promise<Static<O> | null> {
   const given = createCheck(agent.input, { root: `${agent.name}.input` })(input);
-  const models = talk.recorded(`${name}/models`, () => talk.model?.models ?? null);
-  if (models === null) return null;
+  if (!talk.recorded(`${name}/model`, () => talk.model !== null)) return null;
 
   const { tools = [], maxCalls = defaultMaxCalls, maxOutputTokens = defaultMaxOutputTokens } = agent;
   const offered: OfferedTool[] = tools
@@ -41,11 +40,7 @@ export async function ask<I extends TSchema, O extends TSchema>(
 
   for (let k = 1; ; k++) {
     const last = calls + 1 >= maxCalls;
-    const said = await askModel(
-      talk,
-      { name: `${name}/model#${k}`, agent: agent.name, models },
-      { ...turn, mayCall: !last },
-    );
+    const said = await askModel(talk, { name: `${name}/model#${k}`, agent: agent.name }, { ...turn, mayCall: !last });
     if ('held' in said) {
       await (said.held === 'rate'
         ? talk.wait({ kind: 'time', name: `${name}/later#${k}`, timeoutMs: said.afterMs })
@@ -64,7 +59,7 @@ export async function ask<I extends TSchema, O extends TSchema>(
     } else if (said.finish === 'filtered') {
       throw new FlowstateError('upstream_failed', `${agent.name}: the model or its provider refused to answer`);
     } else {
-      const judged = judge(agent, text, given, evidence);
+      const judged = last && said.finish === 'tool_calls' ? askedOn : judge(agent, text, given, evidence);
       if ('answer' in judged) return judged.answer;
       objections =
         said.finish === 'length' ? [`it was cut off at ${maxOutputTokens} tokens: be brief`] : judged.objections;
@@ -78,6 +73,8 @@ export async function ask<I extends TSchema, O extends TSchema>(
     }
   }
 }
+
+const askedOn = { objections: ['it called tools to the last'] };
 
 /** Side by side where nothing but reading happens, else one after the other: effects come in the order asked for. */
 async function callTools(

@@ -45,7 +45,7 @@ export type ReplayableContext = WorkflowContext & {
 /** What the workflow's function sees: what has ended answers from the journal, in recorded order; the rest runs. */
 export function createContext(env: Environment): ReplayableContext {
   const { replay, journal, waits, publish, runId, signal, backend } = env;
-  const order = createReplayOrder({ settled: replay.settled, load: env.load, onFailure: env.onStall });
+  const order = createReplayOrder({ ...replay, load: env.load, onFailure: env.onStall });
   const asked = new Set<string>();
 
   /** The recorded ending of `name`, or `live` once everything recorded has been given back. */
@@ -56,8 +56,9 @@ export function createContext(env: Environment): ReplayableContext {
     asked.add(name);
     const recorded = order.take(name);
     if (recorded !== undefined) return valueOf(name, await recorded) as T;
-    const drained = order.drained();
-    if (drained !== undefined) await drained;
+    const drained = order.drained(name);
+    const failure = drained === undefined ? undefined : await drained;
+    if (failure !== undefined) return valueOf(name, failure) as T;
     return live();
   }
 

@@ -17,21 +17,21 @@ type Held = { held: 'budget'; cap: string } | { held: 'rate'; afterMs: number };
 
 export type ModelTurn = Omit<ModelRequest, 'model' | 'idempotencyKey'>;
 
-/** One call of a model, as a step. Tries take turns through `models`; a wait for the next try needs no worker. */
+/** One call of a model, as a step. Tries take turns through the models there are; a wait for the next one needs no worker. */
 export async function askModel(
   talk: Conversation,
-  { name, agent, models }: { name: string; agent: string; models: readonly string[] },
+  { name, agent }: { name: string; agent: string },
   turn: ModelTurn,
 ): Promise<Said | Held> {
-  const inputTokens = estimateTokens(JSON.stringify(turn));
-
   async function once({ signal, attempt, idempotencyKey }: StepContext): Promise<Said | Held> {
     const client = configured(talk.model);
+    const { models } = client;
     let model = models[(attempt - 1) % models.length] as string;
     let reservation: string | undefined;
     if (talk.spending !== undefined) {
       const { runId, workflow, prefix } = talk;
       const { maxOutputTokens } = turn;
+      const inputTokens = estimateTokens(JSON.stringify(turn));
       const call = { runId, workflow, step: prefix + name, attempt, model, inputTokens, maxOutputTokens };
       const answer = await talk.spending.reserve(call);
       if (answer.decision === 'pause') return { held: 'budget', cap: answer.cap };
@@ -41,7 +41,7 @@ export async function askModel(
       }
       ({ model, reservation } = answer);
     }
-    const live = coalesce((text) => talk.progress({ agent, step: talk.prefix + name, text }));
+    const live = coalesce((text) => talk.progress({ agent, step: talk.prefix + name, attempt, text }));
     try {
       const key = encodeURIComponent(`${idempotencyKey}:${attempt}`);
       const answer = await client.ask({ ...turn, model, idempotencyKey: key }, { signal, onText: live.add });
@@ -56,7 +56,7 @@ export async function askModel(
   }
 
   try {
-    const attempts = Math.max(5, 2 * models.length);
+    const attempts = Math.max(5, 2 * (talk.model?.models.length ?? 0));
     return await talk.step(name, once, {
       effect: 'keyed',
       retry: { attempts, backoffMs: 500, maxBackoffMs: 30_000 },

@@ -9,6 +9,8 @@ export type RecordedSettlement = Settlement | ({ seq: number } & PayloadRef);
 export type Replay = {
   /** Steps and waits that have ended. */
   settled: Map<string, RecordedSettlement>;
+  /** Failures from before a retry: these steps get new tries, unless the code had gone on from their failure. */
+  withdrawn: Map<string, Settlement>;
   /** Steps whose effect was intended but whose result never came, and its kind. */
   intents: Map<string, Effect>;
   /** Failed tries per step since the run was last retried; `retryAt` of the last one, in milliseconds of Postgres time. */
@@ -28,6 +30,7 @@ export type Replay = {
 export function replayOf(events: readonly RunEvent[], seqBase: number): Replay {
   const replay: Replay = {
     settled: new Map(),
+    withdrawn: new Map(),
     intents: new Map(),
     failures: new Map(),
     values: new Map(),
@@ -67,7 +70,11 @@ const folds: Partial<Record<EventType, (replay: Replay, event: RunEvent) => void
   'run.retried'(replay, { data }) {
     // Whatever failed gets new tries; what was finished stays finished.
     replay.failures.clear();
-    for (const [name, settlement] of replay.settled) if ('error' in settlement) replay.settled.delete(name);
+    for (const [name, settlement] of replay.settled) {
+      if (!('error' in settlement)) continue;
+      replay.settled.delete(name);
+      replay.withdrawn.set(name, settlement);
+    }
     replay.retries = data.auto === true ? replay.retries + 1 : 0;
   },
   'run.resolved'({ settled, intents }, { seq, data }) {

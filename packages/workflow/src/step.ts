@@ -5,6 +5,7 @@ import { RunInterrupt, StepError } from './interrupt.ts';
 import type { Journal } from './journal.ts';
 import { isLarge, resultJson } from './large-results.ts';
 import type { Replay } from './replay.ts';
+import { withinTime } from './time-limit.ts';
 
 export type StepEnvironment = {
   runId: string;
@@ -153,18 +154,8 @@ async function withTimeout<T>(
   const call = async (signal: AbortSignal) => fn({ signal, attempt, idempotencyKey });
   if (timeoutMs === undefined) return Promise.race([call(env.signal), env.interrupted]);
 
-  const timeout = new AbortController();
-  const { promise: timedOut, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    const error = new FlowstateError('timeout', `Step ${name} took longer than ${timeoutMs} ms`);
-    timeout.abort(error);
-    reject(error);
-  }, timeoutMs);
-  try {
-    return await Promise.race([call(AbortSignal.any([env.signal, timeout.signal])), timedOut, env.interrupted]);
-  } finally {
-    clearTimeout(timer);
-  }
+  const late = new FlowstateError('timeout', `Step ${name} took longer than ${timeoutMs} ms`);
+  return Promise.race([withinTime({ signal: env.signal, ms: timeoutMs, late }, call), env.interrupted]);
 }
 
 function isTimeout(error: unknown): boolean {

@@ -1,13 +1,16 @@
-import { createCheck, type ModelMessage, type ToolCall } from '@flowstate/contracts';
+import { createCheck, FlowstateError, type ModelMessage, type ToolCall } from '@flowstate/contracts';
 import { approvedInput } from './approval.ts';
 import type { Conversation } from './conversation.ts';
-import { StepError } from './interrupt.ts';
+import type { StepContext } from './definition.ts';
 import type { Evidence } from './model-agent.ts';
+import { withinTime } from './time-limit.ts';
 import type { Tool } from './tool.ts';
 
 /** Bytes of JSON a model gets of one tool's answer at most: some 20,000 tokens. */
 export const maxToolResultBytes = 64 * 1024;
 const defaultTimeoutMs = 30_000;
+/** Tries of one call, where it may be tried again. */
+const attempts = 3;
 /** Characters of what went wrong that a model is told. */
 const maxProblem = 2_000;
 
@@ -54,28 +57,38 @@ export async function callTool(
     ({ input, changed } = decided);
   }
 
-  let outcome: Outcome;
-  try {
-    outcome = await runTool(talk, tool, input, step);
-  } catch (error) {
-    if (!(error instanceof StepError)) throw error;
-    const { cause } = error;
-    return refused(cause instanceof Error ? cause.message : String(cause));
-  }
+  const outcome = await runTool(talk, tool, input, step);
   if ('problem' in outcome) return refused(outcome.problem);
   const { output } = outcome;
   const text = JSON.stringify(changed ? { inputAsApproved: input, output } : output);
   return { message: answer(text), evidence: { tool: tool.name, input, output } };
 }
 
+/**
+ * A tool that fails for good leaves what it failed of as its result. As a failed step the run could not be retried from
+ * where it really failed: what the model made of the failure would be on record, and the failure itself be gone.
+ */
 async function runTool(talk: Conversation, tool: Tool, input: unknown, step: string): Promise<Outcome> {
   const { runId, backend } = talk;
-  const recorded: unknown = await talk.step(
-    step,
-    async ({ signal, idempotencyKey }): Promise<Outcome> =>
-      usable(tool, await tool.run({ runId, signal, backend: bound(backend, signal), idempotencyKey }, input)),
-    { effect: tool.effect, timeoutMs: tool.timeoutMs ?? defaultTimeoutMs },
-  );
+  const { effect, timeoutMs: ms = defaultTimeoutMs } = tool;
+  // Whether an unsafe effect took place in time is for a person to say: the step parks the run.
+  const unsafe = effect === 'unsafe';
+
+  async function once({ signal, idempotencyKey, attempt }: StepContext): Promise<Outcome> {
+    const run = (own: AbortSignal) =>
+      tool.run({ runId, signal: own, backend: (request, its = own) => backend(request, its), idempotencyKey }, input);
+    const late = new FlowstateError('timeout', `${tool.name} took longer than ${ms} ms`);
+    try {
+      return usable(tool, await (unsafe ? run(signal) : withinTime({ signal, ms, late }, run)));
+    } catch (error) {
+      const final = unsafe || attempt >= attempts || (error instanceof FlowstateError && !error.retryable);
+      if (signal.aborted || !final) throw error;
+      return { problem: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  const retry = { attempts, backoffMs: 200, maxBackoffMs: 5_000 };
+  const recorded: unknown = await talk.step(step, once, { effect, retry, ...(unsafe && { timeoutMs: ms }) });
   // A person who settles a parked run says only what the effect came to.
   return isOutcome(recorded) ? recorded : usable(tool, recorded);
 }
@@ -96,9 +109,4 @@ function usable(tool: Tool, output: unknown): Outcome {
 function isOutcome(value: unknown): value is Outcome {
   const keys = typeof value === 'object' && value !== null ? Object.keys(value) : [];
   return keys.length === 1 && (keys[0] === 'output' || keys[0] === 'problem');
-}
-
-/** Calls of the gateway end with the tool's own time, unless it says otherwise. */
-function bound(backend: Conversation['backend'], signal: AbortSignal): Conversation['backend'] {
-  return (request, own = signal) => backend(request, own);
 }

@@ -1,78 +1,29 @@
 import { createCircuit, createEndpointModel } from '@flowstate/models';
 import { handBackRun, readEvents, readSteps } from '@flowstate/store';
-import { createTestDatabase, scripted, startModelServer, type ModelScript } from '@flowstate/test';
-import {
-  defineModelAgent,
-  defineTool,
-  defineWorkflow,
-  type ModelAgent,
-  type Tool,
-  type Workflow,
-} from '@flowstate/workflow';
-import t, { type Test } from 'tap';
+import { createTestDatabase, scripted } from '@flowstate/test';
+import { defineWorkflow, type Workflow } from '@flowstate/workflow';
+import t from 'tap';
 import Type from 'typebox';
+import { adder, askingRun, lookAt, type Adder } from './fixtures/asking-run.ts';
 import { acceptRun, beginRun } from './fixtures/begin-run.ts';
 
 const { sql } = await createTestDatabase(t);
 
-const Answer = Type.Object({ total: Type.Integer() }, { additionalProperties: false });
-const Order = Type.Object({ order: Type.String() }, { additionalProperties: false });
-const Price = Type.Object({ price: Type.Integer() });
-type Agent = ModelAgent<typeof Order, typeof Answer>;
-
-const price = defineTool({
-  name: 'price',
-  description: 'The price of an order',
-  input: Order,
-  output: Price,
-  effect: 'pure',
-  run: (_ctx, { order }) => ({ price: order.length }),
-});
-
-const agentWith = (changed: Partial<Agent> = {}): Agent =>
-  defineModelAgent({
-    name: 'adder',
-    description: '',
-    input: Order,
-    output: Answer,
-    instructions: 'Add up.',
-    prompt: ({ order }) => `Order ${order}`,
-    tools: [price as Tool],
-    ...changed,
-  });
-
-let count = 0;
-/** A run of one question, asked of a model that says what the script says. */
-async function setUp(t: Test, script: ModelScript, changed: Partial<Agent> = {}, models = ['m']) {
-  const server = await startModelServer(t, script);
-  const model = createEndpointModel({ baseUrl: server.url, models, circuit: createCircuit() });
-  count += 1;
-  const workflow = defineWorkflow(
-    {
-      name: `ask${count}`,
-      version: '1',
-      description: '',
-      input: Type.Unknown(),
-      output: Type.Unknown(),
-      retry: { attempts: 1 },
-    },
-    (ctx) => ctx.ask(agentWith(changed), { order: 'abc' }),
-  ) as Workflow;
-  const id = await acceptRun(sql, workflow);
-  const begin = (options: Parameters<typeof beginRun>[3] = {}) => beginRun(sql, workflow, id, { model, ...options });
-  return { server, id, begin };
-}
-
-const lookAt = (order: unknown) => ({ calls: [{ tool: 'price', input: { order } }] });
-
 t.test('a question is answered by way of a tool; every call is a step, what is said is live news', async (t) => {
   const checked: unknown[] = [];
-  const { server, id, begin } = await setUp(t, scripted(lookAt('abc'), { json: { total: 3 }, usage: [40, 9] }), {
-    check(output, input, evidence) {
-      checked.push({ output, input, evidence });
-      return [];
+  const { server, id, begin } = await askingRun(
+    t,
+    sql,
+    scripted(lookAt('abc'), { json: { total: 3 }, usage: [40, 9] }),
+    {
+      agent: {
+        check(output, input, evidence) {
+          checked.push({ output, input, evidence });
+          return [];
+        },
+      },
     },
-  });
+  );
   const news: { type: string; data: Record<string, unknown> }[] = [];
   const { done } = await begin({ publish: (told) => void (Array.isArray(told) || news.push(told)) });
   t.same(await done, { state: 'completed', output: { total: 3 } });
@@ -102,12 +53,12 @@ t.test('a question is answered by way of a tool; every call is a step, what is s
 });
 
 t.test('without a model the answer is null, and stays so where the run goes on with one', async (t) => {
-  const { server, id, begin } = await setUp(t, scripted({ json: { total: 1 } }));
+  const { server, id, begin } = await askingRun(t, sql, scripted({ json: { total: 1 } }));
   const gate = Promise.withResolvers<void>();
   const workflow = defineWorkflow(
     { name: 'without', version: '1', description: '', input: Type.Unknown(), output: Type.Unknown() },
     async (ctx) => {
-      const answer = await ctx.ask(agentWith(), { order: 'abc' });
+      const answer = await ctx.ask(adder(), { order: 'abc' });
       await ctx.step('after', () => gate.promise);
       return { answer };
     },
@@ -126,21 +77,23 @@ t.test('without a model the answer is null, and stays so where the run goes on w
 });
 
 t.test('an answer of the wrong shape, or objected to, is sent back, a few times', async (t) => {
-  const objecting: Partial<Agent> = { check: ({ total }) => (total === 3 ? [] : [`total: ${total} is not 3`]) };
+  const agent: Partial<Adder> = { check: ({ total }) => (total === 3 ? [] : [`total: ${total} is not 3`]) };
   const turns = [
     { text: 'Three!' },
     { json: { total: 'three' } },
     { text: '```json\n{"total": 4}\n```' },
     { text: 'Here: {"total": 3}.' },
   ];
-  const mended = await setUp(t, scripted(...turns), objecting);
+  const mended = await askingRun(t, sql, scripted(...turns), { agent });
   t.match(await (await mended.begin()).done, { state: 'completed', output: { total: 3 } });
   const repairs = mended.server.requests.at(-1)?.body.messages.filter(({ role }) => role === 'user');
   t.match(
     repairs?.map(({ content }) => content),
     [/Order/, /it is not JSON/, /answer\.total must be integer/, /total: 4 is not 3/],
   );
-  const hopeless = await setUp(t, scripted(...Array.from({ length: 8 }, () => ({ json: { total: 4 } }))), objecting);
+  const hopeless = await askingRun(t, sql, scripted(...Array.from({ length: 8 }, () => ({ json: { total: 4 } }))), {
+    agent,
+  });
   t.match(await (await hopeless.begin()).done, {
     state: 'failed',
     error: { code: 'upstream_failed', message: /no acceptable answer within 4 calls .*total: 4 is not 3/ },
