@@ -1,3 +1,4 @@
+import { FlowstateError } from '@flowstate/contracts';
 import type { Static, TSchema } from 'typebox';
 import type { Tool } from './tool.ts';
 
@@ -27,6 +28,21 @@ export type ModelAgent<I extends TSchema = TSchema, O extends TSchema = TSchema>
   check?(output: Static<O>, input: Static<I>, evidence: readonly Evidence[]): readonly Objection[];
 };
 
+/** What every provider takes as the name of a tool and of an answer's schema. */
+const wellNamed = /^[a-zA-Z0-9_-]{1,64}$/;
+
+/** Declares an agent. Throws `invalid_input` for a name no provider takes, a tool declared twice, or no calls at all. */
 export function defineModelAgent<I extends TSchema, O extends TSchema>(agent: ModelAgent<I, O>): ModelAgent<I, O> {
+  const { name, tools = [], maxCalls = 1, maxOutputTokens = 1 } = agent;
+  const names = [name, ...tools.map((tool) => tool.name)];
+  const bad = names.find((each) => !wellNamed.test(each));
+  const twice = names.find((each, index) => index > 0 && names.indexOf(each, 1) !== index);
+  const wrong = [
+    bad !== undefined && `${bad} is no name: letters, digits, _ and -, at most 64`,
+    twice !== undefined && `tool ${twice} is there twice`,
+    !(Number.isInteger(maxCalls) && maxCalls > 0) && 'maxCalls must be a whole number above 0',
+    !(Number.isInteger(maxOutputTokens) && maxOutputTokens > 0) && 'maxOutputTokens must be a whole number above 0',
+  ].find((message) => message !== false);
+  if (wrong !== undefined) throw new FlowstateError('invalid_input', `Agent ${name}: ${wrong}`);
   return agent;
 }

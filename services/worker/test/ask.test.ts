@@ -4,7 +4,7 @@ import { createTestDatabase, scripted } from '@flowstate/test';
 import { defineWorkflow, type Workflow } from '@flowstate/workflow';
 import t from 'tap';
 import Type from 'typebox';
-import { adder, askingRun, lookAt, type Adder } from './fixtures/asking-run.ts';
+import { adder, askingRun, lookAt, priceTool, type Adder } from './fixtures/asking-run.ts';
 import { acceptRun, beginRun } from './fixtures/begin-run.ts';
 
 const { sql } = await createTestDatabase(t);
@@ -50,6 +50,19 @@ t.test('a question is answered by way of a tool; every call is a step, what is s
   const said = news.filter(({ type }) => type === 'progress').map(({ data }) => data);
   t.match(said[0], { agent: 'adder', step: 'adder/model#2' });
   t.equal(said.map(({ text }) => text as string).join(''), '{"total":3}');
+});
+
+t.test('an agent no provider would take is refused where it is declared', (t) => {
+  for (const [changed, message] of [
+    [{ name: 'an adder' }, /Agent an adder: an adder is no name/],
+    [{ tools: [priceTool({ name: 'preis€' })] }, /preis€ is no name/],
+    [{ tools: [priceTool(), priceTool()] }, /tool price is there twice/],
+    [{ maxCalls: 0 }, /maxCalls/],
+    [{ maxOutputTokens: 0.5 }, /maxOutputTokens/],
+  ] as const) {
+    t.throws(() => adder(changed), { code: 'invalid_input', message });
+  }
+  t.end();
 });
 
 t.test('without a model the answer is null, and stays so where the run goes on with one', async (t) => {

@@ -73,6 +73,22 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
 {{- end -}}
 
+{{- define "flowstate.llmEnv" -}}
+{{- with .root.Values.llm }}
+{{- if .baseUrl }}
+- name: LLM_BASE_URL
+  value: {{ .baseUrl | quote }}
+- name: LLM_MODEL
+  value: {{ .model | quote }}
+{{- with .fallbackModels }}
+- name: LLM_FALLBACK_MODELS
+  value: {{ . | quote }}
+{{- end }}
+{{ include "flowstate.secretEnv" (dict "root" $.root "name" "LLM_API_KEY" "key" "llm-api-key" "optional" true) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "flowstate.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 10001
