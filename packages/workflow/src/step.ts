@@ -155,7 +155,7 @@ async function withTimeout<T>(
   if (timeoutMs === undefined) return Promise.race([call(env.signal), env.interrupted]);
 
   const late = new FlowstateError('timeout', `Step ${name} took longer than ${timeoutMs} ms`);
-  return Promise.race([withinTime({ signal: env.signal, ms: timeoutMs, late }, call), env.interrupted]);
+  return withinTime({ signal: env.signal, ms: timeoutMs, late }, call);
 }
 
 function isTimeout(error: unknown): boolean {
