@@ -44,33 +44,43 @@ t.test('an agent answers, and whoever watches reads along', async (t) => {
 });
 
 t.test(
-  'SIGKILL in the middle of each of its eleven calls: the same run, and nothing on record is asked again',
+  'SIGKILL at each point of an agent run: it ends like the undisturbed one, and repeats nothing on record',
   async (t) => {
-    const calm = await stepsOf(
-      (await manager.get<{ items: Run[] }>('/api/runs?workflow=adding-agent')).body.items[0]?.id ?? '',
-    );
-    t.equal(calm.length, 11);
-    for (let turn = 0; turn < 6; turn++) provider.hold(turn);
-    for (let order = 1; order < 6; order++) recorder.hold(`storm-${order}`);
-    const id = await start(manager, 'storm');
-    for (let turn = 0; turn < 6; turn++) {
-      await provider.asked(turn, 2);
-      await platform.worker.kill('SIGKILL');
-      provider.release(turn);
-      await platform.worker.restart();
-      if (turn === 5) break;
-      await recorder.called(`storm-${turn + 1}`); // so its model call is on record
-      await platform.worker.kill('SIGKILL');
-      recorder.release(`storm-${turn + 1}`);
-      await platform.worker.restart();
+    const [first] = (await manager.get<{ items: Run[] }>('/api/runs?workflow=adding-agent')).body.items;
+    const calm = await stepsOf(first?.id ?? '');
+    t.equal(calm.length, 11, 'six calls of the model, five of its tool');
+
+    // Eleven runs, each in the middle of another call when their worker dies.
+    const inModel = Array.from({ length: 6 }, (_, turn) => ({ label: `model-${turn}`, turn }));
+    const inTool = Array.from({ length: 5 }, (_, n) => ({ label: `tool-${n + 1}`, order: n + 1 }));
+    for (const { label, turn } of inModel) provider.hold(turn, label);
+    for (const { label, order } of inTool) recorder.hold(`${label}-${order}`);
+    const labels = [...inModel, ...inTool].map(({ label }) => label);
+    const runs = await Promise.all(labels.map(async (label) => ({ label, id: await start(manager, label) })));
+    await Promise.all([
+      ...inModel.map(({ label, turn }) => provider.asked(turn, 1, label)),
+      ...inTool.map(({ label, order }) => recorder.called(`${label}-${order}`)),
+    ]);
+    t.same(await platform.worker.kill('SIGKILL'), { code: null, signal: 'SIGKILL' });
+    for (const { label, turn } of inModel) provider.release(turn, label);
+    for (const { label, order } of inTool) recorder.release(`${label}-${order}`);
+    await platform.worker.restart();
+
+    for (const { label, id } of runs) {
+      t.match((await Array.fromAsync(manager.events(id))).at(-1), { event: 'run.completed' }, label);
+      t.same(await stepsOf(id), calm, 'the same steps with the same results');
     }
-    const events = await Array.fromAsync(manager.events(id));
-    t.match(events.at(-1), { event: 'run.completed' });
-    t.same(await stepsOf(id), calm, 'the run equals the undisturbed one');
-    t.same(askedFor('storm'), [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5], 'only what was under way was asked again');
+    const turns = [0, 1, 2, 3, 4, 5];
+    for (const { label, turn } of inModel) {
+      t.same(askedFor(label), [...turns, turn].toSorted(), 'only what was under way was asked again');
+    }
+    for (const { label, order } of inTool) {
+      t.same(askedFor(label), turns, 'what led to the tool was on record');
+      t.equal(recorder.calls.filter((call) => call === `${label}-${order}`).length, 2, 'the tool was under way');
+    }
     t.same(provider.violations, [], 'no call without its answer reached the provider');
     const keys = new Set(provider.requests.map(({ headers }) => headers['idempotency-key']));
-    t.equal(keys.size, 12, 'asked again under the same key');
+    t.equal(keys.size, 12 * 6, 'asked again under the same key');
     t.notMatch(platform.worker.log.map((line) => JSON.stringify(line)).join('\n'), /sk-not-for-logs|fifteen in all/);
   },
 );

@@ -32,11 +32,11 @@ export type ModelServer = {
   url: string;
   /** Everything that was asked, in order. */
   requests: SeenRequest[];
-  /** Resolves once that turn was asked that often. */
-  asked(turn: number, times?: number): Promise<SeenRequest>;
-  /** From now on requests of this turn get no answer until they are let go. */
-  hold(turn: number): void;
-  release(turn: number): void;
+  /** Resolves once that turn was asked that often, in a conversation about that (a text of its messages). */
+  asked(turn: number, times?: number, about?: string): Promise<SeenRequest>;
+  /** From now on requests of this turn, in a conversation about that, get no answer until they are let go. */
+  hold(turn: number, about?: string): void;
+  release(turn: number, about?: string): void;
   /** What a provider would have refused: tool calls without an answer, answers without a call. */
   violations: string[];
 };
@@ -50,7 +50,7 @@ export async function startModelServer(
   const requests: SeenRequest[] = [];
   const violations: string[] = [];
   const tries = new Map<string, number>();
-  const held = new Map<number, PromiseWithResolvers<void>>();
+  const held = new Set<{ turn: number; about: string; gate: PromiseWithResolvers<void> }>();
   const watchers = new Set<() => void>();
 
   function answerTo({ body, turn }: SeenRequest): ScriptedAnswer {
@@ -64,7 +64,8 @@ export async function startModelServer(
 
   async function reply(seen: SeenRequest, response: ServerResponse): Promise<void> {
     const answer = answerTo(seen);
-    await held.get(seen.turn)?.promise;
+    const holds = [...held].filter(({ turn, about }) => turn === seen.turn && isAbout(seen, about));
+    await Promise.all(holds.map(({ gate }) => gate.promise));
     const orphan = orphanOf(seen.body.messages);
     if (orphan === undefined) return play(answer, seen, response);
     violations.push(orphan);
@@ -92,10 +93,10 @@ export async function startModelServer(
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
     violations,
-    asked(turn, times = 1) {
+    asked(turn, times = 1, about = '') {
       return new Promise((resolve) => {
         const look = () => {
-          const found = requests.filter((seen) => seen.turn === turn)[times - 1];
+          const found = requests.filter((seen) => seen.turn === turn && isAbout(seen, about))[times - 1];
           if (found === undefined) return;
           watchers.delete(look);
           resolve(found);
@@ -104,12 +105,19 @@ export async function startModelServer(
         look();
       });
     },
-    hold: (turn) => void held.set(turn, Promise.withResolvers()),
-    release(turn) {
-      held.get(turn)?.resolve();
-      held.delete(turn);
+    hold: (turn, about = '') => void held.add({ turn, about, gate: Promise.withResolvers() }),
+    release(turn, about = '') {
+      for (const hold of held) {
+        if (hold.turn !== turn || hold.about !== about) continue;
+        hold.gate.resolve();
+        held.delete(hold);
+      }
     },
   };
+}
+
+function isAbout({ body }: SeenRequest, about: string): boolean {
+  return JSON.stringify(body.messages).includes(about);
 }
 
 function refuse(response: ServerResponse, status: number, headers: Record<string, string> = {}): void {
