@@ -3,6 +3,7 @@ import { callModel, type ModelUsage } from '@flowstate/tracing';
 import type { Circuit } from './circuit.ts';
 import { isCallInstead, modelFailure, timedOut } from './model-failure.ts';
 import { finishOf, toSdkMessages, toSdkTools } from './sdk-conversation.ts';
+import { tokenLimitFor } from './token-limit.ts';
 
 export type EndpointModelOptions = {
   /** Such as `https://api.openai.com/v1`; `/v1` is added when it has no path. */
@@ -14,6 +15,8 @@ export type EndpointModelOptions = {
   timeoutMs?: number | undefined;
   /** Milliseconds of silence in the middle of an answer (default 30,000). */
   silenceMs?: number | undefined;
+  /** Does the endpoint take `response_format: json_schema` (default true)? */
+  structuredOutputs?: boolean | undefined;
   circuit: Circuit;
 };
 
@@ -25,7 +28,7 @@ type Asked = Parameters<Ask>[0];
  * whoever asks tries again, since a run waits for its next try without a worker.
  */
 export function createEndpointModel(options: EndpointModelOptions): LanguageModel {
-  const { apiKey, models, timeoutMs = 120_000, silenceMs = 30_000, circuit } = options;
+  const { apiKey, models, timeoutMs = 120_000, silenceMs = 30_000, structuredOutputs = true, circuit } = options;
   const baseURL = completionsBase(options.baseUrl);
   /** Until when a model's provider asked to be left alone. */
   const limitedUntil = new Map<string, number>();
@@ -40,9 +43,10 @@ export function createEndpointModel(options: EndpointModelOptions): LanguageMode
       messages: toSdkMessages(request.messages),
       tools: toSdkTools(tools, jsonSchema),
       ...(tools.length > 0 && !mayCall && { toolChoice: 'none' as const }),
-      ...(tools.length === 0 && {
-        output: Output.object({ name: output.name, schema: jsonSchema(output.schema) }),
-      }),
+      ...(tools.length === 0 &&
+        structuredOutputs && {
+          output: Output.object({ name: output.name, schema: jsonSchema(output.schema) }),
+        }),
       maxOutputTokens,
       maxRetries: 0,
       headers: { 'idempotency-key': idempotencyKey },
@@ -134,6 +138,7 @@ async function loadSdk(baseURL: string, apiKey: string | undefined) {
     baseURL,
     ...(apiKey !== undefined && { apiKey }),
     includeUsage: true,
+    transformRequestBody: tokenLimitFor(baseURL),
     supportsStructuredOutputs: true,
     // A key goes where it was configured to go, nowhere else.
     fetch: (input, init) => fetch(input, { ...init, redirect: 'error' }),

@@ -8,6 +8,7 @@ type LanguageModelConfig = {
   LLM_MODEL?: string | undefined;
   LLM_FALLBACK_MODELS?: string | undefined;
   LLM_TIMEOUT_MS: number;
+  LLM_STRUCTURED_OUTPUTS: boolean;
 };
 
 /**
@@ -26,6 +27,7 @@ export function languageModelFrom(config: LanguageModelConfig): { model: Languag
   const names = [first, ...(further ?? '').split(',')].map((name) => name.trim()).filter((name) => name !== '');
   const circuit = createCircuit({ farEnd: 'The language model endpoint' });
   const models = [...new Set(names)];
-  const model = createEndpointModel({ baseUrl, apiKey, models, timeoutMs: config.LLM_TIMEOUT_MS, circuit });
+  const { LLM_TIMEOUT_MS: timeoutMs, LLM_STRUCTURED_OUTPUTS: structuredOutputs } = config;
+  const model = createEndpointModel({ baseUrl, apiKey, models, timeoutMs, structuredOutputs, circuit });
   return { model, circuit };
 }

@@ -2,6 +2,7 @@ import type { ModelAnswer, ModelRequest } from '@flowstate/contracts';
 import { scripted, startModelServer, type ScriptedAnswer } from '@flowstate/test';
 import t, { type Test } from 'tap';
 import { createCircuit, createEndpointModel, languageModelFrom, type EndpointModelOptions } from '../src/index.ts';
+import { tokenLimitFor } from '../src/token-limit.ts';
 
 const request: ModelRequest = {
   model: 'm',
@@ -86,6 +87,15 @@ t.test('tool calls come as they were asked for, invented and malformed ones too,
   );
   t.same(server.violations, [], 'and it can be told what became of them');
   t.equal(server.requests[1]?.body.tool_choice, 'none');
+});
+
+t.test('an endpoint is spoken to in the words it knows', async (t) => {
+  const { ask, server } = await setUp(t, [{ json: { n: 1 } }], { structuredOutputs: false });
+  await ask();
+  t.equal(server.requests[0]?.body.response_format, undefined);
+  const body = { model: 'm', max_tokens: 5 };
+  t.same(tokenLimitFor('https://api.openai.com/v1')(body), { model: 'm', max_completion_tokens: 5 });
+  t.same(tokenLimitFor('http://vllm:8000/v1')(body), body);
 });
 
 t.test('what it cost is estimated where the endpoint does not say', async (t) => {
@@ -184,7 +194,7 @@ t.test('an endpoint in trouble is left alone for a while', async (t) => {
 
 t.test('the configuration decides, and half of it or an address that is none is refused', (t) => {
   const from = (config: Partial<Parameters<typeof languageModelFrom>[0]>) =>
-    languageModelFrom({ LLM_TIMEOUT_MS: 1000, ...config });
+    languageModelFrom({ LLM_TIMEOUT_MS: 1000, LLM_STRUCTURED_OUTPUTS: true, ...config });
   t.equal(from({}), null);
   const whole = { LLM_BASE_URL: 'http://x', LLM_MODEL: 'a' };
   t.same(from(whole)?.model.models, ['a']);

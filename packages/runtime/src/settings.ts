@@ -64,4 +64,8 @@ export const settings = {
     maximum: 3_600_000,
     description: 'Milliseconds for one call of a language model',
   }),
+  LLM_STRUCTURED_OUTPUTS: Type.Boolean({
+    default: true,
+    description: 'The endpoint takes `response_format: json_schema`; `false` for one that refuses it',
+  }),
 } as const;

@@ -28,6 +28,7 @@ export const WorkerConfig = Type.Object({
   LLM_MODEL: settings.LLM_MODEL,
   LLM_FALLBACK_MODELS: settings.LLM_FALLBACK_MODELS,
   LLM_TIMEOUT_MS: settings.LLM_TIMEOUT_MS,
+  LLM_STRUCTURED_OUTPUTS: settings.LLM_STRUCTURED_OUTPUTS,
   LOG_LEVEL: settings.LOG_LEVEL,
   ...logSinkSettings,
   FLOWSTATE_VERSION: settings.FLOWSTATE_VERSION,
