@@ -1,5 +1,7 @@
 export * from './access.ts';
 export * from './admin.ts';
+export * from './agent-webhooks.ts';
+export * from './approvals.ts';
 export * from './audit.ts';
 export * from './auth.ts';
 export * from './collections.ts';
@@ -8,6 +10,7 @@ export * from './crm.ts';
 export * from './documents.ts';
 export * from './errors.ts';
 export * from './flags.ts';
+export * from './follow-ups.ts';
 export * from './import.ts';
 export * from './incidents.ts';
 export * from './input-checks.ts';

@@ -69,3 +69,24 @@ export function createCheck<T extends TSchema>(
     throw invalidInput(toFieldErrors(validate.errors ?? [], root));
   };
 }
+
+/**
+ * Checks `value` against a schema that somebody sent; answers it with defaults filled in. Compiled each time, so that
+ * schemas that come and go leave nothing behind. Throws `invalid_input` naming every field, or `schema` when that is none.
+ */
+export function checkOnce(schema: Record<string, unknown>, value: unknown, { root, schemaField = 'schema' }: Names): unknown {
+  const own = structuredClone(value); // defaults are written into it
+  const validate = compileOnce(schema, schemaField);
+  if (validate(own)) return own;
+  throw invalidInput(toFieldErrors(validate.errors ?? [], root));
+}
+
+type Names = { root: string; schemaField?: string };
+
+function compileOnce(schema: Record<string, unknown>, field: string) {
+  try {
+    return addFormats.default(new Ajv({ ...options })).compile(schema);
+  } catch (error) {
+    throw invalidInput([{ field, message: `is no JSON Schema (${error instanceof Error ? error.message : 'broken'})` }]);
+  }
+}

@@ -5,6 +5,7 @@ import {
   deleteFinishedRuns,
   deleteOldKeys,
   deleteOldRecommendations,
+  deleteOrphanedApprovals,
   deleteWebhooksOf,
   dropLedgerWeek,
   expendableRuns,
@@ -57,6 +58,7 @@ export function createRetention(options: Options) {
       yield* repeat('workers', () => deleteEndedWorkers(sql, days, batch), batch);
       yield* repeat('recommendations', () => deleteOldRecommendations(sql, days, batch), batch);
     }
+    yield* repeat('approvals', () => deleteOrphanedApprovals(sql, batch), batch);
   }
 
   async function* cleanKeys(): AsyncGenerator<void> {

@@ -45,6 +45,13 @@ export const GatewayConfig = Type.Object({
   ),
   WEBHOOK_SECRET: settings.WEBHOOK_SECRET,
   WEBHOOK_ALLOW_PRIVATE: settings.WEBHOOK_ALLOW_PRIVATE,
+  AGENT_WEBHOOK_HOSTS: Type.Optional(
+    Type.String({
+      pattern: '^(\\*\\.)?[A-Za-z0-9.-]+( *, *(\\*\\.)?[A-Za-z0-9.-]+)*$',
+      description:
+        'Comma-separated hosts (`hooks.example.com`, `*.example.com`) that agents may post approved webhooks to; without it any public one',
+    }),
+  ),
   EMBEDDINGS_BASE_URL: settings.EMBEDDINGS_BASE_URL,
   EMBEDDINGS_API_KEY: settings.EMBEDDINGS_API_KEY,
   EMBEDDINGS_MODEL: settings.EMBEDDINGS_MODEL,

@@ -1,5 +1,5 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import type { Principal, ResolveBody, RunWebhook } from '@flowstate/contracts';
+import type { Delivery, Principal, ResolveBody, RunWebhook } from '@flowstate/contracts';
 import type { RunQueues, RunSubscriber } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
 import type { AuditRecorder, Containments, Identity, KeyRing, SessionAdmin } from '@flowstate/security';
@@ -64,6 +64,8 @@ export type RunService = {
   fork(id: string, from: { fromStep: string }, principal: Principal): Promise<StoredRun>;
   /** A failed run goes on from its failed step as a new attempt. */
   retry(id: string, principal: Principal): Promise<StoredRun>;
+  /** After commit: a run that news woke is handed to the queue. */
+  wake(delivery: Delivery): Promise<void>;
   /** How the run's end is being told. */
   webhook(id: string, principal: Principal): Promise<RunWebhook>;
   /** Tells the run's end again, under the same id. */

@@ -13,6 +13,8 @@ export type WebhookAnswer = {
   retryAfterMs: number | null;
   /** The endpoint wants no more of it. */
   gone: boolean;
+  /** Known not to have reached anybody; false where it may have, or has. */
+  unsent: boolean;
 };
 
 export type WebhookSender = {
@@ -66,6 +68,7 @@ export function createWebhookSender({ key, version, allowPrivate, timeoutMs, con
           : `Status ${status}`,
       retryAfterMs: parseRetryAfter(headers['retry-after']),
       gone: status === 410,
+      unsent: false,
     };
   }
 
@@ -76,10 +79,18 @@ export function createWebhookSender({ key, version, allowPrivate, timeoutMs, con
         error: reasonOf(error, timeoutMs),
         retryAfterMs: null,
         gone: false,
+        unsent: isUnsent(error),
       })),
     close: () => agent.close(),
   };
   return sender;
+}
+
+/** Failures before there was a connection. */
+const beforeSending = new Set(['ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED', 'EHOSTUNREACH', 'UND_ERR_CONNECT_TIMEOUT']);
+
+function isUnsent(error: unknown): boolean {
+  return error instanceof FlowstateError || beforeSending.has((error as { code?: string }).code ?? '');
 }
 
 /** In words without addresses: the log is read by whoever may read the run. */

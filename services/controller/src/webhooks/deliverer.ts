@@ -37,7 +37,7 @@ type Options = {
 const newAtOnce = 1_000;
 const lookAgainMs = 250;
 const recordAgainMs = 500;
-const runGone: WebhookAnswer = { status: null, error: 'The run is gone', retryAfterMs: null, gone: true };
+const runGone: WebhookAnswer = { status: null, error: 'The run is gone', retryAfterMs: null, gone: true, unsent: true };
 
 /**
  * Tells the ends of runs. A try is claimed in the ledger before it is made and only when it can be made at once, so

@@ -18,6 +18,8 @@ import { adminScalingRoutes } from './admin-scaling.ts';
 import { adminSessionRoutes } from './admin-sessions.ts';
 import { adminUserRoutes } from './admin-users.ts';
 import { adminWorkerRoutes } from './admin-workers.ts';
+import { agentWebhookRoutes } from './agent-webhooks.ts';
+import { approvalRoutes } from './approvals.ts';
 import { auditRoutes } from './audit.ts';
 import { authRoutes } from './auth.ts';
 import { bulkRunRoutes } from './bulk-runs.ts';
@@ -25,6 +27,7 @@ import { collectionRoutes } from './collections.ts';
 import { customerRoutes } from './customers.ts';
 import { documentRoutes } from './documents.ts';
 import { explainRunRoute } from './explain-run.ts';
+import { followUpRoutes } from './follow-ups.ts';
 import { healthRoutes } from './health.ts';
 import { importRoute } from './import.ts';
 import { integrationRoutes } from './integrations.ts';
@@ -111,6 +114,12 @@ export const access: AccessTable = {
   'POST /api/runs/:id/webhook/redeliver': operate,
   'POST /api/runs/:id/resolve': settle,
 
+  'POST /api/approvals': operate,
+  'GET /api/approvals': readRuns,
+  'GET /api/approvals/:id': readRuns,
+  'POST /api/approvals/:id/decision': settle,
+  'POST /api/webhooks': operate,
+
   'POST /api/schedules': plan,
   'GET /api/schedules': plan,
   'GET /api/schedules/:id': plan,
@@ -146,6 +155,8 @@ export const access: AccessTable = {
   'GET /api/customers/:id/interactions': readData,
   'GET /api/customers/:id/opportunities': readData,
   'GET /api/customers/:id/integrations': readData,
+  'GET /api/customers/:id/follow-ups': readData,
+  'POST /api/customers/:id/follow-ups': staff,
   'GET /api/interactions': readData,
   'POST /api/interactions': staff,
   'GET /api/opportunities': readData,
@@ -239,6 +250,8 @@ export function registerRoutes(app: App, deps: Deps): void {
   runEventRoute(app, deps);
   explainRunRoute(app, deps);
   runWebhookRoutes(app, deps);
+  approvalRoutes(app, deps);
+  agentWebhookRoutes(app, deps);
   scheduleRoutes(app, deps);
   storeDocumentsRoute(app, deps);
   documentRoutes(app, deps);
@@ -250,6 +263,7 @@ export function registerRoutes(app: App, deps: Deps): void {
   interactionRoutes(app, deps);
   opportunityRoutes(app, deps);
   integrationRoutes(app, deps);
+  followUpRoutes(app, deps);
   importRoute(app, deps);
   auditRoutes(app, deps);
   adminIncidentRoutes(app, deps);

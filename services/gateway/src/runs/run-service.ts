@@ -187,6 +187,7 @@ export function createRunService(options: Options): RunService {
     start,
     read: visible,
     ...createRunWebhooks(sql, visible),
+    wake: (delivery) => deliver([delivery]),
     async cancel(id, principal) {
       const run = await visible(id, principal);
       const changed = await cancel([run.id], principal);
