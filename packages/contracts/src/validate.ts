@@ -74,7 +74,11 @@ export function createCheck<T extends TSchema>(
  * Checks `value` against a schema that somebody sent; answers it with defaults filled in. Compiled each time, so that
  * schemas that come and go leave nothing behind. Throws `invalid_input` naming every field, or `schema` when that is none.
  */
-export function checkOnce(schema: Record<string, unknown>, value: unknown, { root, schemaField = 'schema' }: Names): unknown {
+export function checkOnce(
+  schema: Record<string, unknown>,
+  value: unknown,
+  { root, schemaField = 'schema' }: Names,
+): unknown {
   const own = structuredClone(value); // defaults are written into it
   const validate = compileOnce(schema, schemaField);
   if (validate(own)) return own;
@@ -87,6 +91,8 @@ function compileOnce(schema: Record<string, unknown>, field: string) {
   try {
     return addFormats.default(new Ajv({ ...options })).compile(schema);
   } catch (error) {
-    throw invalidInput([{ field, message: `is no JSON Schema (${error instanceof Error ? error.message : 'broken'})` }]);
+    throw invalidInput([
+      { field, message: `is no JSON Schema (${error instanceof Error ? error.message : 'broken'})` },
+    ]);
   }
 }

@@ -50,7 +50,11 @@ export function agentWebhookRoutes(app: App, { sql, audit, config }: Pick<Deps, 
       if (sender === null) throw new FlowstateError('forbidden', 'No webhooks here: no WEBHOOK_SECRET is configured');
       const target = checkUrl(url);
       // Our signature is on it: what an agent says must never pass for what Flowstate itself tells of a run.
-      const body = JSON.stringify({ type: 'agent.message', timestamp: new Date().toISOString(), data: { run, message } });
+      const body = JSON.stringify({
+        type: 'agent.message',
+        timestamp: new Date().toISOString(),
+        data: { run, message },
+      });
       if (Buffer.byteLength(body) > maxWebhookBytes) {
         throw invalidInput([{ field: 'message', message: `must not have more than ${maxWebhookBytes} bytes` }]);
       }
@@ -82,7 +86,9 @@ function callOf({ via }: Principal, key: string): { run: string; step: string } 
 
 /** It was begun before: how that ended, as far as anybody knows. */
 function recalled({ id, outcome }: Permit): AgentWebhookAnswer {
-  return (outcome as AgentWebhookAnswer | null) ?? { id, outcome: 'unknown', status: null, error: 'It was begun before' };
+  return (
+    (outcome as AgentWebhookAnswer | null) ?? { id, outcome: 'unknown', status: null, error: 'It was begun before' }
+  );
 }
 
 function toAnswer(id: string, { status, error, unsent }: WebhookAnswer): AgentWebhookAnswer {

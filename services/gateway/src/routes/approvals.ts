@@ -93,7 +93,8 @@ export function approvalRoutes(app: App, { sql, audit, runs }: Pick<Deps, 'sql' 
       const principal = principalOf(request);
       const approval = await mustRead(request.params.id, principal);
       if ('run' in principal.via) throw new FlowstateError('forbidden', 'A person decides, never a run');
-      if (approval.askedBy === principal.id) throw new FlowstateError('forbidden', 'Nobody approves a run of their own');
+      if (approval.askedBy === principal.id)
+        throw new FlowstateError('forbidden', 'Nobody approves a run of their own');
       const signal = decisionOf(request.body, approval);
       const { id, run, step, tool } = approval;
       const { decision, reason = null } = signal;
