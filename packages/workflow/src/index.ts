@@ -8,5 +8,4 @@ export * from './tool.ts';
 export { NonDeterminismError, StepError } from './interrupt.ts';
 export type { ChunkSource } from './journal.ts';
 export type { LedgerPort, RunEnding } from './ledger-port.ts';
-export * from './tool.ts';
-export * from './model-agent.ts';
+export { fencedData } from './fenced-data.ts';

@@ -1,5 +1,6 @@
 import { createBoundedLabel, createRegistry, startAtZero, type Build } from '@flowstate/runtime';
 import { declaredName } from '@flowstate/workflow';
+import { droppedSentences, type DroppedSentences } from './guardrails/supported.ts';
 import { Counter, Gauge, Histogram } from '@prometheus-io/client';
 
 export type WorkerMetrics = ReturnType<typeof createWorkerMetrics>;
@@ -62,6 +63,17 @@ export function createWorkerMetrics(build: Build, { workflows, concurrency, acti
     registers,
   });
   const boundedOperation = createBoundedLabel(maxNames);
+  const dropped = new Counter({
+    name: 'worker_guardrail_dropped_sentences_total',
+    help: 'Sentences of language models that nothing supported and nobody was shown',
+    labelNames: ['agent'],
+    registers,
+  });
+  const boundedAgent = createBoundedLabel(maxNames);
+  droppedSentences.subscribe((told) => {
+    const { agent, sentences } = told as DroppedSentences;
+    dropped.inc({ agent: boundedAgent(agent) }, sentences);
+  });
   return {
     registry,
     runs,
