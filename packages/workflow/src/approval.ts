@@ -1,4 +1,4 @@
-import { createCheck, OneOf } from '@flowstate/contracts';
+import { approvalSignal, createCheck, OneOf } from '@flowstate/contracts';
 import Type from 'typebox';
 import type { Conversation } from './conversation.ts';
 import type { ReceivedSignal } from './definition.ts';
@@ -16,21 +16,26 @@ export const ApprovalDecision = Type.Object(
 );
 const checkDecision = createCheck(ApprovalDecision, { root: 'data' });
 
+const Asked = Type.Object({ id: Type.String() });
+
 type Names = { base: string; turn: string; /** The step that will call the tool. */ step: string };
 type Decided = { input: unknown; changed: boolean } | { refused: string };
 
 /**
- * Asks a person whether the tool may be called. What is asked is on record as the result of step `<name>/approval#k.j`;
- * the run then waits without a worker for the signal named there. Data that is no decision decides nothing.
+ * Asks a person whether the tool may be called, through the gateway, which lists what waits and checks what is answered.
+ * What is asked is on record as the result of step `<name>/approval#k.j`; the run then waits without a worker for the
+ * signal named there. Data that is no decision decides nothing.
  */
 export async function approvedInput(talk: Conversation, tool: Tool, input: unknown, names: Names): Promise<Decided> {
-  const signal = `approval:${talk.prefix}${names.step}`;
-  await talk.step(`${names.base}/approval#${names.turn}`, () => ({
-    signal,
-    tool: tool.name,
-    description: tool.description,
-    input,
-  }));
+  const step = talk.prefix + names.step;
+  const signal = approvalSignal(step);
+  const { name, description, input: inputSchema } = tool;
+  await talk.step(`${names.base}/approval#${names.turn}`, async ({ signal: aborted }) => {
+    const body = { step, tool: name, input, inputSchema };
+    const request = { operation: 'approvals.ask', method: 'POST', path: '/api/approvals', body } as const;
+    const { id: approval } = await talk.backend({ ...request, response: Asked }, aborted);
+    return { approval, signal, tool: name, description, input };
+  });
   for (let n = 1; ; n++) {
     const again = n === 1 ? '' : `.${n}`;
     const name = `${names.base}/approved#${names.turn}${again}`;

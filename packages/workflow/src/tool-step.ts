@@ -2,6 +2,7 @@ import { createCheck, FlowstateError, type ModelMessage, type ToolCall } from '@
 import { approvedInput } from './approval.ts';
 import type { Conversation } from './conversation.ts';
 import type { StepContext } from './definition.ts';
+import { fencedData } from './fenced-data.ts';
 import type { Evidence } from './model-agent.ts';
 import { withinTime } from './time-limit.ts';
 import type { Tool } from './tool.ts';
@@ -60,8 +61,8 @@ export async function callTool(
   const outcome = await runTool(talk, tool, input, step);
   if ('problem' in outcome) return refused(outcome.problem);
   const { output } = outcome;
-  const text = JSON.stringify(changed ? { inputAsApproved: input, output } : output);
-  return { message: answer(text), evidence: { tool: tool.name, input, output } };
+  const told = changed ? { inputAsApproved: input, output } : output;
+  return { message: answer(fencedData(tool.name, told)), evidence: { tool: tool.name, input, output } };
 }
 
 /**
@@ -81,6 +82,8 @@ async function runTool(talk: Conversation, tool: Tool, input: unknown, step: str
     try {
       return usable(tool, await (unsafe ? run(signal) : withinTime({ signal, ms, late }, run)));
     } catch (error) {
+      // Nobody knows whether it took effect: a person finds out.
+      if (unsafe && error instanceof FlowstateError && error.code === 'timeout') throw error;
       const final = unsafe || attempt >= attempts || (error instanceof FlowstateError && !error.retryable);
       if (signal.aborted || !final) throw error;
       return { problem: error instanceof Error ? error.message : String(error) };

@@ -38,7 +38,7 @@ t.test('a question is answered by way of a tool; every call is a step, what is s
   ]);
   t.match(server.requests[1]?.body.messages.slice(2), [
     { role: 'assistant', tool_calls: [{ id: 'call_0_0', function: { name: 'price', arguments: '{"order":"abc"}' } }] },
-    { role: 'tool', tool_call_id: 'call_0_0', content: '{"price":3}' },
+    { role: 'tool', tool_call_id: 'call_0_0', content: '<data source="price">\n{"price":3}\n</data>' },
   ]);
   t.same(checked, [
     {

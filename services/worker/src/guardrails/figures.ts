@@ -70,22 +70,22 @@ function problemWith(
   const size = Number(token.replaceAll(',', ''));
   const digits = (token.split('.')[1] ?? '').length;
   const asPercent = percentSign.test(after);
+  const isRough = token.replace(/^[0.,]+/, '').replaceAll(/\D/g, '').length < 2;
   const fits = ({ values, percent }: KnownFigure) =>
     values.some((value) => {
       const shown = asPercent && !percent ? value * 100 : value;
       const signed = negative ? -size : value < 0 && lessening.test(text) ? -size : size;
-      return equals(signed * scale, shown, 0.5 * 10 ** -digits * scale);
+      return equals(signed * scale, shown, isRough ? 0 : 0.5 * 10 ** -digits * scale);
     });
   if (figures.some(fits)) return null;
   const cited = figures.map(({ values }) => values.join(' or ')).join(', ');
   return cited === '' ? `${token} cites no figure` : `${token} is not what it cites (${cited})`;
 }
 
-/** A figure as it was rounded for writing: to the last digit shown, and not by more than one part in a hundred. */
+/** Is that the figure, but for what was rounded away after the last digit shown (`half` a unit of it)? */
 function equals(written: number, figure: number, half: number): boolean {
-  const off = Math.abs(written - figure);
   const slack = 1e-12 * Math.max(1, Math.abs(figure)); // what binary fractions are off by
-  return off <= slack || (off <= half + slack && off <= Math.abs(figure) / 100);
+  return Math.abs(written - figure) <= half + slack;
 }
 
 /** Whole words only: the name `A1` says nothing about `A12`. */
