@@ -2,22 +2,24 @@ import { activeIds } from '@flowstate/tracing';
 import { pino, type Logger, type LoggerOptions } from 'pino';
 import { logContext } from './log-context.ts';
 import type { LogSinks } from './log-sinks/log-sinks.ts';
-import { redactLine } from './redact.ts';
+import { redactLine, redactPersonal } from './redact.ts';
 import { hearTelemetry } from './telemetry-news.ts';
 
 export type { Logger } from 'pino';
 
-const optionsFor = (service: string, level: string): LoggerOptions => ({
+const clean = (line: string) => redactPersonal(redactLine(line));
+
+const optionsFor = (service: string, level: string, streamWrite = clean): LoggerOptions => ({
   level,
   base: { service },
   timestamp: pino.stdTimeFunctions.isoTime,
   formatters: { level: (label) => ({ level: label }) },
   // Whose request or run it is, and in which trace, stands on every line that has to do with one.
   mixin: () => ({ ...activeIds(), ...logContext() }),
-  hooks: { streamWrite: redactLine },
+  hooks: { streamWrite },
 });
 
-/** JSON lines to the sinks, or stdout; `service` is on every line, and no secret on any. */
+/** JSON lines to the sinks, or stdout; `service` is on every line, no secret and nobody's address on any. */
 export function createLogger(service: string, level: string, sinks?: LogSinks): Logger {
   if (sinks === undefined) return pino(optionsFor(service, level));
   const log = pino(optionsFor(service, level), toAll(sinks.logs));
@@ -35,7 +37,7 @@ export function createAuditLog(
   sinks: LogSinks,
 ): ((entry: Record<string, unknown>) => void) | undefined {
   if (sinks.audit.length === 0) return undefined;
-  const log = pino(optionsFor(service, 'info'), toAll(sinks.audit));
+  const log = pino(optionsFor(service, 'info', redactLine), toAll(sinks.audit));
   return (audit) => log.info({ audit }, 'audit');
 }
 

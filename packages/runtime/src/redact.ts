@@ -44,3 +44,17 @@ export function redactLine(line: string): string {
   for (const [shape, instead] of shapes) clean = clean.replace(shape, instead);
   return clean;
 }
+
+const personal: [RegExp, string][] = [
+  // Not the user of an address such as `postgres://flowstate@db.example.org`.
+  [/(?<![\w.+%-]|\/\/)[\w.+%-]+@[\w-]+(?:\.[\w-]+)+/g, '[an e-mail address]'],
+  [/(?<![\w+])\+\d[\d ().-]{7,17}\d(?!\w)/g, '[a phone number]'],
+];
+
+/**
+ * Takes people's addresses and numbers out of a line, too: what a tool, a model or a document said may stand in the
+ * message of an error. Entries of the audit log keep them, since who did it is what they are for.
+ */
+export function redactPersonal(line: string): string {
+  return personal.reduce((rest, [shape, instead]) => rest.replace(shape, instead), line);
+}

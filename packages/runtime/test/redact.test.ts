@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import t from 'tap';
 import { createLogger, withLogContext, type LogSinks } from '../src/index.ts';
-import { redactLine } from '../src/redact.ts';
+import { redactLine, redactPersonal } from '../src/redact.ts';
 
 /** Nobody's, and of the shapes that ours have. */
 const jwt = `eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.${'s'.repeat(43)}`;
@@ -39,6 +39,21 @@ t.test('no secret gets past a logger, whatever it is logged as', async (t) => {
   }
   t.match(JSON.parse(written[5] ?? ''), { body: /"user":"ann"/ });
   t.match(JSON.parse(written[6] ?? ''), { url: /x=1$/ });
+});
+
+t.test("what a tool's error says of people is not logged", async (t) => {
+  const { log, lines } = open();
+  const said = 'no mailbox jane.doe+crm@mail.example.org, call +1 (415) 555-0132 or +49 30 901820';
+  log.warn({ err: new Error(said, { cause: new Error(`upstream: ${said}`) }) }, `tool failed: ${said}`);
+  log.info({ output: { customer: 'ann@example.org' } });
+  const written = lines();
+  for (const line of written) {
+    t.ok(JSON.parse(line));
+    t.notMatch(line, /jane|example\.org|415|901820/);
+    t.match(line, '[an e-mail address]');
+  }
+  const plain = '{"at":"2026-11-26T20:00:00+00:00","n":+12,"url":"postgres://flowstate@db.example.org/x","v":"a@b"}';
+  t.equal(redactPersonal(plain), plain);
 });
 
 t.test('what is no secret stays as it is', async (t) => {
