@@ -1,6 +1,6 @@
 import { createCheck, FlowstateError, type AgentWebhookAnswer } from '@flowstate/contracts';
 import type { Backend, BackendRequest, Tool } from '@flowstate/workflow';
-import type { Static, TSchema } from 'typebox';
+import type { TSchema } from 'typebox';
 import t from 'tap';
 import { calculate } from '../src/tools/calculate.ts';
 import { createFollowUp } from '../src/tools/create-follow-up.ts';
@@ -31,8 +31,8 @@ async function call<I extends TSchema, O extends TSchema>(tool: Tool<I, O>, inpu
     backend: through,
     idempotencyKey: 'run:brief/tool#3.2',
   };
-  const given = createCheck(tool.input, { root: 'input' })(structuredClone(input)) as Static<I>;
-  return createCheck(tool.output)(JSON.parse(JSON.stringify(await tool.run(context, given)))) as Static<O>;
+  const given = createCheck(tool.input, { root: 'input' })(structuredClone(input));
+  return createCheck(tool.output)(JSON.parse(JSON.stringify(await tool.run(context, given))));
 }
 
 t.test('reading tools show rows with ids, bounded', async (t) => {

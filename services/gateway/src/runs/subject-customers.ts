@@ -9,7 +9,7 @@ type Schema = { 'x-flowstate-entity'?: string; properties?: Record<string, Schem
 export async function isSubject(db: Db, runId: string, customerId: string): Promise<boolean> {
   const subject = await readRunSubject(db, runId);
   if (subject === null) return false;
-  for (const named of entitiesIn(subject.schema as Schema, subject.input, 'customer')) {
+  for (const named of entitiesIn(subject.schema, subject.input, 'customer')) {
     if ((await findCustomerId(db, named)) === customerId) return true;
   }
   return false;
