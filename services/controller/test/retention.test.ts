@@ -215,3 +215,15 @@ t.test('only weeks of the ledger that are over can be dropped', async (t) => {
     t.match(await sql`SELECT drop_ledger_partition(${table}, ${name}, now()) AS dropped`, [{ dropped: null }], table);
   }
 });
+
+t.test('what was asked of people goes with its run', async (t) => {
+  const { sql, retain, addRun } = await setUp(t);
+  const [old, young] = [await addRun({ age: 40 }), await addRun({ age: 2 })];
+  for (const run of [old, young]) {
+    await sql`
+      INSERT INTO approvals (id, run_id, step, principal_id, workflow, tool, input, input_schema)
+      VALUES (${randomUUID()}, ${run}, 's', ${randomUUID()}, 'w', 'tool', '{}', '{}')`;
+  }
+  t.match(await retain({ days: 30 }), { runs: 1, approvals: 1 });
+  t.match(await sql`SELECT run_id FROM approvals`, [{ run_id: young }]);
+});

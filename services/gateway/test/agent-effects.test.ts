@@ -151,6 +151,21 @@ t.test('an edit must fit the schema; a decision that contradicts itself is refus
   t.match((await readInbox(sql, runId)).entries, [{ data: { decision: 'edit', input: { ...edited, tries: 1 } } }]);
 });
 
+t.test('of several people who decide at once one has decided', async (t) => {
+  const { token, runId } = await begin('agent');
+  const { approval } = await ask(token, 's');
+  const people = [manager, await gateway.tokenOf('admin')];
+  const answers = await Promise.all(
+    Array.from({ length: 8 }, (_, n) =>
+      decide(people[n % 2] as string, approval.id, { decision: n % 3 === 0 ? 'refuse' : 'approve' }),
+    ),
+  );
+  t.same(answers.map(({ status }) => status).toSorted(), [200, 409, 409, 409, 409, 409, 409, 409]);
+  const decision = answers.find(({ status }) => status === 200)?.body['decision'];
+  t.match((await readInbox(sql, runId)).entries, [{ data: { decision } }]);
+  t.equal((await readInbox(sql, runId)).entries.length, 1);
+});
+
 t.test('a question nobody could answer is refused, naming the field', async (t) => {
   const { token } = await begin('agent');
   for (const [question, field] of [

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
-import { FlowstateError } from '@flowstate/contracts';
+import { createCheck, FlowstateError } from '@flowstate/contracts';
 import { handBackRun, readEvents, readSteps, resolveRun, sendSignal } from '@flowstate/store';
 import { createTestDatabase, scripted } from '@flowstate/test';
+import type { Backend } from '@flowstate/workflow';
 import t from 'tap';
 import Type from 'typebox';
 import { askingRun, lookAt, priceTool } from './fixtures/asking-run.ts';
@@ -10,12 +11,12 @@ import { askingRun, lookAt, priceTool } from './fixtures/asking-run.ts';
 const { sql } = await createTestDatabase(t);
 const done = { json: { total: 3 } };
 
-/** What the model was told of its tool calls. */
+/** What the model was told of its tool calls, out of its fence. */
 const told = (server: Awaited<ReturnType<typeof askingRun>>['server']) =>
   server.requests
     .at(-1)
     ?.body.messages.filter(({ role }) => role === 'tool')
-    .map(({ content }) => content);
+    .map(({ content }) => /^<data source="\w+">\n([^\n]*)\n<\/data>$/.exec(content ?? '')?.[1] ?? content);
 
 t.test('whatever is wrong with a tool call becomes an answer the model can act on', async (t) => {
   let flaky = 0;
@@ -138,9 +139,15 @@ t.test('a person agrees to a call, changes it or refuses; the run waits without 
     },
     { said: { decision: 'refuse', reason: 'too dear' }, answer: 'Error: a person refused this call: too dear' },
   ];
+  const questions: unknown[] = [];
+  // The gateway's part has its own tests: it keeps the question and lists it.
+  const backend: Backend = async ({ path, body, response }) => {
+    questions.push({ path, body });
+    return createCheck(response)({ id: randomUUID() });
+  };
   for (const { said, input, answer } of decisions) {
     const { server, id, begin } = await askingRun(t, sql, script, { agent: { tools }, run: { principalId: owner } });
-    t.match(await (await begin()).done, { state: 'waiting' });
+    t.match(await (await begin({ backend })).done, { state: 'waiting' });
     const [, asked] = await readSteps(sql, id);
     const signal = 'approval:adder/tool#1.1';
     t.match(asked, { name: 'adder/approval#1.1', output: { signal, tool: 'order', input: { order: 'yacht' } } });
@@ -151,12 +158,15 @@ t.test('a person agrees to a call, changes it or refuses; the run waits without 
     await send({ decision: 'approve' }, owner);
     await send('yes');
     await send({ decision: 'edit', input: { order: 7 } });
-    t.match(await (await begin()).done, { state: 'waiting' });
+    t.match(await (await begin({ backend })).done, { state: 'waiting' });
     t.same(made.splice(0), []);
     await send(said);
-    t.match(await (await begin()).done, { state: 'completed' });
+    t.match(await (await begin({ backend })).done, { state: 'completed' });
     t.same(made.splice(0), input === undefined ? [] : [input]);
     t.same(told(server), [answer]);
+    t.match(questions.splice(0), [
+      { path: '/api/approvals', body: { step: 'adder/tool#1.1', tool: 'order', input: { order: 'yacht' } } },
+    ]);
   }
 });
 
@@ -185,4 +195,13 @@ t.test('an unsafe call that may have taken effect parks the run; what a person s
   t.equal(made, 1);
   t.same(told(server), ['{"price":9}']);
   t.same(server.violations, []);
+});
+
+t.test('an unsafe tool that says it may have taken effect parks the run, too', async (t) => {
+  const doubt = () => Promise.reject(new FlowstateError('timeout', 'it may or may not have been sent'));
+  const tools = [priceTool({ effect: 'unsafe', run: doubt })];
+  const { id, begin } = await askingRun(t, sql, scripted(lookAt('abc'), done), { agent: { tools } });
+  t.match(await (await begin()).done, { state: 'parked' });
+  await resolveRun(sql, id, 'somebody', { outcome: 'happened', output: { price: 9 } });
+  t.match(await (await begin()).done, { state: 'completed' });
 });
