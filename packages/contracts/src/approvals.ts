@@ -64,9 +64,8 @@ export const ApprovalDecisionBody = Type.Object(
 export type ApprovalDecisionBody = Static<typeof ApprovalDecisionBody>;
 
 /** What the waiting run is sent. */
-export const DecisionSignal = Type.Object({
-  decision: OneOf(approvalDecisions),
-  input: Type.Optional(Type.Unknown()),
-  reason: Type.Optional(Type.String()),
-});
+export const DecisionSignal = Type.Object(
+  { decision: OneOf(approvalDecisions), input: Type.Optional(Type.Unknown()), reason: Type.Optional(Type.String()) },
+  { additionalProperties: false },
+);
 export type DecisionSignal = Static<typeof DecisionSignal>;

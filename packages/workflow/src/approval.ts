@@ -1,20 +1,10 @@
-import { approvalSignal, createCheck, OneOf } from '@flowstate/contracts';
+import { approvalSignal, createCheck, DecisionSignal } from '@flowstate/contracts';
 import Type from 'typebox';
 import type { Conversation } from './conversation.ts';
 import type { ReceivedSignal } from './definition.ts';
 import type { Tool } from './tool.ts';
 
-/** What a person answers who is asked for approval, as the data of the signal. */
-export const ApprovalDecision = Type.Object(
-  {
-    decision: OneOf(['approve', 'edit', 'refuse']),
-    /** With `edit`: the input to call the tool with instead. */
-    input: Type.Optional(Type.Unknown()),
-    reason: Type.Optional(Type.String({ maxLength: 2_000 })),
-  },
-  { additionalProperties: false },
-);
-const checkDecision = createCheck(ApprovalDecision, { root: 'data' });
+const checkDecision = createCheck(DecisionSignal, { root: 'data' });
 
 const Asked = Type.Object({ id: Type.String() });
 

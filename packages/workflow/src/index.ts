@@ -1,7 +1,6 @@
 export * from './definition.ts';
 export { executeRun, type Execution, type Outcome, type OwnedRun, type RunOptions } from './execute.ts';
 export { declaredName } from './step.ts';
-export { ApprovalDecision } from './approval.ts';
 export * from './model-agent.ts';
 export * from './spending.ts';
 export * from './tool.ts';

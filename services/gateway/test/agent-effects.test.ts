@@ -1,6 +1,6 @@
 import { approvalSignal, maxWebhookBytes, type Approval } from '@flowstate/contracts';
 import { createApiKey } from '@flowstate/security';
-import { finishRuns, readInbox, upsertCustomers } from '@flowstate/store';
+import { finishRuns, readInbox, recordParked, upsertCustomers } from '@flowstate/store';
 import { startWebhookReceiver, verifyWebhook } from '@flowstate/test';
 import t from 'tap';
 import { createGatewayFixture } from './fixtures/gateway-fixture.ts';
@@ -287,6 +287,28 @@ t.test('what went wrong is said: refused, not sent, or nobody knows', async (t) 
   t.equal((await gateway.call('POST', '/api/webhooks', { token, body: webhook })).status, 400, 'without a key');
   const mute = await addGateway();
   t.match(await send(token, `${runId}:m`, webhook, mute), { status: 403, body: { detail: /WEBHOOK_SECRET/ } });
+});
+
+t.test('what a person says did not happen may be sent after all; what arrived may not', async (t) => {
+  receiver.answer('/flaky', (response, call) => void (call === 1 ? response.destroy() : response.writeHead(204).end()));
+  const { token, runId } = await begin('agent');
+  const input = { url: `${receiver.url}/flaky`, message };
+  const { approval } = await ask(token, 's', { input });
+  await decide(manager, approval.id, { decision: 'approve' });
+  const attempt = async () => (await send(token, `${runId}:s`, input)).body['outcome'];
+  t.same([await attempt(), await attempt()], ['unknown', 'unknown']);
+  const settle = async () => {
+    await sql`UPDATE run_live SET state = 'parked', owner = NULL WHERE id = ${runId}`;
+    await recordParked(sql, runId, { reason: 'doubt', step: 's' });
+    const body = { outcome: 'not-happened' };
+    t.equal((await gateway.call('POST', `/api/runs/${runId}/resolve`, { token: manager, body })).status, 202);
+    await sql`UPDATE run_live SET state = 'running', owner = ${worker} WHERE id = ${runId}`;
+  };
+  await settle();
+  t.equal(await attempt(), 'delivered');
+  await settle();
+  t.equal(await attempt(), 'delivered', 'recalled');
+  t.equal(receiver.calls.filter(({ path }) => path === '/flaky').length, 2);
 });
 
 t.test("a follow-up is made once per key, and by an agent for its run's customer alone", async (t) => {

@@ -19,6 +19,14 @@ export async function usePermit(db: Db, id: string): Promise<boolean> {
   return count === 1;
 }
 
+/** A person has found out that it did not take place: what was approved for that step may be done after all. */
+export async function renewPermit(db: Db, runId: string, step: string): Promise<void> {
+  await db`
+    UPDATE approvals SET used_at = NULL, outcome = NULL
+    WHERE run_id = ${runId} AND step = ${step} AND used_at IS NOT NULL
+      AND coalesce(outcome::json ->> 'outcome', 'unknown') = 'unknown'`;
+}
+
 /** How that use ended, for whoever asks again. */
 export async function recordOutcome(db: Db, id: string, outcome: unknown): Promise<void> {
   await db`UPDATE approvals SET outcome = ${JSON.stringify(outcome)} WHERE id = ${id}`;

@@ -20,6 +20,7 @@ import {
   createBatcher,
   forkRun,
   readRun,
+  renewPermit,
   resolveRun,
   retryRuns,
   sendSignal,
@@ -28,6 +29,7 @@ import {
   type AcceptedRun,
   type Ended,
   type IdempotencyKey,
+  type Resolution,
   type Sql,
   type StoredRun,
 } from '@flowstate/store';
@@ -183,6 +185,15 @@ export function createRunService(options: Options): RunService {
     return abandoned.ended.length === 1 ? 'resolved' : null;
   }
 
+  async function settle({ id, error }: StoredRun, resolution: Resolution, { id: by }: Principal) {
+    return sql.begin(async (tx) => {
+      const settled = await resolveRun(tx, id, by, resolution);
+      const again = settled === 'resolved' && resolution.outcome === 'not-happened';
+      if (again && error?.step !== undefined) await renewPermit(tx, id, error.step);
+      return settled;
+    });
+  }
+
   return {
     start,
     read: visible,
@@ -207,9 +218,7 @@ export function createRunService(options: Options): RunService {
     async resolve(id, resolution, principal) {
       const run = await visible(id, principal);
       const answer =
-        resolution.outcome === 'abandon'
-          ? await abandon(run.id, principal)
-          : await resolveRun(sql, run.id, principal.id, resolution);
+        resolution.outcome === 'abandon' ? await abandon(run.id, principal) : await settle(run, resolution, principal);
       if (answer === null)
         throw new FlowstateError('conflict', `Only a parked run is settled, this one is ${run.state}`);
       if (answer === 'no-step') {
