@@ -160,7 +160,8 @@ t.test('of several people who decide at once one has decided', async (t) => {
       decide(people[n % 2] as string, approval.id, { decision: n % 3 === 0 ? 'refuse' : 'approve' }),
     ),
   );
-  t.same(answers.map(({ status }) => status).toSorted(), [200, 409, 409, 409, 409, 409, 409, 409]);
+  t.equal(answers.filter(({ status }) => status === 200).length, 1);
+  t.equal(answers.filter(({ status }) => status === 409).length, 7);
   const decision = answers.find(({ status }) => status === 200)?.body['decision'];
   t.match((await readInbox(sql, runId)).entries, [{ data: { decision } }]);
   t.equal((await readInbox(sql, runId)).entries.length, 1);
