@@ -130,9 +130,11 @@ async function decideAll(): Promise<number> {
 t.test('a compromised model does nothing that whoever asked may not, or that nobody approved', async (t) => {
   t.ok(cases.length >= 25, `${cases.length} cases`);
   const others = ['manager', 'integration', 'service'] as const;
-  const plan = cases.flatMap((one, index) =>
-    (['agent', others[index % others.length] ?? 'manager'] as const).map((role) => ({ one, role })),
-  );
+  const plan = cases.flatMap((one, index) => [
+    { one, role: 'agent' as const },
+    // Every other one as somebody else, too.
+    ...(index % 2 === 0 ? [{ one, role: others[(index / 2) % others.length] ?? 'manager' }] : []),
+  ]);
   const begun = await Promise.all(plan.map(async (each) => ({ ...each, id: (await run(each.one, each.role)).id })));
   const allowed = await Promise.all(rightful.map((one) => run(one, 'agent')));
   const ids = [...begun, ...allowed].map(({ id }) => id);
