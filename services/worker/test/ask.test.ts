@@ -1,6 +1,6 @@
 import { createCircuit, createEndpointModel } from '@flowstate/models';
 import { handBackRun, readEvents, readSteps } from '@flowstate/store';
-import { createTestDatabase, scripted } from '@flowstate/test';
+import { createTestDatabase, scripted, startModelServer } from '@flowstate/test';
 import { defineWorkflow, type Workflow } from '@flowstate/workflow';
 import t from 'tap';
 import Type from 'typebox';
@@ -32,6 +32,10 @@ t.test('a question is answered by way of a tool; every call is a step, what is s
     { name: 'adder/tool#1.1', effect: 'pure', output: { output: { price: 3 } } },
     { name: 'adder/model#2', output: { model: 'm', usage: { inputTokens: 40, outputTokens: 9 } } },
   ]);
+  const spent = (await readEvents(sql, id))
+    .filter(({ type }) => type === 'step.completed')
+    .map(({ data }) => data.spent);
+  t.match(spent, [{ models: { m: { calls: 1 } } }, undefined, { models: { m: { inputTokens: 40, outputTokens: 9 } } }]);
   t.match(server.requests[0]?.body.messages, [
     { role: 'system', content: /Add up\.[\s\S]*data[\s\S]*JSON of this schema:\n\{.*"total"/ },
     { role: 'user', content: 'Order abc' },
@@ -87,6 +91,24 @@ t.test('without a model the answer is null, and stays so where the run goes on w
   t.same(await (await beginRun(sql, workflow, run, { model })).done, { state: 'completed', output: { answer: null } });
   t.equal(server.requests.length, 0);
   t.match(await (await begin()).done, { state: 'completed', output: { total: 1 } }, `while ${id} has one`);
+});
+
+t.test('many are asked side by side, each by its own names and keys', async (t) => {
+  const server = await startModelServer(t, scripted(lookAt('abc'), { json: { total: 3 } }));
+  const model = createEndpointModel({ baseUrl: server.url, models: ['m'], circuit: createCircuit() });
+  const workflow = defineWorkflow(
+    { name: 'batch', version: '1', description: '', input: Type.Unknown(), output: Type.Unknown() },
+    (ctx) => ctx.map(['a', 'b', 'ü'], (order, scope) => scope.ask(adder(), { order })),
+  ) as Workflow;
+  const id = await acceptRun(sql, workflow);
+  const { done } = await beginRun(sql, workflow, id, { model });
+  t.match(await done, { state: 'completed', output: [{ total: 3 }, { total: 3 }, { total: 3 }] });
+  const names = (await readSteps(sql, id)).map(({ name }) => name);
+  t.ok(
+    [0, 1, 2].every((n) => names.includes(`map#1[${n}]/adder/tool#1.1`)),
+    names.join(),
+  );
+  t.equal(new Set(server.requests.map(({ headers }) => headers['idempotency-key'])).size, 6);
 });
 
 t.test('an answer of the wrong shape, or objected to, is sent back, a few times', async (t) => {
