@@ -108,5 +108,5 @@ export function nameOfBudget({ level, subject, period }: BudgetKey): string {
   return period === 'total' ? whose : `${whose}, ${period}`;
 }
 
-/** Sent to the runs that wait for a budget when it was raised or removed. */
-export const budgetSignal = 'budget-raised';
+/** The signal for which a paused run waits: there is room again. */
+export const budgetSignal = 'budget';

@@ -75,13 +75,14 @@ CREATE TABLE model_usage (
 ) WITH (fillfactor = 50);
 CREATE INDEX model_usage_day ON model_usage (day);
 
--- Runs that wait for a person to raise a budget.
+-- Runs that wait for room in a budget: somebody raises it, its day ends, or what others reserved is settled for less.
 CREATE TABLE budget_pauses (
   run_id uuid PRIMARY KEY,
   level text NOT NULL,
   subject text NOT NULL,                               -- whose money it is
   period text NOT NULL,
-  for_each boolean NOT NULL,                           -- the subject has no budget of its own
+  need_tokens bigint NOT NULL,
+  need_micro_usd bigint NOT NULL,
   at timestamptz NOT NULL DEFAULT now()
 );
 
@@ -124,17 +125,13 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET timezone
 #variable_conflict use_column
 DECLARE
   today date := current_date;
-  capped boolean;
+  capped boolean := EXISTS (SELECT FROM budgets);
   call record;
   tried text[];
   cheaper text;
   input_price bigint;
   output_price bigint;
 BEGIN
-  -- Nobody changes a budget meanwhile: a run that is told to wait for that would be overlooked.
-  PERFORM pg_advisory_xact_lock_shared(7310240025);
-  capped := EXISTS (SELECT FROM budgets);
-
   INSERT INTO model_spending AS s (level, subject, day)
   SELECT DISTINCT k.level, k.subject, today FROM jsonb_array_elements(calls) c
   JOIN run_live l ON l.id = (c ->> 'runId')::uuid JOIN workflows w ON w.id = l.workflow_id
@@ -219,12 +216,12 @@ BEGIN
         reserved_micro_usd = u.reserved_micro_usd + excluded.reserved_micro_usd;
       IF capped THEN DELETE FROM budget_pauses p WHERE p.run_id = call.run_id; END IF;
     ELSIF decision = 'pause' THEN
-      INSERT INTO budget_pauses (run_id, level, subject, period, for_each)
+      INSERT INTO budget_pauses (run_id, level, subject, period, need_tokens, need_micro_usd)
       VALUES (call.run_id, budget.level,
               CASE budget.level WHEN 'run' THEN call.run_id::text WHEN 'principal' THEN call.principal_id::text WHEN 'workflow' THEN call.workflow ELSE use_model END,
-              budget.period, budget.subject = '')
+              budget.period, need_tokens, coalesce(need_micro_usd, 0))
       ON CONFLICT (run_id) DO UPDATE SET level = excluded.level, subject = excluded.subject, period = excluded.period,
-        for_each = excluded.for_each, at = now();
+        need_tokens = excluded.need_tokens, need_micro_usd = excluded.need_micro_usd, at = now();
     END IF;
     RETURN NEXT;
   END LOOP;

@@ -7,7 +7,6 @@ import {
   createSql,
   deleteBudget,
   listBudgets,
-  holdReservations,
   putBudget,
   readInbox,
   readUsage,
@@ -15,8 +14,10 @@ import {
   resumePausedRuns,
   settleModelCalls,
   type CallToReserve,
+  type Db,
   type ModelPrices,
   type Reservation,
+  type Settlement,
 } from '../src/index.ts';
 import { ledgerFixture } from './ledger-fixture.ts';
 
@@ -48,6 +49,8 @@ const reserve = async (call: CallToReserve, by = owner): Promise<Reservation> =>
   if (answer === undefined) throw new Error('no answer');
   return answer;
 };
+const settle = (settled: readonly Settlement[], by = owner, db: Db = sql) =>
+  settleModelCalls(db, [{ owner: by, settled }]);
 const budget = (overrides: Partial<StoredBudget>): StoredBudget => ({
   level: 'principal',
   subject: '',
@@ -120,16 +123,14 @@ t.test('1,000 calls reserved and settled at once never exceed a cap, and leave n
         WHERE s.total_tokens > b.max_tokens OR s.total_micro_usd > b.max_micro_usd`;
       exceeded += over?.['n'] as number;
       const used = got.filter(({ decision }) => decision === 'granted' && randomInt(2) === 0);
-      await pool.begin((tx) =>
-        settleModelCalls(
-          tx,
-          owner,
-          used.map(({ id, needTokens }) => ({
-            reservation: id,
-            inputTokens: Math.floor(needTokens / 2),
-            outputTokens: 0,
-          })),
-        ),
+      await settle(
+        used.map(({ id, needTokens }) => ({
+          reservation: id,
+          inputTokens: Math.floor(needTokens / 2),
+          outputTokens: 0,
+        })),
+        owner,
+        pool,
       );
     }
   }
@@ -159,10 +160,10 @@ t.test(
     t.match(before, { calls: 1, unsettledCalls: 1, reservedTokens: 1_000, reservedMicroUsd: 5_500, microUsd: 0 });
 
     const used = { reservation: call.id, inputTokens: 500, outputTokens: 100 };
-    t.equal(await settleModelCalls(sql, owner + 1, [used]), 0, 'not by another');
-    t.equal(await settleModelCalls(sql, owner, [used, used]), 1);
-    t.equal(await settleModelCalls(sql, owner, [{ ...used, inputTokens: 0 }]), 0, 'once');
-    t.equal(await settleModelCalls(sql, owner, [{ ...used, reservation: uuidv7() }]), 0, 'what was never reserved');
+    t.equal(await settle([used], owner + 1), 0, 'not by another');
+    t.equal(await settle([used, used]), 1);
+    t.equal(await settle([{ ...used, inputTokens: 0 }]), 0, 'once');
+    t.equal(await settle([{ ...used, reservation: uuidv7() }]), 0, 'what was never reserved');
 
     // 500 × 2.5 + 100 × 10 = 2,250 millionths.
     const line = {
@@ -222,33 +223,40 @@ t.test('a model without a price: tokens are counted, a cap in money refuses it',
   await set({ level: 'run', maxTokens: 2_000 });
   const call = callOf(runId, { model: 'unknown' });
   t.match(await reserve(call), { decision: 'granted', needMicroUsd: null });
-  await settleModelCalls(sql, owner, [{ reservation: call.id, inputTokens: 600, outputTokens: 1 }]);
+  await settle([{ reservation: call.id, inputTokens: 600, outputTokens: 1 }]);
   t.match(await readUsage(sql, { by: 'run', runId, limit: 1 }), [{ unpricedCalls: 1, inputTokens: 600, microUsd: 0 }]);
   await set({ level: 'run', maxMicroUsd: 1_000_000, atLimit: 'pause' });
   t.match(await reserve(callOf(runId, { model: 'unknown' })), { decision: 'refused' }, 'nobody could raise it enough');
 });
 
-t.test('a paused run is told when its budget was raised, also by one of its own', async (t) => {
+t.test('a paused run is told when there is room for it, the one that waits longest first', async (t) => {
   const [alice, bob] = [randomUUID(), randomUUID()];
-  const [of, ofOther] = [await claimedRun({ principalId: alice }), await claimedRun({ principalId: bob })];
+  const [first, second] = [await claimedRun({ principalId: alice }), await claimedRun({ principalId: alice })];
+  const ofBob = await claimedRun({ principalId: bob });
   await set({ period: 'day', maxTokens: 999, atLimit: 'pause' });
-  for (const run of [of, ofOther]) t.match(await reserve(callOf(run)), { decision: 'pause', budget: { subject: '' } });
-  t.match(await listBudgets(sql), [{ pausedRuns: 2 }]);
+  for (const run of [first, second, ofBob])
+    t.match(await reserve(callOf(run)), { decision: 'pause', budget: { subject: '' } });
+  t.match(await listBudgets(sql), [{ pausedRuns: 3 }]);
+  t.same(await resumePausedRuns(sql, 10), []);
 
-  const raise = async (key: { subject: string }, maxTokens: number) =>
-    sql.begin(async (tx) => {
-      await holdReservations(tx);
-      await putBudget(tx, budget({ period: 'day', maxTokens, atLimit: 'pause', ...key }));
-      return resumePausedRuns(tx, { level: 'principal', period: 'day', ...key }, bob);
-    });
-  t.same(await raise({ subject: alice }, 1_000), [], 'it did not sleep yet: nothing to deliver');
-  t.match(await readInbox(sql, of), { seen: 1, entries: [{ kind: 'signal', name: budgetSignal, principalId: bob }] });
-  t.match(await readInbox(sql, ofOther), { seen: 0 });
-  t.match(await reserve(callOf(of)), { decision: 'granted' });
-  t.match(await reserve(callOf(ofOther)), { decision: 'pause' });
-  await sql`UPDATE run_live SET state = 'waiting', owner = NULL WHERE id = ${ofOther}`;
-  t.match(await raise({ subject: '' }, 5_000), [{ runId: ofOther, queue: 'workflows', dispatch: 1 }]);
-  t.same(await listBudgets(sql).then((all) => all.map(({ pausedRuns }) => pausedRuns)), [0, 0]);
+  await set({ subject: alice, period: 'day', maxTokens: 1_500, atLimit: 'pause' });
+  t.match(await listBudgets(sql), [{ pausedRuns: 1 }, { pausedRuns: 2 }]);
+  t.same(await resumePausedRuns(sql, 10), [], 'it did not sleep yet: nothing to deliver');
+  t.match(await readInbox(sql, first), { seen: 1, entries: [{ kind: 'signal', name: budgetSignal }] });
+  t.match([await readInbox(sql, second), await readInbox(sql, ofBob)], [{ seen: 0 }, { seen: 0 }]);
+  const call = callOf(first);
+  t.match(await reserve(call), { decision: 'granted' });
+
+  await resumePausedRuns(sql, 10);
+  t.match(await readInbox(sql, second), { seen: 0 }, 'no room beside the first');
+  await sql`UPDATE run_live SET state = 'waiting', owner = NULL WHERE id = ${second}`;
+  await settle([{ reservation: call.id, inputTokens: 100, outputTokens: 100 }]);
+  t.match(await resumePausedRuns(sql, 10), [{ runId: second, queue: 'workflows', dispatch: 1 }], 'settled for less');
+  await sql`UPDATE model_spending SET day = day - 1`;
+  await deleteBudget(sql, { level: 'principal', subject: '', period: 'day' });
+  await resumePausedRuns(sql, 10);
+  t.match(await readInbox(sql, ofBob), { seen: 1 }, 'without a budget nothing has to wait');
+  t.equal((await sql`SELECT FROM budget_pauses`).length, 0);
 });
 
 t.test('a day and a month that are over count no more, a total always', async (t) => {
@@ -265,7 +273,7 @@ t.test('a day and a month that are over count no more, a total always', async (t
   t.match(await listBudgets(sql), [{ spentTokens: 0 }, { spentTokens: 0 }, { spentTokens: 1_000 }]);
   t.match(await reserve(callOf(runId)), { decision: 'granted' });
   t.match(await reserve(callOf(runId)), { decision: 'refused', budget: { period: 'month' } });
-  await settleModelCalls(sql, owner, [{ reservation: early.id, inputTokens: 0, outputTokens: 0 }]);
+  await settle([{ reservation: early.id, inputTokens: 0, outputTokens: 0 }]);
   t.match(await listBudgets(sql), [{ spentTokens: 1_000 }, { spentTokens: 1_000 }, { spentTokens: 1_000 }]);
   t.match(await readUsage(sql, { by: 'day', principalId, limit: 9 }), [{ calls: 1 }, { calls: 1, inputTokens: 0 }]);
 });
@@ -276,7 +284,7 @@ t.test("a worker's role reserves and settles, and touches no budget, counter or 
   await sql.begin(async (tx) => {
     await tx`SET LOCAL ROLE flowstate_worker`;
     t.match(await reserveModelCalls(tx, owner, [call], prices), [{ decision: 'granted' }]);
-    t.equal(await settleModelCalls(tx, owner, [{ reservation: call.id, inputTokens: 1, outputTokens: 1 }]), 1);
+    t.equal(await settle([{ reservation: call.id, inputTokens: 1, outputTokens: 1 }], owner, tx), 1);
   });
   for (const table of ['budgets', 'model_spending', 'model_calls', 'model_usage', 'budget_pauses']) {
     const [may] = await sql`

@@ -271,6 +271,7 @@ export function executeRun(options: RunOptions): Execution {
       outputRef: output?.outputRef?.ref ?? null,
       error: outcome.state === 'failed' ? JSON.stringify(outcome.error) : null,
       isChild: run.parentId !== null,
+      ...(rest.settled && { settled: rest.settled }),
     };
     let answer = await ledger.finish(ending);
     if (answer === 'cancel-requested') {

@@ -1,6 +1,7 @@
 import type { EventType, RunEvent } from '@flowstate/contracts';
 import { RunInterrupt } from './interrupt.ts';
 import type { Release, ReleaseAnswer } from './ledger-port.ts';
+import type { SettledCall } from './settled-call.ts';
 
 /** What is to be written next; null when it went out with the run's end meanwhile. */
 export type ChunkSource = () => {
@@ -9,6 +10,7 @@ export type ChunkSource = () => {
   chunk: number;
   events: string;
   progress: boolean;
+  settled?: readonly SettledCall[];
 } | null;
 
 type Options = {
@@ -30,8 +32,15 @@ type Options = {
 type LetGo = (release: Release) => Promise<ReleaseAnswer>;
 
 export type Journal = {
-  /** Numbers an event and sends it on its way to the ledger; `output` is JSON text that becomes `data.output`. */
-  record(type: EventType, data: Record<string, unknown>, output?: string): void;
+  /**
+   * Numbers an event and sends it on its way to the ledger; `output` is JSON text that becomes `data.output`, `settled`
+   * what it says of calls of models.
+   */
+  record(
+    type: EventType,
+    data: Record<string, unknown>,
+    more?: { output?: string; settled?: readonly SettledCall[] },
+  ): void;
   /**
    * Resolves once everything recorded so far is in the ledger; throws `lost` when the run belongs to another, `over`
    * when it goes out with the run's end or release instead.
@@ -50,7 +59,13 @@ export type Journal = {
    */
   release(type: EventType, data: Record<string, unknown>, letGo: LetGo): Promise<ReleaseAnswer>;
   /** Stops writing and hands over what has not been written: it goes out with the run's end. */
-  close(): Promise<{ chunk: number; lastSeq: number; events: RunEvent[]; text: string }>;
+  close(): Promise<{
+    chunk: number;
+    lastSeq: number;
+    events: RunEvent[];
+    text: string;
+    settled?: readonly SettledCall[];
+  }>;
 };
 
 /**
@@ -77,7 +92,7 @@ export function createJournal(options: Options): Journal {
         pending = [];
         inFlight = true;
         const progress = taken.some(({ event }) => event.type === 'step.completed');
-        return { runId, owner, chunk: chunk + 1, events: textOf(taken), progress };
+        return { runId, owner, chunk: chunk + 1, events: textOf(taken), progress, ...settledBy(taken) };
       });
       inFlight = false;
       if (taken.length === 0) return;
@@ -115,9 +130,10 @@ export function createJournal(options: Options): Journal {
   }
 
   return {
-    record(type, data, output) {
+    record(type, data, { output, settled } = {}) {
       lastSeq += 1;
-      pending.push(write({ seq: lastSeq, type, at: new Date().toISOString(), data }, output));
+      const event = { seq: lastSeq, type, at: new Date().toISOString(), data };
+      pending.push({ ...write(event, output), ...(settled && { settled }) });
       flush().catch(onFailure);
     },
     flushed,
@@ -128,7 +144,13 @@ export function createJournal(options: Options): Journal {
       // What is on its way has the number before ours.
       if (inFlight) await writing;
       const taken = [...pending, write({ seq: lastSeq + 1, type, at: new Date().toISOString(), data })];
-      const answer = await letGo({ runId, owner, chunk: chunk + 1, events: textOf(taken) });
+      const answer = await letGo({
+        runId,
+        owner,
+        chunk: chunk + 1,
+        events: textOf(taken),
+        ...settledBy(taken),
+      });
       if (answer === 'released') {
         pending = [];
         tell(taken);
@@ -142,13 +164,14 @@ export function createJournal(options: Options): Journal {
     async close() {
       closed = true;
       if (inFlight) await writing;
-      return { chunk, lastSeq, events: pending.map(({ event }) => event), text: textOf(pending) };
+      const events = pending.map(({ event }) => event);
+      return { chunk, lastSeq, events, text: textOf(pending), ...settledBy(pending) };
     },
   };
 }
 
 /** An event beside its JSON: it goes to the ledger and to watchers, and is serialised once. */
-type Written = { event: RunEvent; json: string };
+type Written = { event: RunEvent; json: string; settled?: readonly SettledCall[] };
 
 function write(event: RunEvent, output?: string): Written {
   if (output === undefined) return { event, json: JSON.stringify(event) };
@@ -160,4 +183,10 @@ function write(event: RunEvent, output?: string): Written {
 
 function textOf(written: readonly Written[]): string {
   return `[${written.map(({ json }) => json).join(',')}]`;
+}
+
+/** Nothing at all for most: only steps that call a model settle anything. */
+function settledBy(written: readonly Written[]): { settled?: readonly SettledCall[] } {
+  const settled = written.flatMap((each) => each.settled ?? []);
+  return settled.length > 0 ? { settled } : {};
 }

@@ -1,7 +1,11 @@
 import type { Inbox, PayloadRef, TerminalState } from '@flowstate/contracts';
 import type { ChunkSource } from './journal.ts';
+import type { SettledCall } from './settled-call.ts';
 
-export type RunEnding = {
+/** Calls of models whose use is recorded with a write: in the ledger both are there, or neither. */
+type Settles = { settled?: readonly SettledCall[] };
+
+export type RunEnding = Settles & {
   runId: string;
   owner: number;
   chunk: number;
@@ -17,7 +21,7 @@ export type RunEnding = {
 };
 
 /** A run its owner lets go of, with the last events it recorded. */
-export type Release = { runId: string; owner: number; chunk: number; events: string };
+export type Release = Settles & { runId: string; owner: number; chunk: number; events: string };
 
 export type ReleaseAnswer = 'released' | 'news' | 'lost';
 

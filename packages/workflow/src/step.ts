@@ -131,7 +131,7 @@ async function tryOnce<T>(
     const outputRef = isLarge(json) ? await env.storeLarge(json) : undefined;
     ok = true;
     const data = { name, effect, attempt, ...toRecord(told) };
-    if (outputRef === undefined) journal.record('step.completed', data, json);
+    if (outputRef === undefined) journal.record('step.completed', data, { output: json });
     else journal.record('step.completed', { ...data, outputRef });
     env.inDoubt.delete(name); // on its way to the ledger: however the run leaves here, that goes with it
     if (effect !== 'pure') journal.owe();

@@ -18,11 +18,15 @@ import {
   writeChunks,
   type Chunk,
   type ClaimedRun,
+  type Db,
   type FinishAnswer,
+  type Release,
+  type ReleaseAnswer,
   type RunEnd,
   type Sql,
 } from '@flowstate/store';
 import type { ChunkSource, LedgerPort } from '@flowstate/workflow';
+import { createSettlingWriter } from './settling-writes.ts';
 
 export type WorkerLedger = LedgerPort & {
   /** Makes this worker the run's owner; null when another is, or the run has ended. */
@@ -60,6 +64,8 @@ export function createWorkerLedger({
   held,
   deliver,
 }: Options): WorkerLedger {
+  const writeBatch = createSettlingWriter(sql, throughOutages);
+
   async function claim(ids: string[]): Promise<ClaimedRun[]> {
     const owner = incarnation();
     try {
@@ -98,21 +104,42 @@ export function createWorkerLedger({
     summary: 'UPDATE run_live INSERT run_journal',
     async flush(sources) {
       const taken = sources.map(take);
-      const written = await throughOutages(() =>
-        writeChunks(
-          sql,
-          taken.filter((chunk): chunk is Chunk => chunk !== null),
-        ),
-      );
+      const written = await writeBatch({
+        writes: taken.filter((chunk): chunk is Chunk => chunk !== null),
+        write: writeChunks,
+        isWritten: Boolean,
+      });
       // A source that had nothing left to write is content.
       return taken.map((chunk) => (chunk === null ? true : (written.shift() ?? false)));
     },
   });
 
   async function finish(batch: RunEnd[]): Promise<FinishAnswer[]> {
-    const { answers, woken } = await throughOutages(() => finishRuns(sql, batch));
+    const woken: Delivery[] = [];
+    const answers = await writeBatch({
+      writes: batch,
+      async write(db, ends) {
+        const finished = await finishRuns(db, ends);
+        woken.push(...finished.woken);
+        return finished.answers;
+      },
+      isWritten: (answer) => answer === 'finished' || answer === 'expired',
+    });
     if (woken.length > 0) deliver(woken);
     return answers;
+  }
+
+  /** Lets go of a run in one of its ways. */
+  async function release<R extends Release>(
+    released: R,
+    letGo: (db: Db, released: R) => Promise<ReleaseAnswer>,
+  ): Promise<ReleaseAnswer> {
+    const [answer] = await writeBatch({
+      writes: [released],
+      write: async (db) => [await letGo(db, released)],
+      isWritten: (each: ReleaseAnswer) => each === 'released',
+    });
+    return answer ?? 'lost';
   }
   const summary = 'DELETE run_live INSERT run_ends';
   const sizeOf = (end: RunEnd) => (end.output?.length ?? 0) + end.events.length;
@@ -138,9 +165,9 @@ export function createWorkerLedger({
     confirmed,
     writeChunk: (source) => chunks.add(source),
     finish: ({ isChild, ...end }) => (isChild ? childEnds : ends).add(end),
-    suspend: (waiting) => throughOutages(() => suspendRun(sql, waiting)),
-    postpone: (failed) => throughOutages(() => postponeRun(sql, failed)),
-    park: (parked) => throughOutages(() => parkRun(sql, parked)),
+    suspend: (waiting) => release(waiting, suspendRun),
+    postpone: (failed) => release(failed, postponeRun),
+    park: (parked) => release(parked, parkRun),
     async storePayload({ json, ...run }) {
       const ref = payloadRef(json);
       const kept = await throughOutages(() => storePayload(sql, { ...run, ...ref, json }));

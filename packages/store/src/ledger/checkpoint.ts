@@ -1,7 +1,8 @@
 import type { Db } from '../client.ts';
+import type { Settles } from '../spending/settle.ts';
 
 /** Events of one run that were finished in one window; `chunk` is one more than the run's last. */
-export type Chunk = {
+export type Chunk = Settles & {
   runId: string;
   /** Incarnation that claimed the run. */
   owner: number;

@@ -1,12 +1,13 @@
 import { expiredError, type Delivery, type TerminalState } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
+import type { Settles } from '../spending/settle.ts';
 import { endings } from './endings.ts';
 
 /**
  * A run's end; `events` are what was finished since its last chunk, `output` and `error` are JSON text. A large output
  * is stored already: `outputRef` names it then.
  */
-export type RunEnd = {
+export type RunEnd = Settles & {
   runId: string;
   /** Incarnation that claimed the run. */
   owner: number;

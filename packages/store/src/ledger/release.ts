@@ -1,9 +1,10 @@
 import type { Delivery } from '@flowstate/contracts';
 import type { Db, Sql } from '../client.ts';
+import type { Settles } from '../spending/settle.ts';
 import { deliveryColumns } from './deliveries.ts';
 
 /** A run its owner lets go of, with the last events it recorded: they say why, and come into force with it. */
-export type Release = {
+export type Release = Settles & {
   runId: string;
   /** Incarnation that claimed the run. */
   owner: number;

@@ -12,7 +12,7 @@ export async function listBudgets(db: Db): Promise<BudgetUse[]> {
            coalesce(s.tokens, 0) AS "spentTokens", coalesce(s.micro_usd, 0) AS "spentMicroUsd",
            (SELECT count(*)::int FROM budget_pauses p JOIN run_live l ON l.id = p.run_id
             WHERE p.level = b.level AND p.period = b.period
-              AND CASE WHEN b.subject = '' THEN p.for_each ELSE p.subject = b.subject END) AS "pausedRuns"
+              AND b.subject = (SELECT subject FROM budgets_of(p.level, p.subject) o WHERE o.period = p.period)) AS "pausedRuns"
     FROM budgets b
     LEFT JOIN LATERAL (
       SELECT max(spent_tokens(s, b.period, t.today)) AS tokens, max(spent_micro_usd(s, b.period, t.today)) AS micro_usd
@@ -21,11 +21,6 @@ export async function listBudgets(db: Db): Promise<BudgetUse[]> {
         SELECT FROM budgets own WHERE own.level = s.level AND own.period = b.period AND own.subject = s.subject)))
     ) s ON true
     ORDER BY array_position(ARRAY['run', 'principal', 'workflow', 'model'], b.level), b.subject, b.period`;
-}
-
-/** Keeps reservations out until the transaction ends: first of all in one that changes a budget. */
-export async function holdReservations(tx: Db): Promise<void> {
-  await tx`SELECT pg_advisory_xact_lock(7310240025)`;
 }
 
 /** Sets a budget anew. */
