@@ -41,16 +41,23 @@ export type ModelAnswer = {
   usage: { inputTokens: number; outputTokens: number };
 };
 
+export type ModelListener = {
+  signal: AbortSignal;
+  onText?: (text: string) => void;
+  onUsage?: (usage: ModelAnswer['usage']) => void;
+};
+
 /** The one way to a language model. */
 export type LanguageModel = {
   /** Names of the models to ask, the preferred one first. */
   readonly models: readonly string[];
   /**
-   * One try. `onText` gets the answer's text as it comes.
+   * One try. `onText` gets the answer's text as it comes, `onUsage` what the call used as soon as that is certain: also
+   * of one that failed and used nothing, since it was refused or never made. Of one that was cut off it is told nothing.
    * Throws `unavailable`, `rate_limited`, `timeout` (worth a retry, after `retryAfter`), `upstream_failed`, or the
    * signal's reason. Errors say nothing of prompt, answer or key.
    */
-  ask(request: ModelRequest, options: { signal: AbortSignal; onText?: (text: string) => void }): Promise<ModelAnswer>;
+  ask(request: ModelRequest, options: ModelListener): Promise<ModelAnswer>;
 };
 
 /** Tokens some text may be at most, roughly: 3 bytes each, where English has 4 and Chinese about 3. */

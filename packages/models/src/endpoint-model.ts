@@ -1,7 +1,13 @@
-import { estimateTokens, FlowstateError, type LanguageModel, type ModelAnswer } from '@flowstate/contracts';
+import {
+  estimateTokens,
+  FlowstateError,
+  type LanguageModel,
+  type ModelAnswer,
+  type ModelListener,
+} from '@flowstate/contracts';
 import { callModel, type ModelUsage } from '@flowstate/tracing';
 import type { Circuit } from './circuit.ts';
-import { isCallInstead, modelFailure, timedOut } from './model-failure.ts';
+import { isCallInstead, modelFailure, timedOut, usedNothing } from './model-failure.ts';
 import { finishOf, toSdkMessages, toSdkTools } from './sdk-conversation.ts';
 import { tokenLimitFor } from './token-limit.ts';
 
@@ -90,15 +96,16 @@ export function createEndpointModel(options: EndpointModelOptions): LanguageMode
 
   async function once(
     request: Asked,
-    signal: AbortSignal,
-    onText: (text: string) => void,
-    used: (u: ModelUsage) => void,
-  ) {
+    { signal, onText, onUsage }: Required<ModelListener>,
+    used: (usage: ModelUsage) => void,
+  ): Promise<ModelAnswer> {
     try {
       const answer = await stream(request, signal, onText);
       used(answer.usage);
+      onUsage(answer.usage);
       return answer;
     } catch (error) {
+      if (usedNothing(error)) onUsage(nothing);
       signal.throwIfAborted();
       const failure = modelFailure(error, timeoutMs);
       if (failure.code === 'rate_limited' && failure.retryAfter !== undefined) {
@@ -110,21 +117,30 @@ export function createEndpointModel(options: EndpointModelOptions): LanguageMode
 
   return {
     models,
-    async ask(request, { signal, onText = () => {} }) {
+    async ask(request, { signal, onText = () => {}, onUsage = () => {} }) {
       signal.throwIfAborted();
       const restMs = (limitedUntil.get(request.model) ?? 0) - performance.now();
       if (restMs > 0) {
+        onUsage(nothing);
         const retryAfter = Math.ceil(restMs / 1000);
         throw new FlowstateError('rate_limited', 'The language model endpoint limits our rate', { retryAfter });
       }
-      return circuit.run(() =>
-        callModel({ operation: 'chat', provider: 'openai', model: request.model }, (used) =>
-          once(request, signal, onText, used),
-        ),
-      );
+      let made = false;
+      try {
+        return await circuit.run(() => {
+          made = true;
+          return callModel({ operation: 'chat', provider: 'openai', model: request.model }, (used) =>
+            once(request, { signal, onText, onUsage }, used),
+          );
+        });
+      } finally {
+        if (!made) onUsage(nothing);
+      }
     },
   };
 }
+
+const nothing = { inputTokens: 0, outputTokens: 0 };
 
 /** Only where a model is asked: it is a megabyte of code. */
 async function loadSdk(baseURL: string, apiKey: string | undefined) {

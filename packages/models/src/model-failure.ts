@@ -29,6 +29,15 @@ export function isCallInstead(error: unknown): boolean {
   return error instanceof Error && error.name === 'AI_ToolChoiceViolationError';
 }
 
+/** Is it certain that the far end charges nothing? It refused the call with a status, or there was no way to it. */
+export function usedNothing(error: unknown): boolean {
+  const { name, statusCode = 0, cause } = error as { name?: string; cause?: { code?: string } } & CallError;
+  if (name !== 'AI_APICallError') return false;
+  return statusCode >= 400 || noWay.has(cause?.code ?? '');
+}
+
+const noWay = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'UND_ERR_CONNECT_TIMEOUT']);
+
 export function timedOut(timeoutMs: number): FlowstateError {
   return new FlowstateError('timeout', `${farEnd} took longer than ${timeoutMs} ms, or fell silent`);
 }

@@ -68,4 +68,20 @@ export const settings = {
     default: true,
     description: 'The endpoint takes `response_format: json_schema`; `false` for one that refuses it',
   }),
+  LLM_PRICES: Type.Optional(
+    Type.String({
+      description:
+        'JSON with what models cost, in US dollars for a million tokens: `{"gpt-5-mini": {"input": 0.25, "output": 2}}`',
+    }),
+  ),
+  LLM_REQUESTS_PER_MINUTE: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      description:
+        "Calls of language models a minute that their provider takes from all workers; a run's turn is waited for without a worker",
+    }),
+  ),
+  LLM_TOKENS_PER_MINUTE: Type.Optional(
+    Type.Integer({ minimum: 1, description: 'The same in tokens, input and the most that may come out together' }),
+  ),
 } as const;

@@ -1,4 +1,5 @@
 export { callModel, type ModelCall, type ModelUsage } from './model-call.ts';
+export { observeModelCalls, type EndedModelCall, type ModelObserver } from './model-observer.ts';
 export { inRedisSpan } from './redis-span.ts';
 export { openServerSpan, type ServerSpan } from './server-span.ts';
 export { addSpan, describeSpan, inRootSpan, inSpan, isSampled, outsideSpans, type SpanOptions } from './span.ts';

@@ -1,6 +1,7 @@
 import { FlowstateError, type Effect, type QueueName } from '@flowstate/contracts';
 import type { Static, TSchema } from 'typebox';
 import type { ModelAgent } from './model-agent.ts';
+import type { UsedTokens } from './spending.ts';
 
 /** How often and how patiently something is tried again. */
 export type RetryPolicy = {
@@ -28,6 +29,11 @@ export type StepContext = {
   idempotencyKey: string;
   /** 1 for the first try. */
   attempt: number;
+  /**
+   * Says what a call of a model that was reserved really used: recorded with this try, however it ends. What is never
+   * said counts as spent in full.
+   */
+  settle(reservation: string, used: UsedTokens): void;
 };
 
 /** One call of the platform's API with the authority of whoever started the run. */

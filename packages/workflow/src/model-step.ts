@@ -23,7 +23,7 @@ export async function askModel(
   { name, agent }: { name: string; agent: string },
   turn: ModelTurn,
 ): Promise<Said | Held> {
-  async function once({ signal, attempt, idempotencyKey }: StepContext): Promise<Said | Held> {
+  async function once({ signal, attempt, idempotencyKey, settle }: StepContext): Promise<Said | Held> {
     const client = configured(talk.model);
     const { models } = client;
     let model = models[(attempt - 1) % models.length] as string;
@@ -44,7 +44,14 @@ export async function askModel(
     const live = coalesce((text) => talk.progress({ agent, step: talk.prefix + name, attempt, text }));
     try {
       const key = encodeURIComponent(`${idempotencyKey}:${attempt}`);
-      const answer = await client.ask({ ...turn, model, idempotencyKey: key }, { signal, onText: live.add });
+      const answer = await client.ask(
+        { ...turn, model, idempotencyKey: key },
+        {
+          signal,
+          onText: live.add,
+          onUsage: (used) => reservation !== undefined && settle(reservation, used),
+        },
+      );
       return { ...answer, model, ...(reservation !== undefined && { reservation }) };
     } catch (error) {
       if (!(error instanceof FlowstateError) || attempt >= models.length) throw error;

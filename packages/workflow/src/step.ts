@@ -5,6 +5,7 @@ import { RunInterrupt, StepError } from './interrupt.ts';
 import type { Journal } from './journal.ts';
 import { isLarge, resultJson } from './large-results.ts';
 import type { Replay } from './replay.ts';
+import type { SettledCall } from './settled-call.ts';
 import { withinTime } from './time-limit.ts';
 
 export type StepEnvironment = {
@@ -48,7 +49,7 @@ export async function runStep<T>(env: StepEnvironment, { name, fn, options }: St
 
   for (;;) {
     const attempt = (tries.at(-1)?.attempt ?? 0) + 1;
-    const told: Told = { spent: {} };
+    const told: Told = { spent: {}, settled: [] };
     try {
       return await env.underWay(() => tryOnce(env, { name, fn, options }, attempt, told));
     } catch (error) {
@@ -61,15 +62,8 @@ export async function runStep<T>(env: StepEnvironment, { name, fn, options }: St
       const final = attempt >= attempts || (error instanceof FlowstateError && !error.retryable);
       const retryAfter = error instanceof FlowstateError ? (error.retryAfter ?? 0) * 1000 : 0;
       const nextAt = final ? undefined : now() + Math.max(retryAfter, backoff(retry, attempt));
-      journal.record('step.failed', {
-        name,
-        effect,
-        attempt,
-        error: describe(error),
-        final,
-        ...toRecord(told),
-        ...(nextAt !== undefined && { retryAt: nextAt }),
-      });
+      const data = { name, effect, attempt, error: describe(error), final, ...toRecord(told) };
+      journal.record('step.failed', { ...data, ...(nextAt !== undefined && { retryAt: nextAt }) }, settledBy(told));
       if (nextAt === undefined) throw new StepError(name, error, tries);
       await env.until(nextAt);
     }
@@ -77,7 +71,7 @@ export async function runStep<T>(env: StepEnvironment, { name, fn, options }: St
 }
 
 /** What a try leaves on record besides its result. */
-type Told = { startedAt?: string; spent: Spending; trace?: string | undefined };
+type Told = { startedAt?: string; spent: Spending; settled: SettledCall[]; trace?: string | undefined };
 
 /** Most steps call nothing and are not traced: their records stay as small as they were. */
 function toRecord({ startedAt, spent, trace }: Told) {
@@ -86,6 +80,11 @@ function toRecord({ startedAt, spent, trace }: Told) {
     ...(isSpent(spent) && { spent }),
     ...(trace !== undefined && { trace }),
   };
+}
+
+/** Few steps call a model that has to be paid for. */
+function settledBy({ settled }: Told): { settled?: readonly SettledCall[] } {
+  return settled.length > 0 ? { settled } : {};
 }
 
 /** A step's name as declared: rounds (`embed#17`, `tool#3.1`), items of a map (`map#1[3]/embed`) would be without bound. */
@@ -101,7 +100,7 @@ async function tryOnce<T>(
   told: Told,
 ): Promise<T> {
   const { journal, publish, onStep } = env;
-  const { effect = 'pure', timeoutMs } = options;
+  const { effect = 'pure' } = options;
   // Everything before the effect, and that it is about to happen, must be on record first.
   if (effect !== 'pure') journal.record('step.intended', { name, effect, attempt });
   const unwritten = effect === 'pure' ? journal.paid() : journal.flushed();
@@ -125,14 +124,14 @@ async function tryOnce<T>(
     const value = await inSpan(`step ${declaredName(name)}`, { attributes }, () => {
       told.startedAt = startedAt;
       told.trace = isSampled() ? activeTraceparent() : undefined;
-      return keepAccount(told.spent, () => withTimeout(env, name, fn, attempt, timeoutMs));
+      return keepAccount(told.spent, () => withTimeout(env, { name, fn, options }, attempt, told));
     });
     const json = resultJson(`Result of step ${name}`, value);
     const outputRef = isLarge(json) ? await env.storeLarge(json) : undefined;
     ok = true;
     const data = { name, effect, attempt, ...toRecord(told) };
-    if (outputRef === undefined) journal.record('step.completed', data, { output: json });
-    else journal.record('step.completed', { ...data, outputRef });
+    if (outputRef === undefined) journal.record('step.completed', data, { output: json, ...settledBy(told) });
+    else journal.record('step.completed', { ...data, outputRef }, settledBy(told));
     env.inDoubt.delete(name); // on its way to the ledger: however the run leaves here, that goes with it
     if (effect !== 'pure') journal.owe();
     // What the ledger will give back on replay is what the workflow gets now: the JSON form.
@@ -144,14 +143,14 @@ async function tryOnce<T>(
 
 async function withTimeout<T>(
   env: StepEnvironment,
-  name: string,
-  fn: (step: StepContext) => Promise<T> | T,
+  { name, fn, options: { timeoutMs } }: Step<T>,
   attempt: number,
-  timeoutMs: number | undefined,
+  { settled }: Told,
 ): Promise<T> {
   env.signal.throwIfAborted();
   const idempotencyKey = `${env.runId}:${name}`;
-  const call = async (signal: AbortSignal) => fn({ signal, attempt, idempotencyKey });
+  const settle: StepContext['settle'] = (reservation, used) => void settled.push({ reservation, ...used });
+  const call = async (signal: AbortSignal) => fn({ signal, attempt, idempotencyKey, settle });
   if (timeoutMs === undefined) return Promise.race([call(env.signal), env.interrupted]);
 
   const late = new FlowstateError('timeout', `Step ${name} took longer than ${timeoutMs} ms`);

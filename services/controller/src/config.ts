@@ -17,6 +17,8 @@ export const ControllerConfig = Type.Object({
         'Jobs of one queue that wait in Redis at most; by default 4 for each place of the live workers, at least 512',
     }),
   ),
+  LLM_REQUESTS_PER_MINUTE: settings.LLM_REQUESTS_PER_MINUTE,
+  LLM_TOKENS_PER_MINUTE: settings.LLM_TOKENS_PER_MINUTE,
   METRICS_TOKEN: settings.METRICS_TOKEN,
   ...scalingSettings,
   WEBHOOK_SECRET: settings.WEBHOOK_SECRET,

@@ -1,4 +1,3 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import type { Delivery } from '@flowstate/contracts';
 import type { Logger } from '@flowstate/runtime';
 import {
@@ -27,6 +26,7 @@ import {
 } from '@flowstate/store';
 import type { ChunkSource, LedgerPort } from '@flowstate/workflow';
 import { createSettlingWriter } from './settling-writes.ts';
+import { createThroughOutages } from './through-outages.ts';
 
 export type WorkerLedger = LedgerPort & {
   /** Makes this worker the run's owner; null when another is, or the run has ended. */
@@ -64,6 +64,7 @@ export function createWorkerLedger({
   held,
   deliver,
 }: Options): WorkerLedger {
+  const throughOutages = createThroughOutages(log);
   const writeBatch = createSettlingWriter(sql, throughOutages);
 
   async function claim(ids: string[]): Promise<ClaimedRun[]> {
@@ -146,18 +147,6 @@ export function createWorkerLedger({
   const ends = createBatcher<RunEnd, FinishAnswer>({ flush: finish, summary, sizeOf, lanes: 2 });
   // One at a time: two batches whose runs share parents could wait for each other's locks.
   const childEnds = createBatcher<RunEnd, FinishAnswer>({ flush: finish, summary, sizeOf, maxItems: 1, lanes: 2 });
-
-  async function throughOutages<T>(write: () => Promise<T>): Promise<T> {
-    for (let delayMs = 50; ; delayMs = Math.min(delayMs * 2, 1000)) {
-      try {
-        return await write();
-      } catch (error) {
-        if (!isDatabaseOutage(error)) throw error;
-        log.warn({ err: error, delayMs }, 'ledger unreachable, write will be tried again');
-        await wait(delayMs);
-      }
-    }
-  }
 
   return {
     claim: (runId) => claims.add(runId),

@@ -15,7 +15,8 @@ import {
   onShutdown,
   trackUnusedConnections,
 } from '@flowstate/runtime';
-import { languageModelFrom } from '@flowstate/models';
+import { costUsd, languageModelFrom, readPrices } from '@flowstate/models';
+import { observeModelCalls } from '@flowstate/tracing';
 import { createLanes, createSql, publishWorkflow, readLogLevel } from '@flowstate/store';
 import { laneQueue, queueNames, type Delivery, type RunJob } from '@flowstate/contracts';
 import { Redis } from 'ioredis';
@@ -27,8 +28,12 @@ import { workerChecks } from './health.ts';
 import { createIncarnation } from './incarnation.ts';
 import { createWorkerLedger } from './ledger-port.ts';
 import { createWorkerMetrics } from './metrics.ts';
+import { createModelMetrics } from './model-metrics.ts';
+import { createModelRate } from './model-rate.ts';
 import { createRunner } from './runner.ts';
 import { createSlots } from './slots.ts';
+import { createSpending } from './spending.ts';
+import { createThroughOutages } from './through-outages.ts';
 import { ownUrl } from './own-url.ts';
 import { shippedWorkflows } from './workflows/index.ts';
 
@@ -99,6 +104,18 @@ const backendFor = createBackend({
   incarnation: incarnation.id,
   onRequest: metrics.backendAnswered,
 });
+const prices = readPrices(config);
+const models = [...(language?.model.models ?? []), ...Object.keys(prices), ...shipped.embeddingModels];
+const modelMetrics = createModelMetrics(metrics.registry, models);
+observeModelCalls({ costUsd: (model, used) => costUsd(prices, model, used), onCall: modelMetrics.onCall });
+const spending = createSpending({
+  sql,
+  owner: incarnation.id,
+  prices,
+  rate: createModelRate(redis, { requests: config.LLM_REQUESTS_PER_MINUTE, tokens: config.LLM_TOKENS_PER_MINUTE }, log),
+  throughOutages: createThroughOutages(log),
+  onDecision: modelMetrics.onDecision,
+});
 const runner = createRunner({
   sql,
   log,
@@ -117,6 +134,7 @@ const runner = createRunner({
   incarnation: incarnation.id,
   backendFor,
   model: language?.model,
+  spending,
   publish: createRunPublisher(redis),
   deliver,
   metrics,

@@ -1,4 +1,5 @@
 import { settleModelCalls, type Db, type Settles, type Sql } from '@flowstate/store';
+import type { ThroughOutages } from './through-outages.ts';
 
 type Writes<W, A> = {
   writes: W[];
@@ -11,7 +12,7 @@ type Writes<W, A> = {
  * Writes a batch to the ledger. What of it settles calls of models goes in a transaction with that: recorded and
  * settled, or neither. All others stay the one statement they are, and clear of the counters' locks.
  */
-export function createSettlingWriter(sql: Sql, throughOutages: <T>(write: () => Promise<T>) => Promise<T>) {
+export function createSettlingWriter(sql: Sql, throughOutages: ThroughOutages) {
   return async function writeBatch<W extends Settles, A>({ writes, write, isWritten }: Writes<W, A>): Promise<A[]> {
     const settling = writes.filter(({ settled }) => settled !== undefined);
     if (settling.length === 0) return throughOutages(() => write(sql, writes));

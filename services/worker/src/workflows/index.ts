@@ -10,6 +10,8 @@ export function shippedWorkflows(config: WorkerConfig): {
   workflows: Workflow[];
   /** The way to the embeddings endpoint; null without one. */
   circuit: Circuit | null;
+  /** Models that embed here. */
+  embeddingModels: string[];
   close: () => Promise<void>;
 } {
   const embedders = embeddersFrom(config);
@@ -17,6 +19,7 @@ export function shippedWorkflows(config: WorkerConfig): {
   return {
     workflows: [customerInsights, createDocumentIngest(embedders), createCollectionReindex(embedders)] as Workflow[],
     circuit,
+    embeddingModels: [embedders.first, ...embedders.others].map(({ model }) => model),
     close,
   };
 }
