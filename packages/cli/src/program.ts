@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { addAccessCommand } from './access-command.ts';
 import { addAdminCommand } from './admin-command.ts';
 import { addAuditCommand } from './audit-command.ts';
+import { addBudgetsCommand } from './budgets-command.ts';
 import { addCacheCommand } from './cache-command.ts';
 import { addCollectionsCommand } from './collections-command.ts';
 import { addContainCommands } from './contain-command.ts';
@@ -23,6 +24,7 @@ import { addSearchCommand } from './search-command.ts';
 import { addSecretsCommand } from './secrets-command.ts';
 import { addSessionsCommand } from './sessions-command.ts';
 import { CommandError, exitCodes, type Terminal } from './terminal.ts';
+import { addUsageCommand } from './usage-command.ts';
 import { addUsersCommand } from './users-command.ts';
 import { addWorkerCommand } from './worker-command.ts';
 
@@ -62,6 +64,8 @@ export async function runCli(args: string[], terminal: Terminal): Promise<number
   addContainCommands(program, terminal, done);
   addFlagsCommand(program, terminal);
   addLimitsCommand(program, terminal);
+  addBudgetsCommand(program, terminal);
+  addUsageCommand(program, terminal);
   addLogLevelCommand(program, terminal);
   addCacheCommand(program, terminal);
   addCollectionsCommand(program, terminal);

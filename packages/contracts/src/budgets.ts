@@ -54,7 +54,9 @@ export type Budget = Static<typeof Budget>;
 export const BudgetState = Type.Object(
   {
     ...Budget.properties,
-    spentTokens: Type.Integer({ description: 'Of this period, reservations included; for each: of whom it is most' }),
+    spentTokens: Type.Integer({
+      description: 'Of this period, reservations included; for each: of whom it is most (for each run: not said)',
+    }),
     spentUsd: Type.Number(),
     pausedRuns: Type.Integer({ description: 'Runs that wait for somebody to raise it' }),
   },

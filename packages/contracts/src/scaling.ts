@@ -74,6 +74,13 @@ export const ScalingState = Type.Object(
     byLoad: Type.Integer({ description: 'What the load asks for, before any bound' }),
     byLatency: Type.Integer({ description: 'What the wait goal asks for, before any bound' }),
     policy: QueuePolicy,
+    providerRunsPerSecond: Type.Optional(
+      Nullable(
+        Type.Number({
+          description: 'Runs that the model provider lets through: as set, or by its rate limits; null: any',
+        }),
+      ),
+    ),
     connections: Type.Object({ budget: Type.Integer(), perWorker: Type.Integer() }),
     override: Nullable(ScalingOverride),
     computedAt: Timestamp,

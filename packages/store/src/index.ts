@@ -113,6 +113,7 @@ export { type StoredSchedule } from './schedules/stored-schedule.ts';
 export * from './schedules/trigger-schedule.ts';
 export * from './schedules/write-schedule.ts';
 export * from './spending/budgets.ts';
+export { modelDemand, type ModelDemand } from './spending/model-demand.ts';
 export { readUsage, type UsageLine } from './spending/read-usage.ts';
 export * from './spending/reserve.ts';
 export { resumePausedRuns } from './spending/resume-paused.ts';

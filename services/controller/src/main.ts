@@ -13,6 +13,8 @@ import {
 import { createLanes, createSql, readLogLevel } from '@flowstate/store';
 import Fastify, { LogController, type FastifyBaseLogger } from 'fastify';
 import { Redis } from 'ioredis';
+import { budgetMetrics } from './budget-metrics.ts';
+import { createBudgetResumer } from './budget-resumer.ts';
 import { createCensus } from './census.ts';
 import { readConfig, rehearsalCron } from './config.ts';
 import { createExpirer } from './expirer.ts';
@@ -56,6 +58,7 @@ const feeder = createFeeder({
 const metrics = createControllerMetrics(config, { queues, sql, census, feeder, log });
 measureLogSinks(metrics.registry, sinks);
 secretMetrics(metrics.registry, sql, log);
+budgetMetrics(metrics.registry, sql, log);
 const scaling = createScaling({ config, sql, queues, census, registry: metrics.registry, log });
 const rehearse = createRehearser({ sql, redis, registry: metrics.registry, log, cron: rehearsalCron(config) });
 const sweeper = createSweeper({
@@ -91,6 +94,14 @@ const loops = [
   startLoop({ name: 'counting', everyMs: 500, share: 0.05, leader: { leads: () => true }, log, work: census.count }),
   startLoop({ name: 'deciding on scaling', everyMs: 1_000, share: 0.2, leader, log, work: scaling.decide }),
   startLoop({ name: 'ending expired runs', everyMs: 250, leader, log, work: expire }),
+  startLoop({
+    name: 'resuming paused runs',
+    everyMs: 1_000,
+    share: 0.2,
+    leader,
+    log,
+    work: createBudgetResumer({ sql, queues, log }),
+  }),
   startLoop({ name: 'retention', everyMs: 1_000, leader, log, work: retain }),
   startLoop({ name: 'delivering webhooks', everyMs: 250, leader, log, work: webhooks.deliver }),
   startLoop({ name: 'firing schedules', everyMs: 200, leader, log, work: fireSchedules }),

@@ -3,6 +3,7 @@ import type { Logger } from '@flowstate/runtime';
 import {
   deleteEndedWorkers,
   deleteFinishedRuns,
+  deleteModelCallsOf,
   deleteOldKeys,
   deleteOldRecommendations,
   deleteOrphanedApprovals,
@@ -86,6 +87,7 @@ export function createRetention(options: Options) {
   async function* dropWeek(week: LedgerWeek, rule: RetentionRule): AsyncGenerator<void> {
     if (week.tables.includes('runs') && !(await drop('runs', week, rule))) return;
     yield* repeat('webhook_deliveries', () => deleteWebhooksOf(sql, week, batch), batch);
+    yield* repeat('model_calls', () => deleteModelCallsOf(sql, week, batch), batch);
     for (const table of week.tables.filter((each) => each !== 'runs')) {
       await drop(table, week, rule);
       yield;

@@ -34,8 +34,9 @@ async function setUp(t: Test) {
 
 const weeksOf = async (sql: Sql, week: string) =>
   (await sql`SELECT parent FROM ledger_partitions WHERE week = ${week}`).length;
-const none = { runs: 0, run_ends: 0, run_journal: 0, run_inbox: 0, run_payloads: 0, webhook_deliveries: 0 };
-const all = { runs: 1, run_ends: 1, run_journal: 1, run_inbox: 1, run_payloads: 1 };
+const unasked = { model_calls: 0, model_spending: 0 };
+const none = { runs: 0, run_ends: 0, run_journal: 0, run_inbox: 0, run_payloads: 0, webhook_deliveries: 0, ...unasked };
+const all = { runs: 1, run_ends: 1, run_journal: 1, run_inbox: 1, run_payloads: 1, ...unasked };
 const settleWebhook = (sql: Sql, id: string) =>
   sql`UPDATE webhook_deliveries SET state = 'delivered', due_at = NULL WHERE run_id = ${id}`;
 
@@ -43,7 +44,7 @@ t.test('weeks in which everything is old are dropped, of all tables; younger run
   const { sql, retain, addRun, addWeek } = await setUp(t);
   const [oldWeek, youngWeek] = [await addWeek(80), await addWeek(20)];
   const webhookUrl = 'https://example.org/';
-  const old = [await addRun({ age: 80, webhookUrl }), await addRun({ age: 80, state: 'failed' })];
+  const old = [await addRun({ age: 80, webhookUrl, asked: true }), await addRun({ age: 80, state: 'failed' })];
   await settleWebhook(sql, old[0] ?? '');
   const [young, today] = [await addRun({ age: 20, webhookUrl }), await addRun({ age: 0 })];
   t.equal(await weeksOf(sql, oldWeek), 5);
@@ -55,6 +56,7 @@ t.test('weeks in which everything is old are dropped, of all tables; younger run
     run_inbox: 2,
     run_payloads: 2,
     webhook_deliveries: 1,
+    model_calls: 1,
   });
   t.equal(await weeksOf(sql, oldWeek), 0);
   t.equal(await weeksOf(sql, youngWeek), 5);
@@ -74,10 +76,11 @@ t.test('a live run keeps its week; what else is old in it goes run by run', asyn
   const { sql, retain, addRun, addWeek } = await setUp(t);
   const week = await addWeek(80);
   const live = await addRun({ age: 80, state: null });
-  const ended = await Promise.all(Array.from({ length: 250 }, () => addRun({ age: 80 })));
+  const ended = await Promise.all(Array.from({ length: 250 }, (_, i) => addRun({ age: 80, asked: i === 0 })));
   const before = await rowsOf(sql, live);
   const deleted = await retain({ days: 30 });
   t.match(deleted, { runs: 250, run_ends: 250, run_journal: 250, run_inbox: 250, run_payloads: 250 }, 'over one batch');
+  t.match(deleted, { model_calls: 1, model_spending: 1 });
   t.equal(await weeksOf(sql, week), 5);
   t.same(await rowsOf(sql, live), before);
   t.match(await readRun(sql, live), { state: 'running' });

@@ -8,6 +8,7 @@ import {
   insertScalingOverride,
   insertUser,
   releaseScalingOverrides,
+  reserveModelCalls,
   setQueuePaused,
 } from '@flowstate/store';
 import { Registry } from '@prometheus-io/client';
@@ -16,6 +17,7 @@ import { createCA, createCert } from 'mkcert';
 import t from 'tap';
 import { v7 as uuidv7 } from 'uuid';
 import { readConfig } from '../src/config.ts';
+import { createProviderRate } from '../src/scaling/provider-rate.ts';
 import { createScalerTokenCheck } from '../src/scaling/scaler-token.ts';
 import { measureScaling } from '../src/scaling/scaling-metrics.ts';
 import { scalingRoute } from '../src/scaling/scaling-route.ts';
@@ -108,6 +110,49 @@ t.test("the wait goal needs what workers say of runs' time, and Postgres' connec
     reason: 'connections',
   });
   t.match(await answers.of('workflows'), { arrivalPerSecond: 1.5, connections: { budget: 45, perWorker: 9 } });
+});
+
+t.test("the provider's limits bound the workers, by what runs ask of models", async (t) => {
+  const fixture = await createScalingFixture(
+    t,
+    { workflows: { connectionBudget: 999 } },
+    { requests: 60, tokens: 90_000 },
+  );
+  const { sql, accept, addWorker, claim, decide, feeder, inFlight, principal } = fixture;
+  const { answers } = await fixture.addController();
+  const worker = await addWorker(10);
+  await accept(principal(), 10);
+  await feeder.feed();
+  const runs = await inFlight();
+  await claim(worker, runs);
+  await decide();
+  await accept(principal(), 300);
+  const served = { workflows: { stays: 10, seconds: 300 } };
+  await beat(sql, worker, [], { url: 'http://10.0.0.7:8000', served });
+  await decide();
+  t.match(
+    await answers.of('workflows'),
+    { desired: 100, reason: 'max', providerRunsPerSecond: null },
+    'no model is asked',
+  );
+
+  const call = { step: 'ask', attempt: 1, model: 'm', inputTokens: 900, maxOutputTokens: 100 };
+  const calls = runs.flatMap((runId) => [1, 2].map(() => ({ ...call, id: uuidv7(), runId })));
+  await reserveModelCalls(sql, worker, calls, {});
+  await decide();
+  // 2 calls a run: half a run a second by requests, 0.75 by tokens; each holds a place for 30 seconds.
+  t.match(await answers.of('workflows'), { desired: 2, reason: 'provider', providerRunsPerSecond: 0.5 });
+
+  const rate = createProviderRate({ requests: undefined, tokens: 60_000 });
+  const demand = new Map([['workflows', { calls: 10, tokens: 30_000 }] as const]);
+  rate.observe(demand, () => 10);
+  t.equal(rate.of('workflows'), 1_000 / 3_000);
+  rate.observe(new Map([...demand, ['documents', { calls: 10, tokens: 30_000 }]] as const), () => 10);
+  t.equal(rate.of('workflows'), 1_000 / 6_000, 'two queues share the limit');
+  rate.observe(new Map(), () => 0);
+  t.equal(rate.of('workflows'), 1_000 / 6_000, 'what was known holds while nothing runs');
+  rate.observe(new Map(), () => 5);
+  t.equal(rate.of('workflows'), null, 'runs that ask no model are not bound');
 });
 
 t.test('places held: by stays, of late, and by no clock that jumps', async (t) => {

@@ -35,6 +35,8 @@ t.test('a change by an administrator is one entry, which tells what was changed 
     ['PUT', '/api/admin/access/owners/agent', { owner: 'Ann' }, ['access.owner_named']],
     ['PUT', '/api/admin/limits', limit, ['limit.set']],
     ['DELETE', `/api/admin/limits?scope=principal&subject=${agent.id}`, undefined, ['limit.removed']],
+    ['PUT', '/api/admin/budgets', { level: 'run', period: 'total', maxTokens: 5 }, ['budget.set']],
+    ['DELETE', '/api/admin/budgets?level=run&period=total', undefined, ['budget.removed']],
     ['POST', '/api/admin/queues/workflows/pause', undefined, ['queue.paused']],
     ['POST', '/api/admin/queues/workflows/resume', undefined, ['queue.resumed']],
     ['POST', '/api/admin/users', email, ['user.created']],

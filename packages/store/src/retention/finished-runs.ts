@@ -38,13 +38,19 @@ export async function deleteFinishedRuns(
       journal_gone AS (DELETE FROM run_journal j USING old WHERE j.run_id = old.id RETURNING 1),
       inbox_gone AS (DELETE FROM run_inbox i USING old WHERE i.run_id = old.id RETURNING 1),
       payloads_gone AS (DELETE FROM run_payloads p USING old WHERE p.run_id = old.id RETURNING 1),
-      webhooks_gone AS (DELETE FROM webhook_deliveries w USING old WHERE w.run_id = old.id RETURNING 1)
+      webhooks_gone AS (DELETE FROM webhook_deliveries w USING old WHERE w.run_id = old.id RETURNING 1),
+      calls_gone AS (DELETE FROM model_calls c USING old WHERE c.run_id = old.id RETURNING 1),
+      counters_gone AS (
+        DELETE FROM model_spending s USING old WHERE s.level = 'run' AND s.subject = old.id::text RETURNING 1
+      )
       SELECT 'runs' AS table, count(*) AS rows FROM runs_gone
       UNION ALL SELECT 'run_ends', count(*) FROM ends_gone
       UNION ALL SELECT 'run_journal', count(*) FROM journal_gone
       UNION ALL SELECT 'run_inbox', count(*) FROM inbox_gone
       UNION ALL SELECT 'run_payloads', count(*) FROM payloads_gone
-      UNION ALL SELECT 'webhook_deliveries', count(*) FROM webhooks_gone`;
+      UNION ALL SELECT 'webhook_deliveries', count(*) FROM webhooks_gone
+      UNION ALL SELECT 'model_calls', count(*) FROM calls_gone
+      UNION ALL SELECT 'model_spending', count(*) FROM counters_gone`;
     return Object.fromEntries(rows.map(({ table, rows }) => [table, rows]));
   });
 }

@@ -46,3 +46,24 @@ export async function deleteWebhooksOf(
     WHERE w.run_id = old.run_id AND w.attempt = old.attempt RETURNING 1`;
   return rows.length;
 }
+
+/** Removes up to `limit` calls of models by runs that a dropped week held, and those runs' counters; returns how many. */
+export async function deleteModelCallsOf(
+  db: Db,
+  { firstId, endId }: Pick<LedgerWeek, 'firstId' | 'endId'>,
+  limit: number,
+): Promise<number> {
+  const rows = await db`
+    WITH calls AS (
+      DELETE FROM model_calls c USING (
+        SELECT id FROM model_calls WHERE run_id >= ${firstId} AND run_id < ${endId} LIMIT ${limit}
+      ) old
+      WHERE c.id = old.id RETURNING c.run_id
+    ),
+    counters AS (
+      DELETE FROM model_spending s USING (SELECT DISTINCT run_id FROM calls) c
+      WHERE s.level = 'run' AND s.subject = c.run_id::text
+    )
+    SELECT FROM calls`;
+  return rows.length;
+}

@@ -1,7 +1,10 @@
 import type { BudgetKey, StoredBudget } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
 
-/** With what is spent of it in this period: of a budget for each subject, by the one who spent most. */
+/**
+ * With what is spent of it in this period: of a budget for each subject by the one who spent most, of one for each run
+ * nothing.
+ */
 export type BudgetUse = StoredBudget & { spentTokens: number; spentMicroUsd: number; pausedRuns: number };
 
 /** All budgets that were set. */
@@ -17,7 +20,7 @@ export async function listBudgets(db: Db): Promise<BudgetUse[]> {
     LEFT JOIN LATERAL (
       SELECT max(spent_tokens(s, b.period, t.today)) AS tokens, max(spent_micro_usd(s, b.period, t.today)) AS micro_usd
       FROM model_spending s, (SELECT (now() AT TIME ZONE 'GMT')::date AS today) t
-      WHERE s.level = b.level AND (s.subject = b.subject OR (b.subject = '' AND NOT EXISTS (
+      WHERE s.level = b.level AND (s.subject = b.subject OR (b.subject = '' AND b.level <> 'run' AND NOT EXISTS (
         SELECT FROM budgets own WHERE own.level = s.level AND own.period = b.period AND own.subject = s.subject)))
     ) s ON true
     ORDER BY array_position(ARRAY['run', 'principal', 'workflow', 'model'], b.level), b.subject, b.period`;

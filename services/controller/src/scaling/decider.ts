@@ -5,6 +5,7 @@ import {
   arrivalsPerSecond,
   connectionsAllowed,
   liveWorkers,
+  modelDemand,
   publishScalingState,
   readScalingStates,
   scalingOverrides,
@@ -13,6 +14,7 @@ import {
 import type { Census } from '../census.ts';
 import { queueLoad } from '../queue-metrics.ts';
 import { effectivePolicy, type Policies } from './policies.ts';
+import { createProviderRate, type ProviderLimits } from './provider-rate.ts';
 import { createServiceTimes, type ServiceTimes } from './service-times.ts';
 
 type Options = {
@@ -20,6 +22,7 @@ type Options = {
   queues: Pick<RunQueues, 'counts'>;
   census: Pick<Census, 'latest'>;
   policies: Policies;
+  provider: ProviderLimits;
 };
 
 /**
@@ -27,7 +30,9 @@ type Options = {
  * the same. What it cannot find out it does not publish, and what was published goes stale: an autoscaler gets an error
  * then and never a zero that nobody counted.
  */
-export function createScalingDecider({ sql, queues, census, policies }: Options): () => Promise<void> {
+export function createScalingDecider({ sql, queues, census, policies, provider }: Options): () => Promise<void> {
+  const providerRate = createProviderRate(provider);
+  const isLimited = provider.requests !== undefined || provider.tokens !== undefined;
   let times: ServiceTimes | undefined;
 
   return async function decide(): Promise<void> {
@@ -39,6 +44,7 @@ export function createScalingDecider({ sql, queues, census, policies }: Options)
       connectionsAllowed(sql),
     ]);
     times.observe(workers);
+    if (isLimited) providerRate.observe(await modelDemand(sql), times.stays);
     const places = workers.reduce((sum, { concurrency }) => sum + concurrency, 0);
     const concurrency = workers.length === 0 ? null : Math.max(1, Math.round(places / workers.length));
     for (const queue of queueNames) {
@@ -52,7 +58,9 @@ export function createScalingDecider({ sql, queues, census, policies }: Options)
         arrivalPerSecond: arrivals.get(queue) ?? 0,
         serviceSeconds: times.of(queue),
       };
-      const policy = effectivePolicy(policies[queue], { connectionsAllowed: allowed, concurrency });
+      const providerRunsPerSecond = providerRate.of(queue);
+      const found = { connectionsAllowed: allowed, concurrency, providerRunsPerSecond };
+      const policy = effectivePolicy(policies[queue], found);
       const override = overrides.get(queue) ?? null;
       const { workers: desired, ...why } = desiredWorkers(demand, policy, override);
       await publishScalingState(sql, {
@@ -65,6 +73,7 @@ export function createScalingDecider({ sql, queues, census, policies }: Options)
         desired,
         ...why,
         policy: policies[queue],
+        providerRunsPerSecond: policy.providerRunsPerSecond,
         connections: policy.connections ?? { budget: 0, perWorker: 0 },
         override,
       });

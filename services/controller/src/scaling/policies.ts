@@ -15,17 +15,28 @@ type Found = {
   connectionsAllowed: number;
   /** Places of one live worker; null while none lives. */
   concurrency: number | null;
+  /** Runs a second that the provider of models lets through; null: no bound, or nobody knows. */
+  providerRunsPerSecond: number | null;
 };
 
 /** A policy as the decision takes it, with what was found out on the spot in place of what it leaves open. */
-export function effectivePolicy(policy: QueuePolicy, { connectionsAllowed, concurrency }: Found): ScalingPolicy {
+export function effectivePolicy(
+  policy: QueuePolicy,
+  { connectionsAllowed, concurrency, providerRunsPerSecond: measured }: Found,
+): ScalingPolicy {
   const { connectionBudget, ...rest } = policy;
   return {
     ...rest,
     concurrency: concurrency ?? policy.concurrency,
+    providerRunsPerSecond: lower(policy.providerRunsPerSecond, measured),
     connections: {
       budget: connectionBudget ?? Math.floor(connectionsAllowed * workersShare),
       perWorker: connectionsPerWorker,
     },
   };
+}
+
+/** Null bounds nothing. */
+function lower(one: number | null, other: number | null): number | null {
+  return one === null || other === null ? (one ?? other) : Math.min(one, other);
 }

@@ -43,7 +43,13 @@ export function createScaling({ config, sql, queues, census, registry, log }: Op
   let scaler: Scaler | undefined;
 
   return {
-    decide: createScalingDecider({ sql, queues, census, policies: readPolicies(config) }),
+    decide: createScalingDecider({
+      sql,
+      queues,
+      census,
+      policies: readPolicies(config),
+      provider: { requests: config.LLM_REQUESTS_PER_MINUTE, tokens: config.LLM_TOKENS_PER_MINUTE },
+    }),
     serve: (app) =>
       scalingRoute(app, { answers, checkToken: createScalerTokenCheck({ token, clientCertificates: false }) }),
     async listen() {

@@ -12,6 +12,8 @@ export type ServiceTimes = {
   observe(workers: readonly Pick<StoredWorker, 'id' | 'served'>[]): void;
   /** Seconds a run holds a place of a worker, on average; null: nobody knows. */
   of(queue: QueueName): number | null;
+  /** Places given back over the last minute. */
+  stays(queue: QueueName): number;
 };
 
 /**
@@ -55,6 +57,7 @@ export function createServiceTimes(
 
   return {
     observe,
+    stays: (queue) => windows[queue].reduce((sum, { stays }) => sum + stays, 0),
     of(queue) {
       const figure = kept.get(queue);
       return figure === undefined || figure.at < now() - keepMs ? null : figure.seconds;

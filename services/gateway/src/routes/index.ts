@@ -4,6 +4,7 @@ import type { Permissions } from '../access-rules.ts';
 import type { App, Deps } from '../deps.ts';
 import { createLogin } from '../login.ts';
 import { adminAccessRoutes } from './admin-access.ts';
+import { adminBudgetRoutes } from './admin-budgets.ts';
 import { adminCacheRoutes } from './admin-cache.ts';
 import { adminContainRoutes } from './admin-contain.ts';
 import { adminFlagRoutes } from './admin-flags.ts';
@@ -47,6 +48,7 @@ import { secretRoutes } from './secrets.ts';
 import { signingKeyRoutes } from './signing-keys.ts';
 import { startRunRoute } from './start-run.ts';
 import { storeDocumentsRoute } from './store-documents.ts';
+import { usageRoute } from './usage.ts';
 import { workflowRoutes } from './workflows.ts';
 
 const any = roles;
@@ -166,6 +168,8 @@ export const access: AccessTable = {
   'POST /api/integrations': staff,
   'POST /api/import': staff,
 
+  'GET /api/usage': readRuns,
+
   'GET /api/scaling/:queue': scale,
 
   'GET /api/admin/audit': administer,
@@ -175,6 +179,9 @@ export const access: AccessTable = {
   'GET /api/admin/incidents/events': administer,
   'POST /api/admin/incidents/notices': administer,
   'POST /api/admin/incidents/tasks': administer,
+  'GET /api/admin/budgets': administer,
+  'PUT /api/admin/budgets': administer,
+  'DELETE /api/admin/budgets': administer,
   'GET /api/admin/limits': administer,
   'PUT /api/admin/limits': administer,
   'DELETE /api/admin/limits': administer,
@@ -265,9 +272,11 @@ export function registerRoutes(app: App, deps: Deps): void {
   integrationRoutes(app, deps);
   followUpRoutes(app, deps);
   importRoute(app, deps);
+  usageRoute(app, deps);
   auditRoutes(app, deps);
   adminIncidentRoutes(app, deps);
   adminLimitRoutes(app, deps);
+  adminBudgetRoutes(app, deps);
   adminQueueStateRoutes(app, deps);
   scalingRoute(app, deps);
   adminScalingRoutes(app, deps);
