@@ -116,4 +116,47 @@ export const workflows = flowstateDashboard('workflows', 'workflows')
         ['max(flowstate_webhooks_pending)', 'pending'],
       ],
     }),
+  )
+  .withPanel(
+    graph('Tokens of models', {
+      says: 'A second, as their providers count them; the offline embedder says nothing',
+      unit: 'short',
+      queries: [
+        ['sum by (model, direction) (rate(worker_model_tokens_total[$__rate_interval]))', '{{model}} {{direction}}'],
+      ],
+    }),
+  )
+  .withPanel(
+    graph('Cost of models', {
+      says: 'US dollars an hour, for models with a price in LLM_PRICES',
+      unit: 'currencyUSD',
+      queries: [['3600 * sum by (model) (rate(worker_model_cost_usd_total[$__rate_interval]))', '{{model}}']],
+    }),
+  )
+  .withPanel(
+    graph('Calls of models', {
+      says: 'By answer; before them, what budgets and the rate of the provider said',
+      unit: 'reqps',
+      queries: [
+        [
+          'sum by (model, operation, status) (rate(worker_model_requests_total[$__rate_interval]))',
+          '{{model}} {{operation}} {{status}}',
+        ],
+        ['sum by (decision) (rate(worker_model_decisions_total[$__rate_interval]))', 'decided: {{decision}}'],
+      ],
+    }),
+  )
+  .withPanel(
+    graph('Budgets', {
+      says: 'Spent share of the one that is used up most; `flowstate budgets list` names them',
+      unit: 'percentunit',
+      queries: [['max by (level, period) (flowstate_budget_used_ratio)', '{{level}} {{period}}']],
+    }),
+  )
+  .withPanel(
+    graph('Runs that wait for a budget', {
+      says: 'They go on when somebody raises it, or its day or month is over',
+      unit: 'short',
+      queries: [['max(flowstate_budget_paused_runs)', 'runs']],
+    }),
   );
