@@ -316,6 +316,27 @@ await t.test('sessions are ended with the command that began them', async (t) =>
   t.equal(await sessions(), before);
 });
 
+await t.test('budgets are set, listed and removed, and usage is shown', async (t) => {
+  const env = { ...login, FLOWSTATE_EMAIL: 'admin@flowstate.local' };
+  const set = ['budgets', 'set', 'principal', 'month'];
+  t.match(await flowstate([...set, '--usd', '2.5', '--at-limit', 'pause'], { env }), {
+    code: 0,
+    out: 'principal each, month: at most 2.5 USD\n',
+  });
+  t.match(await flowstate(['budgets', 'list'], { env }), {
+    code: 0,
+    out: /principal +each +month +2\.5 USD +0 tokens, 0 USD +pause +0/,
+  });
+  t.match(await flowstate([...set, '--usd', '1', '--subject', 'nobody'], { env }), {
+    code: 1,
+    err: /subject is not the id/,
+  });
+  t.match(await flowstate([...set, '--tokens', 'many'], { env }), { code: 2, err: /"many" must be a number/ });
+  t.match(await flowstate([...set, '--tokens', '1']), { code: 1, err: /manager may not/ });
+  t.match(await flowstate(['budgets', 'remove', 'principal', 'month'], { env }), { code: 0 });
+  t.match(await flowstate(['usage', '--by', 'model', '--from', '2026-01-01']), { code: 0, out: /MODEL +CALLS/ });
+});
+
 await t.test('a gateway that dies in the middle is said in one line', async (t) => {
   const rows = Array.from({ length: 200_000 }, (_, i) => `late${i},x`).join('\n');
   const file = await fileOf('many.csv', `externalId,name\n${rows}\n`);

@@ -111,7 +111,7 @@ $$;
 -- Millionths of a dollar, rounded up: what a call may cost is never said too low.
 CREATE FUNCTION micro_usd_of(input_tokens bigint, output_tokens bigint, input_price bigint, output_price bigint)
 RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
-  SELECT (input_tokens * input_price + output_tokens * output_price + 999999) / 1000000
+  SELECT ceil((input_tokens::numeric * input_price + output_tokens::numeric * output_price) / 1000000)::bigint
 $$;
 
 -- Reserves what `calls` may use at most, each only for a run its worker owns: which principal and workflow it counts for
@@ -237,6 +237,7 @@ BEGIN
   WITH told AS (
     SELECT DISTINCT ON (reservation) * FROM jsonb_to_recordset(settlements)
       AS t(reservation uuid, owner int, "inputTokens" bigint, "outputTokens" bigint)
+    WHERE "inputTokens" >= 0 AND "outputTokens" >= 0
   ),
   written AS (
     UPDATE model_calls c SET settled_at = clock_timestamp(), input_tokens = t."inputTokens", output_tokens = t."outputTokens",

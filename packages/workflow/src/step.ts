@@ -149,13 +149,18 @@ async function withTimeout<T>(
 ): Promise<T> {
   env.signal.throwIfAborted();
   const idempotencyKey = `${env.runId}:${name}`;
-  const settle: StepContext['settle'] = (reservation, used) => void settled.push({ reservation, ...used });
+  const settle: StepContext['settle'] = (reservation, { inputTokens, outputTokens }) => {
+    // What is no count would fail the checkpoint; without it the call counts as spent.
+    if ([inputTokens, outputTokens].every(isCount)) settled.push({ reservation, inputTokens, outputTokens });
+  };
   const call = async (signal: AbortSignal) => fn({ signal, attempt, idempotencyKey, settle });
   if (timeoutMs === undefined) return Promise.race([call(env.signal), env.interrupted]);
 
   const late = new FlowstateError('timeout', `Step ${name} took longer than ${timeoutMs} ms`);
   return withinTime({ signal: env.signal, ms: timeoutMs, late }, call);
 }
+
+const isCount = (tokens: number) => Number.isInteger(tokens) && tokens >= 0 && tokens <= 1e9;
 
 function isTimeout(error: unknown): boolean {
   return error instanceof FlowstateError && error.code === 'timeout';
