@@ -10,8 +10,8 @@ import type { Conversation } from './conversation.ts';
 import type { StepContext } from './definition.ts';
 import { StepError } from './interrupt.ts';
 
-/** What a model call leaves on record: its answer, and what settles its reservation. */
-type Said = ModelAnswer & { model: string; reservation?: string };
+/** What a model call leaves on record, beside what settles its reservation. */
+type Said = ModelAnswer & { model: string };
 /** It was not called: the run is to wait first. */
 type Held = { held: 'budget'; cap: string } | { held: 'rate'; afterMs: number };
 
@@ -52,7 +52,7 @@ export async function askModel(
           onUsage: (used) => reservation !== undefined && settle(reservation, used),
         },
       );
-      return { ...answer, model, ...(reservation !== undefined && { reservation }) };
+      return { ...answer, model };
     } catch (error) {
       if (!(error instanceof FlowstateError) || attempt >= models.length) throw error;
       // Another model has its turn: at once, and whatever the matter with this one is.

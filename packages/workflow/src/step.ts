@@ -74,10 +74,11 @@ export async function runStep<T>(env: StepEnvironment, { name, fn, options }: St
 type Told = { startedAt?: string; spent: Spending; settled: SettledCall[]; trace?: string | undefined };
 
 /** Most steps call nothing and are not traced: their records stay as small as they were. */
-function toRecord({ startedAt, spent, trace }: Told) {
+function toRecord({ startedAt, spent, settled, trace }: Told) {
   return {
     ...(startedAt !== undefined && { startedAt }),
     ...(isSpent(spent) && { spent }),
+    ...(settled.length > 0 && { settled }),
     ...(trace !== undefined && { trace }),
   };
 }

@@ -18,7 +18,7 @@ export function usageRoute(app: App, { sql }: Pick<Deps, 'sql'>): void {
       },
     },
     async (request) => {
-      const { limit = 50, cursor, by = 'day', principalId, ...filter } = request.query;
+      const { limit = 50, cursor, by, principalId, ...filter } = request.query;
       const principal = principalOf(request);
       // Nobody learns of others, not even whether they are there.
       if (!seesAllRuns(principal) && principalId !== undefined && principalId !== principal.id) {
