@@ -78,7 +78,7 @@ function policy(...decisions: SpendingDecision[]): SpendingPort & { asked: Plann
 }
 
 t.test(
-  'every call is paid for in advance: granted, with a cheaper model, and with the reservation on record',
+  'every call is paid for in advance: granted, with a cheaper model, and settled with the reservation on record',
   async (t) => {
     const spending = policy({ decision: 'granted', model: 'cheap', reservation: 'r1' });
     const { server, id, toEnd } = await askingRun(t, sql, scripted(lookAt('abc'), [{ status: 500 }, done]));
@@ -94,12 +94,15 @@ t.test(
     ]);
     t.ok(spending.asked.every(({ inputTokens }) => inputTokens > 50));
     t.match(await readSteps(sql, id), [
-      {
-        name: 'adder/model#1',
-        output: { model: 'cheap', reservation: 'r1', usage: { inputTokens: 100, outputTokens: 20 } },
-      },
+      { name: 'adder/model#1', output: { model: 'cheap', usage: { inputTokens: 100, outputTokens: 20 } } },
       {},
-      { name: 'adder/model#2', output: { model: 'm', reservation: 'r3' } },
+      { name: 'adder/model#2', output: { model: 'm' } },
+    ]);
+    const settled = (await readEvents(sql, id)).flatMap(({ data }) => data.settled ?? []);
+    t.match(settled, [
+      { reservation: 'r1', inputTokens: 100, outputTokens: 20 },
+      { reservation: 'r2', inputTokens: 0, outputTokens: 0 },
+      { reservation: 'r3' },
     ]);
   },
 );
