@@ -85,6 +85,10 @@ t.test(
     t.same(provider.violations, [], 'no call without its answer reached the provider');
     const keys = new Set(provider.requests.map(({ headers }) => headers['idempotency-key']));
     t.equal(keys.size, 12 * 6, 'asked again under the same key');
+    const [spent] = await platform.database.sql`
+      SELECT count(*)::int AS calls, count(settled_at)::int AS settled FROM model_calls`;
+    const expected = { calls: 12 * 6 + 6, settled: 12 * 6 };
+    t.same(spent, expected, 'what is on record is settled, what was cut off counts as spent');
     t.notMatch(platform.worker.log.map((line) => JSON.stringify(line)).join('\n'), /sk-not-for-logs|fifteen in all/);
   },
 );
