@@ -6,7 +6,9 @@ import {
   Interaction,
   Opportunity,
   Page,
+  RecommendationsAnswer,
   SearchAnswer,
+  type HybridSearchBody,
   type SearchBody,
   type SearchHit,
 } from '@flowstate/contracts';
@@ -27,6 +29,10 @@ export type Crm = {
   integrations(customerId: string): Promise<Rows<Integration>>;
   baseRates(): Promise<BaseRate[]>;
   search(body: SearchBody): Promise<SearchHit[]>;
+  /** By meaning and by words; each hit has the similarity of its meaning, too. */
+  searchHybrid(body: HybridSearchBody): Promise<SearchHit[]>;
+  /** Products that similar customers bought. */
+  productsToOffer(customerId: string, limit: number): Promise<RecommendationsAnswer>;
 };
 
 const InteractionPage = Page(Interaction);
@@ -68,6 +74,21 @@ export function createCrm(backend: Backend, signal: AbortSignal): Crm {
       const request = { operation: 'search.semantic', method: 'POST', path: '/api/search/semantic', body } as const;
       return (await backend({ ...request, response: SearchAnswer }, signal)).items;
     },
+    async searchHybrid(body) {
+      const request = { operation: 'search.hybrid', method: 'POST', path: '/api/search/hybrid', body } as const;
+      return (await backend({ ...request, response: SearchAnswer }, signal)).items;
+    },
+    productsToOffer: async (customerId, limit) =>
+      backend(
+        {
+          operation: 'recommendations.read',
+          method: 'POST',
+          path: '/api/search/recommendations',
+          body: { customerId, kinds: ['action'], limit },
+          response: RecommendationsAnswer,
+        },
+        signal,
+      ),
   };
 }
 

@@ -23,6 +23,13 @@ export function passageFor(query: string, text: string): string | null {
   return best === null ? null : cutAtWord(best.sentence);
 }
 
+/** Share of the query's words, 0 to 1, that the text holds too; 0 when the query has none but stop words. */
+export function matchedWords(query: string, text: string): number {
+  const asked = new Set(wordsOf(query));
+  const held = new Set(wordsOf(text));
+  return asked.size === 0 ? 0 : [...asked].filter((word) => held.has(word)).length / asked.size;
+}
+
 function wordsOf(text: string): string[] {
   const words = text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
   // A plural matches its singular: enough to tell sentences apart, no stemmer needed.

@@ -40,6 +40,16 @@ export function countTopics(messages: readonly ScoredMessage[]): TopicCount[] {
   return found.sort((a, b) => b.messages - a.messages).slice(0, shown);
 }
 
+/** Names of the topics a text is about: those with most different expressions first, equals in the lexicon's order. */
+export function topicsOf(text: string): string[] {
+  const found = matchers.flatMap(({ topic, expression }) => {
+    const all = text.matchAll(new RegExp(expression, 'giu'));
+    const different = new Set([...all].map(([words]) => words.toLowerCase())).size;
+    return different === 0 ? [] : [{ name: topic.name, different }];
+  });
+  return found.toSorted((a, b) => b.different - a.different).map(({ name }) => name);
+}
+
 function countOf(topic: Topic, expression: RegExp, hits: { message: ScoredMessage; text: string }[]): TopicCount {
   const scores = hits.flatMap(({ message }) => (message.score === null ? [] : [message.score]));
   const average = mean(scores);

@@ -2,8 +2,11 @@ import { embeddersFrom, type Circuit } from '@flowstate/models';
 import type { Workflow } from '@flowstate/workflow';
 import type { WorkerConfig } from '../config.ts';
 import { createCollectionReindex } from './collection-reindex.ts';
-import { customerInsights } from './customer-insights.ts';
+import { customerInsights, customerInsightsV1 } from './customer-insights.ts';
 import { createDocumentIngest } from './document-ingest.ts';
+import { knowledgeAnswer } from './knowledge-answer.ts';
+import { nextBestAction } from './next-best-action.ts';
+import { ticketTriage } from './ticket-triage.ts';
 
 /** The workflows every stock worker carries. */
 export function shippedWorkflows(config: WorkerConfig): {
@@ -17,7 +20,16 @@ export function shippedWorkflows(config: WorkerConfig): {
   const embedders = embeddersFrom(config);
   const { circuit, close } = embedders;
   return {
-    workflows: [customerInsights, createDocumentIngest(embedders), createCollectionReindex(embedders)] as Workflow[],
+    // Of several versions of one workflow the last is the one new runs get.
+    workflows: [
+      customerInsightsV1,
+      customerInsights,
+      nextBestAction,
+      knowledgeAnswer,
+      ticketTriage,
+      createDocumentIngest(embedders),
+      createCollectionReindex(embedders),
+    ] as Workflow[],
     circuit,
     embeddingModels: [embedders.first, ...embedders.others].map(({ model }) => model),
     close,

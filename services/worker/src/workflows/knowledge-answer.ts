@@ -1,0 +1,40 @@
+import { CollectionName } from '@flowstate/contracts';
+import { defineWorkflow } from '@flowstate/workflow';
+import Type from 'typebox';
+import { CitedAnswer } from '../agents/cited-answer.ts';
+import { extractiveAnswerAgent } from '../agents/extractive-answer.ts';
+import { mindField } from '../agents/mind.ts';
+import { Question, retrievalAgent } from '../agents/retrieval.ts';
+
+const KnowledgeAnswerInput = Type.Object(
+  {
+    question: Question,
+    collection: Type.Optional(Type.Unsafe<string>({ ...CollectionName, description: 'default: all you may search' })),
+    limit: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 20, default: 5, description: 'passages an answer may rest on' }),
+    ),
+    ...mindField,
+  },
+  { additionalProperties: false },
+);
+
+const KnowledgeAnswer = Type.Object(
+  { question: Type.String(), ...CitedAnswer.properties },
+  { additionalProperties: false },
+);
+
+/** Answers a question from the documents whoever asks may search, every sentence with the words it rests on. */
+export const knowledgeAnswer = defineWorkflow(
+  {
+    name: 'knowledge-answer',
+    version: '1',
+    description: 'Answers a question from documents, with quotes; says so when they do not answer it',
+    input: KnowledgeAnswerInput,
+    output: KnowledgeAnswer,
+  },
+  async (ctx, { question, collection, limit = 5 }) => {
+    const where = collection === undefined ? {} : { collection };
+    const { passages } = await ctx.agent(retrievalAgent, { question, ...where, limit });
+    return { question, ...(await ctx.agent(extractiveAnswerAgent, { question, passages })) };
+  },
+);
