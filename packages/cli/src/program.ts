@@ -7,6 +7,7 @@ import { addCacheCommand } from './cache-command.ts';
 import { addCollectionsCommand } from './collections-command.ts';
 import { addContainCommands } from './contain-command.ts';
 import { addCheckCommand } from './check-command.ts';
+import { addEvalCommand } from './eval-command.ts';
 import { addFlagsCommand } from './flags-command.ts';
 import { addIncidentCommand } from './incident-command.ts';
 import { addImportCommand } from './import-command.ts';
@@ -70,6 +71,7 @@ export async function runCli(args: string[], terminal: Terminal): Promise<number
   addCacheCommand(program, terminal);
   addCollectionsCommand(program, terminal);
   addSearchCommand(program, terminal, done);
+  addEvalCommand(program, terminal, done);
   addScaleCommand(program, terminal, done);
   addWorkerCommand(program, terminal, done);
   addCheckCommand(program, terminal, done);

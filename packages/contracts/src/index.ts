@@ -10,6 +10,7 @@ export * from './containment.ts';
 export * from './crm.ts';
 export * from './documents.ts';
 export * from './errors.ts';
+export * from './evaluations.ts';
 export * from './flags.ts';
 export * from './follow-ups.ts';
 export * from './import.ts';

@@ -156,6 +156,13 @@ export type RunProgress = { type: 'step.started' | 'progress'; at: string; data:
 export const StartRunBody = Type.Object(
   {
     input: Type.Unknown(),
+    version: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 64,
+        description: 'Of the workflow; default the newest. The run waits while no live worker carries it',
+      }),
+    ),
     priority: Type.Optional(
       Type.Integer({ minimum: 0, maximum: 9, default: 5, description: '0 is served first, 9 last' }),
     ),

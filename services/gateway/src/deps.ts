@@ -32,6 +32,8 @@ export type App = FastifyInstance<
 
 export type StartRun = {
   workflow: string;
+  /** Default: the newest. */
+  version?: string;
   input: unknown;
   principal: Principal;
   priority?: number;

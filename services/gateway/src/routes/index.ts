@@ -27,6 +27,7 @@ import { bulkRunRoutes } from './bulk-runs.ts';
 import { collectionRoutes } from './collections.ts';
 import { customerRoutes } from './customers.ts';
 import { documentRoutes } from './documents.ts';
+import { evaluationRoutes } from './evaluations.ts';
 import { explainRunRoute } from './explain-run.ts';
 import { followUpRoutes } from './follow-ups.ts';
 import { healthRoutes } from './health.ts';
@@ -121,6 +122,9 @@ export const access: AccessTable = {
   'GET /api/approvals/:id': readRuns,
   'POST /api/approvals/:id/decision': settle,
   'POST /api/webhooks': operate,
+  'POST /api/evaluations': operate,
+  'GET /api/evaluations': readRuns,
+  'GET /api/evaluations/:id': readRuns,
 
   'POST /api/schedules': plan,
   'GET /api/schedules': plan,
@@ -259,6 +263,7 @@ export function registerRoutes(app: App, deps: Deps): void {
   runWebhookRoutes(app, deps);
   approvalRoutes(app, deps);
   agentWebhookRoutes(app, deps);
+  evaluationRoutes(app, deps);
   scheduleRoutes(app, deps);
   storeDocumentsRoute(app, deps);
   documentRoutes(app, deps);

@@ -3,6 +3,7 @@ import Type from 'typebox';
 import type { App, Deps } from '../deps.ts';
 
 const Params = Type.Object({ name: Type.String({ maxLength: 64 }) });
+const Query = Type.Object({ version: Type.Optional(Type.String({ maxLength: 64, description: 'Default the newest' })) });
 
 /** The catalogue as workers published it. */
 export function workflowRoutes(app: App, { catalogue }: Pick<Deps, 'catalogue'>): void {
@@ -20,8 +21,10 @@ export function workflowRoutes(app: App, { catalogue }: Pick<Deps, 'catalogue'>)
   );
   app.get(
     '/api/workflows/:name',
-    { schema: { tags, summary: 'One workflow', params: Params, response: { 200: WorkflowEntry } } },
-    async (request) => toEntry(await catalogue.get(request.params.name)),
+    {
+      schema: { tags, summary: 'One workflow', params: Params, querystring: Query, response: { 200: WorkflowEntry } },
+    },
+    async ({ params, query }) => toEntry(await catalogue.get(params.name, query.version)),
   );
 }
 

@@ -76,7 +76,7 @@ export function createRunService(options: Options): RunService {
 
   async function start(request: StartRun): Promise<{ run: StoredRun; replayed: boolean }> {
     const { principal } = request;
-    const workflow = await catalogue.get(request.workflow);
+    const workflow = await catalogue.get(request.workflow, request.version);
     const input = workflow.checkInput(request.input);
     await checkEntityReferences(workflow.input, input, principal.role, entities);
     const json = JSON.stringify(input);

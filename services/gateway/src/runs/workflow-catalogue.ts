@@ -8,8 +8,8 @@ export type KnownWorkflow = PublishedWorkflow & {
 };
 
 export type WorkflowCatalogue = {
-  /** The newest published version; `not_found` when no worker ever published that name. */
-  get(name: string): Promise<KnownWorkflow>;
+  /** A published version, by default the newest; `not_found` when no worker ever published it. */
+  get(name: string, version?: string): Promise<KnownWorkflow>;
   list(): Promise<KnownWorkflow[]>;
 };
 
@@ -44,11 +44,16 @@ export function createWorkflowCatalogue(sql: Sql): WorkflowCatalogue {
   }
 
   return {
-    async get(name) {
-      if (performance.now() - readAt > freshForMs || !newest.has(name)) await refresh();
-      const workflow = newest.get(name);
-      if (workflow === undefined) throw new FlowstateError('not_found', `There is no workflow ${name}`);
-      return workflow;
+    async get(name, version) {
+      const find = () =>
+        version === undefined
+          ? newest.get(name)
+          : known.values().find((one) => one.name === name && one.version === version);
+      if (performance.now() - readAt > freshForMs || find() === undefined) await refresh();
+      const workflow = find();
+      if (workflow !== undefined) return workflow;
+      const which = version !== undefined && newest.has(name) ? `version ${version} of workflow` : 'workflow';
+      throw new FlowstateError('not_found', `There is no ${which} ${name}`);
     },
     async list() {
       await refresh();
