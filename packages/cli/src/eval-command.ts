@@ -1,7 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { graderNames, summarize, type Evaluation, type EvaluationBody, type EvaluationDetail } from '@flowstate/contracts';
+import {
+  graderNames,
+  summarize,
+  type Evaluation,
+  type EvaluationBody,
+  type EvaluationDetail,
+} from '@flowstate/contracts';
 import { InvalidArgumentError, type Command } from 'commander';
 import { withClient } from './connection.ts';
 import { readAgainst, storedEvaluation, type Against } from './eval/against.ts';
@@ -65,7 +71,10 @@ export function addEvalCommand(program: Command, terminal: Terminal, done: (exit
             return print(reportOf(evaluation), evaluation);
           }
           const query = new URLSearchParams({ limit: '200', ...(workflow !== undefined && { workflow }) });
-          const { items } = await client.request<{ items: Evaluation[] }>('GET', `/api/evaluations?${query.toString()}`);
+          const { items } = await client.request<{ items: Evaluation[] }>(
+            'GET',
+            `/api/evaluations?${query.toString()}`,
+          );
           print(listOf(items), items);
         });
         return;
@@ -76,7 +85,12 @@ export function addEvalCommand(program: Command, terminal: Terminal, done: (exit
         const [result, against] = await runBoth(client, dataset, workflow, options, (line) => stderr.write(line));
         const kept = options.store ? await keep(client, result) : undefined;
         const comparison = against === undefined ? [] : compare(result, against);
-        print(reportOf(result, against), { id: kept?.id ?? null, ...result, summary: summarize(result.cases), comparison });
+        print(reportOf(result, against), {
+          id: kept?.id ?? null,
+          ...result,
+          summary: summarize(result.cases),
+          comparison,
+        });
         if (kept !== undefined) stderr.write(`Kept as ${kept.id}\n`);
         const worse = comparison.some(({ verdict }) => verdict === 'worse');
         if (worse || isBelow(result, options.minScore)) done(exitCodes.failed);

@@ -9,7 +9,8 @@ export function valueAt(value: unknown, pointer: string): unknown {
     const [, field, wanted] = /^\[([^=\]]+)=([^\]]*)\]$/.exec(part) ?? [];
     const key = part.replaceAll('~1', '/').replaceAll('~0', '~');
     if (field === undefined) found = Object.hasOwn(found, key) ? (found as Record<string, unknown>)[key] : undefined;
-    else if (Array.isArray(found)) found = found.find((item) => String((item as Record<string, unknown>)?.[field]) === wanted);
+    else if (Array.isArray(found))
+      found = found.find((item) => String((item as Record<string, unknown>)?.[field]) === wanted);
     else return undefined;
   }
   return found;

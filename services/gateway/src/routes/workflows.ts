@@ -3,7 +3,9 @@ import Type from 'typebox';
 import type { App, Deps } from '../deps.ts';
 
 const Params = Type.Object({ name: Type.String({ maxLength: 64 }) });
-const Query = Type.Object({ version: Type.Optional(Type.String({ maxLength: 64, description: 'Default the newest' })) });
+const Query = Type.Object({
+  version: Type.Optional(Type.String({ maxLength: 64, description: 'Default the newest' })),
+});
 
 /** The catalogue as workers published it. */
 export function workflowRoutes(app: App, { catalogue }: Pick<Deps, 'catalogue'>): void {

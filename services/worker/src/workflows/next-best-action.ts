@@ -1,7 +1,8 @@
-import { AnyId, Timestamp } from '@flowstate/contracts';
+import { AnyId, FlowstateError, Timestamp } from '@flowstate/contracts';
 import { defineWorkflow } from '@flowstate/workflow';
 import Type from 'typebox';
 import { bestActionsAgent, BestActionsResult } from '../agents/best-actions.ts';
+import { checkInlineFacts, InlineFacts } from '../agents/inline-facts.ts';
 import { interactionAgent } from '../agents/interaction.ts';
 import { Author, mindField } from '../agents/mind.ts';
 import { offersAgent } from '../agents/offers.ts';
@@ -9,14 +10,22 @@ import { salesIntelligenceAgent } from '../agents/sales-intelligence.ts';
 
 const NextBestActionInput = Type.Object(
   {
-    customerId: Type.Unsafe<string>({ ...AnyId, 'x-flowstate-entity': 'customer', description: 'a stored customer' }),
+    customerId: Type.Optional(
+      Type.Unsafe<string>({ ...AnyId, 'x-flowstate-entity': 'customer', description: 'a stored customer' }),
+    ),
+    facts: Type.Optional(InlineFacts),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 50, default: 10, description: 'actions at most' })),
     asOf: Type.Optional(
       Type.Unsafe<string>({ ...Timestamp, description: 'the moment ages and spans are counted from; default now' }),
     ),
     ...mindField,
   },
-  { additionalProperties: false },
+  {
+    additionalProperties: false,
+    description:
+      'A stored customer, or its facts inline (then no products are offered); with both, the inline facts count.',
+    anyOf: [{ required: ['customerId'] }, { required: ['facts'] }],
+  },
 );
 
 const NextBestAction = Type.Object(
@@ -39,12 +48,20 @@ export const nextBestAction = defineWorkflow(
     input: NextBestActionInput,
     output: NextBestAction,
   },
-  async (ctx, { customerId, limit = 10, asOf = ctx.now().toISOString() }) => {
+  async (ctx, { customerId: stored, facts, limit = 10, asOf = ctx.now().toISOString() }) => {
+    if (facts !== undefined) checkInlineFacts(facts);
+    const customerId = facts?.customer.externalId ?? stored;
+    if (customerId === undefined)
+      throw new FlowstateError('invalid_input', 'input.customerId or input.facts is required');
     const about = { customerId, asOf };
     const [interaction, sales, { offers }] = await ctx.all([
-      ctx.agent(interactionAgent, about),
-      ctx.agent(salesIntelligenceAgent, about),
-      ctx.agent(offersAgent, { customerId }),
+      ctx.agent(interactionAgent, { ...about, ...(facts && { interactions: facts.interactions }) }),
+      ctx.agent(salesIntelligenceAgent, {
+        ...about,
+        ...(facts && { opportunities: facts.opportunities }),
+        ...(facts?.history && { history: facts.history }),
+      }),
+      facts === undefined ? ctx.agent(offersAgent, { customerId }) : Promise.resolve({ offers: [] }),
     ]);
     const ranked = await ctx.agent(bestActionsAgent, { ...about, limit, interaction, sales, offers });
     return { ...about, ...ranked, writtenBy: 'template' as const, dropped: 0 };

@@ -45,7 +45,8 @@ function checkSentence(text: string, ids: readonly string[], citations: readonly
 
 function checkExpected(expected: readonly string[], citations: readonly Citation[]): Check {
   const cited = [...new Set(citations.map(({ externalId, documentId }) => externalId ?? documentId))];
-  if (expected.length === 0) return { ok: cited.length === 0, fault: `cites ${cited.join()}, and nothing answers this` };
+  if (expected.length === 0)
+    return { ok: cited.length === 0, fault: `cites ${cited.join()}, and nothing answers this` };
   const fault = `cites ${cited.join() || 'nothing'}, and none of ${expected.join()}`;
   return { ok: cited.some((id) => expected.includes(id)), fault };
 }
