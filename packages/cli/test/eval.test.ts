@@ -115,10 +115,13 @@ t.test('graders say what is wrong', async (t) => {
     faults: [],
   });
   const ofSchema = createSchemaGrader({ type: 'object', required: ['a'], properties: { a: { type: 'number' } } });
-  t.same([ofSchema({ a: 1 }), ofSchema({ a: 'x' })], [
-    { score: 1, faults: [] },
-    { score: 0, faults: ['output.a must be number'] },
-  ]);
+  t.same(
+    [ofSchema({ a: 1 }), ofSchema({ a: 'x' })],
+    [
+      { score: 1, faults: [] },
+      { score: 0, faults: ['output.a must be number'] },
+    ],
+  );
 });
 
 t.test('intervals are those of the books', async (t) => {
@@ -147,7 +150,13 @@ t.test('intervals are those of the books', async (t) => {
   t.match(compare(bad, good), [{ verdict: 'worse' }]);
   t.match(compare(good, good), [{ verdict: 'same', interval: [0, 0] }]);
   t.match(compare(result([1, 0, 1]), result([0, 1, 1])), [{ verdict: 'unclear', difference: 0 }]);
-  t.same(compare(good, result([1], () => 'another case')), []);
+  t.same(
+    compare(
+      good,
+      result([1], () => 'another case'),
+    ),
+    [],
+  );
   t.match(summarize(good.cases), {
     cases: 12,
     grades: [{ grader: 'exact', score: 1, passed: 12 }],

@@ -1,16 +1,20 @@
+import { createEmbedder } from '@flowstate/models';
 import { createTestDatabase } from '@flowstate/test';
 import type { Backend, Workflow } from '@flowstate/workflow';
 import { readSteps } from '@flowstate/store';
 import t from 'tap';
 import { knowledgeAnswer } from '../src/workflows/knowledge-answer.ts';
 import { nextBestAction } from '../src/workflows/next-best-action.ts';
-import { ticketTriage } from '../src/workflows/ticket-triage.ts';
+import { createTicketTriage } from '../src/workflows/ticket-triage.ts';
 import { acceptRun, beginRun } from './fixtures/begin-run.ts';
 import { createCrmServer } from './fixtures/crm-server.ts';
 import * as fixture from './fixtures/customer-fixture.ts';
 
 const { asOf, inline } = fixture;
 const { sql } = await createTestDatabase(t);
+const embedder = createEmbedder({ kind: 'offline' });
+t.teardown(() => embedder.close());
+const ticketTriage = createTicketTriage({ first: embedder });
 const id = '01900000-0000-7000-8000-00000000000';
 const similar = [
   { id: `${id}a`, externalId: 'S1', name: 'One', similarity: 0.9, common: ['products'] },
@@ -119,7 +123,7 @@ t.test('ticket-triage labels every ticket of a batch; one that fails costs the o
   };
   const tickets = [
     { id: 't1', subject: 'Invoice', text: 'We were charged twice and nobody answers. This is terrible!' },
-    { id: 't2', text: 'The portal is down, all users are locked out!' },
+    { id: 't2', text: 'The portal is down, nobody can reach it!' },
     { id: 't3', text: 'BREAK' },
     { id: 't4', text: 'How do we renew our subscription?' },
     { id: 't5', text: 'Thanks a lot, the training was great.' },
@@ -131,7 +135,7 @@ t.test('ticket-triage labels every ticket of a batch; one that fails costs the o
       {
         id: 't1',
         labels: { category: 'billing', priority: 'high', sentiment: 'negative', team: 'finance' },
-        decidedBy: 'lexicon',
+        decidedBy: 'classifier',
         document: null,
         error: null,
       },

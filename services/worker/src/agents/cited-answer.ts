@@ -1,5 +1,6 @@
 import { Nullable, OneOf } from '@flowstate/contracts';
 import Type, { type Static } from 'typebox';
+import { authorship } from './mind.ts';
 import { Passage } from './retrieval.ts';
 
 const closed = { additionalProperties: false };
@@ -22,7 +23,7 @@ export const CitedAnswer = Type.Object(
     ),
     note: Nullable(Type.String()),
     writtenBy: OneOf(['model', 'extract'], { description: '`extract`: the documents’ own sentences' }),
-    dropped: Type.Integer({ description: 'sentences of the model that nothing supports; they were left out' }),
+    dropped: authorship.dropped,
   },
   closed,
 );

@@ -40,14 +40,15 @@ export function countTopics(messages: readonly ScoredMessage[]): TopicCount[] {
   return found.sort((a, b) => b.messages - a.messages).slice(0, shown);
 }
 
-/** Names of the topics a text is about: those with most different expressions first, equals in the lexicon's order. */
-export function topicsOf(text: string): string[] {
-  const found = matchers.flatMap(({ topic, expression }) => {
-    const all = text.matchAll(new RegExp(expression, 'giu'));
-    const different = new Set([...all].map(([words]) => words.toLowerCase())).size;
-    return different === 0 ? [] : [{ name: topic.name, different }];
-  });
-  return found.toSorted((a, b) => b.different - a.different).map(({ name }) => name);
+/** How many different expressions of each topic a text holds; topics it holds none of are not in it. */
+export function expressionsByTopic(text: string): Map<string, number> {
+  return new Map(
+    matchers.flatMap(({ topic, expression }) => {
+      const all = text.matchAll(new RegExp(expression, 'giu'));
+      const different = new Set([...all].map(([words]) => words.toLowerCase())).size;
+      return different === 0 ? [] : [[topic.name, different] as const];
+    }),
+  );
 }
 
 function countOf(topic: Topic, expression: RegExp, hits: { message: ScoredMessage; text: string }[]): TopicCount {

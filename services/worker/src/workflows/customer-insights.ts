@@ -1,12 +1,13 @@
 import { AnyId, FlowstateError, Timestamp } from '@flowstate/contracts';
 import { defineWorkflow, type WorkflowContext } from '@flowstate/workflow';
 import Type, { type Static } from 'typebox';
+import { briefingWriter, factsOf, reportInWords } from '../agents/briefing-writer.ts';
 import { checkInlineFacts, InlineFacts } from '../agents/inline-facts.ts';
 import { integrationAgent, IntegrationResult } from '../agents/integration.ts';
 import { interactionAgent, InteractionResult } from '../agents/interaction.ts';
 import { issuesOf } from '../agents/issues.ts';
 import { knowledgeAgent, KnowledgeResult } from '../agents/knowledge.ts';
-import { Author, mindField } from '../agents/mind.ts';
+import { askIfPossible, authorship, byTemplate, mindField } from '../agents/mind.ts';
 import { Audience } from '../agents/report-facts.ts';
 import { Report, reportingAgent } from '../agents/reporting.ts';
 import { salesIntelligenceAgent, SalesResult } from '../agents/sales-intelligence.ts';
@@ -54,8 +55,7 @@ const CustomerInsights = Type.Object(
     briefing: Type.Object(
       {
         ...Report.properties.briefing.properties,
-        writtenBy: Author,
-        dropped: Type.Integer({ description: 'sentences of the model that nothing supports; they were left out' }),
+        ...authorship,
       },
       { additionalProperties: false },
     ),
@@ -82,9 +82,17 @@ export const customerInsights = defineWorkflow(
     input: Type.Object({ ...CustomerInsightsInputV1.properties, ...mindField }, inputOptions),
     output: CustomerInsights,
   },
-  async (ctx, { mind: _mind, ...input }) => {
-    const { briefing, ...insights } = await gatherInsights(ctx, input);
-    return { ...insights, briefing: { ...briefing, writtenBy: 'template' as const, dropped: 0 } };
+  async (ctx, { mind = 'model', ...input }) => {
+    const { details, ...report } = await gatherInsights(ctx, input);
+    const { answer, modelFailure } = await askIfPossible(mind, async () => {
+      const written = await ctx.ask(briefingWriter, factsOf(report));
+      if (written === null) return null;
+      return ctx.step('briefing', () => reportInWords(report, written), { retry: { attempts: 1 } });
+    });
+    const { report: told, dropped } = answer ?? { report, dropped: 0 };
+    const by =
+      answer === null ? { ...byTemplate, modelFailure } : { writtenBy: 'model' as const, dropped, modelFailure };
+    return { ...told, briefing: { ...told.briefing, ...by }, details };
   },
 );
 

@@ -6,7 +6,7 @@ import { customerInsights, customerInsightsV1 } from './customer-insights.ts';
 import { createDocumentIngest } from './document-ingest.ts';
 import { knowledgeAnswer } from './knowledge-answer.ts';
 import { nextBestAction } from './next-best-action.ts';
-import { ticketTriage } from './ticket-triage.ts';
+import { createTicketTriage } from './ticket-triage.ts';
 
 /** The workflows every stock worker carries. */
 export function shippedWorkflows(config: WorkerConfig): {
@@ -26,7 +26,7 @@ export function shippedWorkflows(config: WorkerConfig): {
       customerInsights,
       nextBestAction,
       knowledgeAnswer,
-      ticketTriage,
+      createTicketTriage(embedders),
       createDocumentIngest(embedders),
       createCollectionReindex(embedders),
     ] as Workflow[],

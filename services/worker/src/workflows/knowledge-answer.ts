@@ -1,9 +1,10 @@
 import { CollectionName } from '@flowstate/contracts';
 import { defineWorkflow } from '@flowstate/workflow';
 import Type from 'typebox';
+import { answerInWords, answerWriter } from '../agents/answer-writer.ts';
 import { CitedAnswer } from '../agents/cited-answer.ts';
 import { extractiveAnswerAgent } from '../agents/extractive-answer.ts';
-import { mindField } from '../agents/mind.ts';
+import { askIfPossible, authorship, mindField } from '../agents/mind.ts';
 import { Question, retrievalAgent } from '../agents/retrieval.ts';
 
 const KnowledgeAnswerInput = Type.Object(
@@ -19,7 +20,7 @@ const KnowledgeAnswerInput = Type.Object(
 );
 
 const KnowledgeAnswer = Type.Object(
-  { question: Type.String(), ...CitedAnswer.properties },
+  { question: Type.String(), ...CitedAnswer.properties, modelFailure: authorship.modelFailure },
   { additionalProperties: false },
 );
 
@@ -32,9 +33,16 @@ export const knowledgeAnswer = defineWorkflow(
     input: KnowledgeAnswerInput,
     output: KnowledgeAnswer,
   },
-  async (ctx, { question, collection, limit = 5 }) => {
+  async (ctx, { question, collection, limit = 5, mind = 'model' }) => {
     const where = collection === undefined ? {} : { collection };
     const { passages } = await ctx.agent(retrievalAgent, { question, ...where, limit });
-    return { question, ...(await ctx.agent(extractiveAnswerAgent, { question, passages })) };
+    const { answer, modelFailure } = await askIfPossible(mind, async () => {
+      // Nothing was found: there is nothing to ask about.
+      const written = passages.length === 0 ? null : await ctx.ask(answerWriter, { question, passages });
+      if (written === null) return null;
+      return ctx.step('answer', () => answerInWords(written, passages), { retry: { attempts: 1 } });
+    });
+    const told = answer ?? (await ctx.agent(extractiveAnswerAgent, { question, passages }));
+    return { question, ...told, modelFailure };
   },
 );

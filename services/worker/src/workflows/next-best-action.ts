@@ -4,8 +4,9 @@ import Type from 'typebox';
 import { bestActionsAgent, BestActionsResult } from '../agents/best-actions.ts';
 import { checkInlineFacts, InlineFacts } from '../agents/inline-facts.ts';
 import { interactionAgent } from '../agents/interaction.ts';
-import { Author, mindField } from '../agents/mind.ts';
+import { askIfPossible, authorship, byTemplate, mindField } from '../agents/mind.ts';
 import { offersAgent } from '../agents/offers.ts';
+import { actionsInWords, reasonWriter } from '../agents/reason-writer.ts';
 import { salesIntelligenceAgent } from '../agents/sales-intelligence.ts';
 
 const NextBestActionInput = Type.Object(
@@ -33,8 +34,7 @@ const NextBestAction = Type.Object(
     customerId: Type.String(),
     asOf: Timestamp,
     ...BestActionsResult.properties,
-    writtenBy: Author,
-    dropped: Type.Integer({ description: 'sentences of the model that nothing supports; they were left out' }),
+    ...authorship,
   },
   { additionalProperties: false },
 );
@@ -48,7 +48,7 @@ export const nextBestAction = defineWorkflow(
     input: NextBestActionInput,
     output: NextBestAction,
   },
-  async (ctx, { customerId: stored, facts, limit = 10, asOf = ctx.now().toISOString() }) => {
+  async (ctx, { customerId: stored, facts, limit = 10, asOf = ctx.now().toISOString(), mind = 'model' }) => {
     if (facts !== undefined) checkInlineFacts(facts);
     const customerId = facts?.customer.externalId ?? stored;
     if (customerId === undefined)
@@ -64,6 +64,21 @@ export const nextBestAction = defineWorkflow(
       facts === undefined ? ctx.agent(offersAgent, { customerId }) : Promise.resolve({ offers: [] }),
     ]);
     const ranked = await ctx.agent(bestActionsAgent, { ...about, limit, interaction, sales, offers });
-    return { ...about, ...ranked, writtenBy: 'template' as const, dropped: 0 };
+    const { actions, claims } = ranked;
+    if (actions.length === 0) return { ...about, ...ranked, ...byTemplate };
+    const { answer, modelFailure } = await askIfPossible(mind, async () => {
+      const written = await ctx.ask(reasonWriter, { actions, claims });
+      if (written === null) return null;
+      return ctx.step('reasons', () => actionsInWords(actions, written), { retry: { attempts: 1 } });
+    });
+    if (answer === null) return { ...about, ...ranked, ...byTemplate, modelFailure };
+    return {
+      ...about,
+      ...ranked,
+      actions: answer.actions,
+      writtenBy: 'model' as const,
+      dropped: answer.dropped,
+      modelFailure,
+    };
   },
 );
