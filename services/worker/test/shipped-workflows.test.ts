@@ -1,14 +1,13 @@
 import { createEmbedder } from '@flowstate/models';
 import { createTestDatabase } from '@flowstate/test';
-import type { Backend, Workflow } from '@flowstate/workflow';
-import { readSteps } from '@flowstate/store';
+import type { Backend } from '@flowstate/workflow';
 import t from 'tap';
 import { knowledgeAnswer } from '../src/workflows/knowledge-answer.ts';
 import { nextBestAction } from '../src/workflows/next-best-action.ts';
 import { createTicketTriage } from '../src/workflows/ticket-triage.ts';
-import { acceptRun, beginRun } from './fixtures/begin-run.ts';
 import { createCrmServer } from './fixtures/crm-server.ts';
 import * as fixture from './fixtures/customer-fixture.ts';
+import { runWorkflow } from './fixtures/run-workflow.ts';
 
 const { asOf, inline } = fixture;
 const { sql } = await createTestDatabase(t);
@@ -50,18 +49,10 @@ const facts = {
   history: inline(fixture.history),
 };
 
-async function run<T extends Workflow>(workflow: T, input: object, backend: Backend) {
-  const runId = await acceptRun(sql, workflow, input);
-  const outcome = await (await beginRun(sql, workflow, runId, { backend })).done;
-  if (outcome.state !== 'completed') throw new Error(JSON.stringify(outcome));
-  return { output: outcome.output as Awaited<ReturnType<T['run']>>, steps: await readSteps(sql, runId) };
-}
-const as = (workflow: unknown) => workflow as Workflow;
-
 t.test('next-best-action ranks what can be done by its expected value and says how it was computed', async (t) => {
   const { backend } = await createCrmServer(t, 'C1', { ...fixture, recommendations });
-  const { output } = await run(as(nextBestAction), { customerId: 'C1', asOf, limit: 20 }, backend);
-  const { actions, claims, writtenBy } = output as Awaited<ReturnType<typeof nextBestAction.run>>;
+  const { output } = await runWorkflow(sql, nextBestAction, { customerId: 'C1', asOf, limit: 20 }, { backend });
+  const { actions, claims, writtenBy } = output;
   t.equal(writtenBy, 'template');
   const worth = actions.map(({ expectedValue }) => expectedValue ?? -1);
   t.same(
@@ -81,8 +72,8 @@ t.test('next-best-action ranks what can be done by its expected value and says h
     { subject: 'B', value: 'gain', expectedValue: 1_500, arithmetic: { text: /50% × average won amount \$3,000/ } },
   );
 
-  const given = await run(as(nextBestAction), { facts, asOf, limit: 1 }, () => Promise.reject(new Error('no calls')));
-  const inlined = given.output as typeof output as Awaited<ReturnType<typeof nextBestAction.run>>;
+  const nothing: Backend = () => Promise.reject(new Error('nothing may be read here'));
+  const { output: inlined } = await runWorkflow(sql, nextBestAction, { facts, asOf, limit: 1 }, { backend: nothing });
   t.match(inlined, { actions: [{ expectedValue: 14_608.5 }] }, 'the same facts inline, nothing read');
   t.equal(inlined.actions.length, 1);
   t.equal(inlined.omitted, actions.length - 2, 'all but the one, and no offer');
@@ -95,7 +86,7 @@ t.test('knowledge-answer quotes the documents, and says when they do not answer'
         ? fixture.documents
         : fixture.documents.map((one) => ({ ...one, similarity: query.includes('parrot') ? 0.35 : 0.1 })),
   });
-  const ask = async (question: string) => (await run(as(knowledgeAnswer), { question }, backend)).output;
+  const ask = async (question: string) => (await runWorkflow(sql, knowledgeAnswer, { question }, { backend })).output;
   t.match(await ask('How do we renew the contract?'), {
     answered: true,
     note: null,
@@ -128,7 +119,7 @@ t.test('ticket-triage labels every ticket of a batch; one that fails costs the o
     { id: 't4', text: 'How do we renew our subscription?' },
     { id: 't5', text: 'Thanks a lot, the training was great.' },
   ];
-  const { output, steps } = await run(as(ticketTriage), { tickets }, broken);
+  const { output, steps } = await runWorkflow(sql, ticketTriage, { tickets }, { backend: broken });
   t.match(output, {
     failed: 1,
     tickets: [
@@ -146,9 +137,6 @@ t.test('ticket-triage labels every ticket of a batch; one that fails costs the o
     ],
   });
   t.ok(steps.some(({ name }) => name === 'ticket[3]/ticket-document'));
-  const twice = await acceptRun(sql, as(ticketTriage), { tickets: [tickets[0], tickets[0]] });
-  t.match(await (await beginRun(sql, as(ticketTriage), twice, { backend })).done, {
-    state: 'failed',
-    error: { code: 'invalid_input', message: /tickets\.1\.id is given twice: t1/ },
-  });
+  const same = { tickets: tickets.slice(0, 1).flatMap((one) => [one, one]) };
+  await t.rejects(runWorkflow(sql, ticketTriage, same, { backend }), { message: /tickets\.1\.id is given twice: t1/ });
 });
