@@ -12,7 +12,7 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { withClient } from './connection.ts';
 import { readAgainst, storedEvaluation, type Against } from './eval/against.ts';
 import { compare } from './eval/compare.ts';
-import { readDataset, type Dataset } from './eval/dataset.ts';
+import { onlyCases, readDataset, type Dataset } from './eval/dataset.ts';
 import { evaluate, type EvaluationPlan } from './eval/evaluate.ts';
 import { listOf, reportOf } from './eval/report.ts';
 import type { GatewayClient } from './gateway-client.ts';
@@ -20,6 +20,7 @@ import { CommandError, exitCodes, type Terminal } from './terminal.ts';
 
 type Options = {
   dataset?: string;
+  case?: string[];
   against?: Against;
   offline?: boolean;
   workflowVersion?: string;
@@ -44,6 +45,7 @@ export function addEvalCommand(program: Command, terminal: Terminal, done: (exit
     .description('how well a workflow does on a dataset: runs every case, grades it, compares and keeps the result')
     .argument('[workflow]', 'its name, as in GET /api/workflows')
     .option('--dataset <file>', 'a case a line as JSON (default: services/worker/evals/<workflow>.jsonl)')
+    .option('--case <id...>', 'only these cases')
     .option('--workflow-version <version>', 'of the workflow (default: the newest)')
     .option('--offline', 'ask the runs to do without a language model')
     .option(
@@ -80,7 +82,8 @@ export function addEvalCommand(program: Command, terminal: Terminal, done: (exit
         return;
       }
       if (workflow === undefined) throw new CommandError('Which workflow? Or --list, or --show <id>.', exitCodes.usage);
-      const dataset = await readCases(workflow, options.dataset);
+      const all = await readCases(workflow, options.dataset);
+      const dataset = options.case === undefined ? all : onlyCases(all, options.case);
       await withClient(self, terminal, async (client) => {
         const [result, against] = await runBoth(client, dataset, workflow, options, (line) => stderr.write(line));
         const kept = options.store ? await keep(client, result) : undefined;

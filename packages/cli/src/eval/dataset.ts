@@ -75,6 +75,14 @@ export function readDataset(text: string, name: string): Dataset {
   return { name, hash: hashOf(cases), cases };
 }
 
+/** The dataset with these cases alone; throws a `CommandError` for one it has not. */
+export function onlyCases({ name, cases }: Dataset, ids: readonly string[]): Dataset {
+  const unknown = ids.find((id) => !cases.some((one) => one.id === id));
+  if (unknown !== undefined) throw new CommandError(`${name} has no case ${unknown}.`, exitCodes.usage);
+  const some = cases.filter(({ id }) => ids.includes(id));
+  return { name, hash: hashOf(some), cases: some };
+}
+
 function hashOf(cases: readonly DatasetCase[]): string {
   const told = cases.map(({ line: _, ...one }) => one);
   return createHash('sha256').update(JSON.stringify(told)).digest('hex');

@@ -5,11 +5,11 @@ import { matchedWords, passageFor } from './passage.ts';
 import { Passage, Question } from './retrieval.ts';
 
 /**
- * A passage answers when it is as near as `sure`, or as `near` and holds at least half of the question's words. Chosen
- * on the sample knowledge base's labelled queries (README, "Workflows shipped").
+ * A passage answers when it is as near as `sure`, or holds at least half of the question's words. Chosen on the sample
+ * knowledge base's labelled queries that are not in the eval's dataset: of 70 with an answer 58 got one, 53 by a document
+ * that gives it; of 10 without, one got one.
  */
-const sure = 0.42;
-const near = 0.3;
+const sure = 0.34;
 const wordsShare = 0.5;
 /** Passages this much further away than the nearest say something else, in cosine similarity. */
 const gap = 0.1;
@@ -26,8 +26,7 @@ export const extractiveAnswerAgent = defineAgent({
     const quotes = passages
       .filter(({ similarity, text, title }) => {
         if (similarity < nearest - gap) return false;
-        if (similarity >= sure) return true;
-        return similarity >= near && matchedWords(question, `${title ?? ''}\n${text}`) >= wordsShare;
+        return similarity >= sure || matchedWords(question, `${title ?? ''}\n${text}`) >= wordsShare;
       })
       .flatMap((passage) => {
         const quote = passageFor(question, passage.text);

@@ -1,12 +1,14 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import type { EvaluationDetail } from '@flowstate/contracts';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
-import { startPlatform } from '@flowstate/test';
+import { startModelServer, startPlatform } from '@flowstate/test';
 import t from 'tap';
 import { runCli } from '../src/program.ts';
 
-const platform = await startPlatform(t);
+const recorded = await startModelServer(t, new URL('../../../services/worker/evals/recordings.yaml', import.meta.url));
+const platform = await startPlatform(t, { env: { LLM_BASE_URL: recorded.url, LLM_MODEL: 'recorded' } });
 const manager = await platform.as('manager');
 const folder = await mkdtemp(join(tmpdir(), 'flowstate-eval-'));
 t.teardown(() => rm(folder, { recursive: true }));
@@ -126,4 +128,111 @@ await t.test('recommendations are judged by what was won later, beside popularit
   const latest = await flowstate('search', 'eval-recommendations', '--cases', '1', '--json');
   t.match(JSON.parse(latest.out), [{ cases: 1 }, { cases: 1, mrr: 1, hitRate: { 1: 1, 3: 1 } }]);
   t.match(await flowstate('search', 'eval-recommendations', '--k', '0'), { code: 2, err: /1 to 50/ });
+});
+
+type Judged = {
+  id: string;
+  version: string;
+  models: string[];
+  summary: { completed: number; outputTokens: number; grades: { grader: string; score: number }[] };
+  comparison: { grader: string; verdict: string; difference: number }[];
+  cases: { id: string; faults: string[] }[];
+};
+
+async function evaluated(...args: string[]) {
+  const { code, out, err } = await flowstate('eval', ...args, '--json');
+  if (out === '') throw new Error(err);
+  const told = JSON.parse(out) as Judged;
+  return { code, ...told, scores: Object.fromEntries(told.summary.grades.map(({ grader, score }) => [grader, score])) };
+}
+
+await t.test('workflows are evaluated on recorded answers of a model', async (t) => {
+  const lines = (await readFile(new URL('../../../deploy/sample/documents.ndjson', import.meta.url), 'utf8')).split(
+    '\n',
+  );
+  const wanted = ['KB-010', 'KB-012', 'KB-041', 'KB-045', 'KB-109'];
+  const documents = lines
+    .filter((line) => wanted.some((id) => line.includes(`"${id}"`)))
+    .map((line) => JSON.parse(line) as object);
+  const { body } = await manager.post<{ run: { id: string } }>('/api/documents', documents);
+  for await (const { event } of manager.events(body.run.id)) if (event === 'run.completed') break;
+
+  const two = ['--case', 'C-0003 for executive', 'C-0004 for sales'];
+  const briefings = await evaluated('customer-insights', '--against', 'offline', ...two);
+  t.match(briefings, { code: 0, version: '2', models: ['recorded'] }, JSON.stringify(briefings.cases));
+  t.same(briefings.scores, { schema: 1, exact: 1, 'figure-match': 1 });
+  t.same([...new Set(briefings.comparison.map(({ verdict }) => verdict))], ['same'], 'words change, figures do not');
+  t.equal(briefings.summary.outputTokens, 3 * 120, 'one answer was sent back');
+  const before = await evaluated('customer-insights', '--against', 'version:1', ...two);
+  t.match(before.comparison, [{ verdict: 'same' }, { verdict: 'same' }, { verdict: 'same' }]);
+
+  const actions = await evaluated('next-best-action', '--case', 'C-0003');
+  t.match(actions, { models: ['recorded'], scores: { exact: 1, 'figure-match': 1 } }, JSON.stringify(actions.cases));
+
+  const asked = [
+    'We keep bouncing between your sign-in screen and our identity server and never get in',
+    'can we pay later than a month after the bill',
+    'the same customer shows up three times since we loaded the list',
+    'can the platform print shipping labels for parcels',
+  ];
+  const answers = await evaluated('knowledge-answer', '--case', ...asked);
+  t.match(
+    answers,
+    { models: ['recorded'], scores: { exact: 1, 'citation-supported': 1 } },
+    JSON.stringify(answers.cases),
+  );
+
+  const tickets = await evaluated('ticket-triage', '--against', 'offline', '--min-score', '0.99');
+  t.equal(tickets.code, 1, 'a score is below');
+  t.equal(tickets.summary.completed, 27);
+  const exact = tickets.comparison.find(({ grader }) => grader === 'exact');
+  t.match(exact, { verdict: 'better' });
+  t.ok((tickets.scores['exact'] ?? 0) > 0.9, JSON.stringify(tickets.cases));
+  t.same(recorded.violations, []);
+
+  t.match(await flowstate('eval', '--list', 'ticket-triage'), {
+    code: 0,
+    out: /^ID .*\n\S+ +\S+Z +ticket-triage 1 \(recorded\) +ticket-triage\.jsonl +27\/27 +schema 1\.000, exact 0\.9/,
+  });
+  t.match(await flowstate('eval', '--show', tickets.id), {
+    code: 0,
+    out: /ticket-triage 1 \(recorded\) on [\s\S]*Faults/,
+  });
+  const one = ['next-best-action', '--case', 'C-0003', '--no-store'];
+  for (const against of [actions.id, 'model:recorded']) {
+    const again = await evaluated(...one, '--against', against);
+    t.match(again, { id: null, comparison: [{ verdict: 'same' }, { verdict: 'same' }, { verdict: 'same' }] });
+  }
+  t.match(await flowstate('eval', ...one, '--against', tickets.id), { code: 1, err: /is of ticket-triage/ });
+  t.match(await flowstate('eval', ...one, '--against', briefings.id.replace(/.$/, '0')), { code: 1, err: /404|is of/ });
+  t.match(await flowstate('eval', ...one, '--against', 'model:nobody'), {
+    code: 1,
+    err: /with LLM_MODEL=nobody first/,
+  });
+  t.match(await flowstate('eval', ...one, '--against', 'version:99'), { code: 1, err: /no version 99 of workflow/ });
+  t.match(await flowstate('eval', 'next-best-action', '--case', 'C-9'), { code: 2, err: /has no case C-9/ });
+  const nothing = await fileOf('nothing.jsonl', [
+    { id: 'x', input: { ids: { $documents: ['gone'] } }, graders: ['schema'] },
+  ]);
+  t.match(await flowstate('eval', 'document-ingest', '--dataset', nothing), {
+    code: 1,
+    err: /line 1: there is no document gone/,
+  });
+  const refused = await fileOf('refused.jsonl', [{ id: 'x', input: { colour: 1 }, graders: ['schema'] }]);
+  t.match(await flowstate('eval', 'ticket-triage', '--dataset', refused), {
+    code: 1,
+    err: /refused\.jsonl: line 1: [\s\S]*input\.tickets is required/,
+  });
+
+  // What is kept is told to those who may see all, and to whoever kept it.
+  const [agent, analyst] = await Promise.all([platform.as('agent'), platform.as('analyst')]);
+  t.equal((await agent.get(`/api/evaluations/${tickets.id}`)).status, 404);
+  t.same((await agent.get<{ items: unknown[] }>('/api/evaluations')).body.items, []);
+  t.equal((await analyst.get(`/api/evaluations/${tickets.id}`)).status, 200);
+  t.equal((await analyst.post('/api/evaluations', {})).status, 403);
+  const { body: kept } = await analyst.get<EvaluationDetail>(`/api/evaluations/${actions.id}`);
+  const { id: _, summary: __, principalId: ___, createdAt: ____, ...told } = kept;
+  const twice = await agent.post('/api/evaluations', { ...told, cases: [...told.cases, ...told.cases] });
+  t.match(twice, { status: 400, body: { errors: [{ field: 'cases.1.id' }] } });
+  t.match(await agent.post('/api/evaluations', told), { status: 201, body: { summary: kept.summary } });
 });
