@@ -65,26 +65,27 @@ export function addEvalCommand(program: Command, terminal: Terminal, done: (exit
     .action(async (workflow: string | undefined, options: Options, self: Command) => {
       const print = (text: string, json: unknown) =>
         void stdout.write(options.json ? `${JSON.stringify(json, null, 2)}\n` : text);
-      if (options.list || options.show !== undefined) {
-        await withClient(self, terminal, async (client) => {
-          if (options.show !== undefined) {
-            const path = `/api/evaluations/${encodeURIComponent(options.show)}`;
-            const evaluation = await client.request<EvaluationDetail>('GET', path);
-            return print(reportOf(evaluation), evaluation);
-          }
-          const query = new URLSearchParams({ limit: '200', ...(workflow !== undefined && { workflow }) });
+      if (options.show !== undefined) {
+        const path = `/api/evaluations/${encodeURIComponent(options.show)}`;
+        return withClient(self, terminal, async (client) => {
+          const evaluation = await client.request<EvaluationDetail>('GET', path);
+          print(reportOf(evaluation), evaluation);
+        });
+      }
+      if (options.list) {
+        const query = new URLSearchParams({ limit: '200', ...(workflow !== undefined && { workflow }) });
+        return withClient(self, terminal, async (client) => {
           const { items } = await client.request<{ items: Evaluation[] }>(
             'GET',
             `/api/evaluations?${query.toString()}`,
           );
           print(listOf(items), items);
         });
-        return;
       }
       if (workflow === undefined) throw new CommandError('Which workflow? Or --list, or --show <id>.', exitCodes.usage);
       const all = await readCases(workflow, options.dataset);
       const dataset = options.case === undefined ? all : onlyCases(all, options.case);
-      await withClient(self, terminal, async (client) => {
+      return withClient(self, terminal, async (client) => {
         const [result, against] = await runBoth(client, dataset, workflow, options, (line) => stderr.write(line));
         const kept = options.store ? await keep(client, result) : undefined;
         const comparison = against === undefined ? [] : compare(result, against);

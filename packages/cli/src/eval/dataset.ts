@@ -84,6 +84,6 @@ export function onlyCases({ name, cases }: Dataset, ids: readonly string[]): Dat
 }
 
 function hashOf(cases: readonly DatasetCase[]): string {
-  const told = cases.map(({ line: _, ...one }) => one);
+  const told = cases.map(({ line: _line, ...one }) => one);
   return createHash('sha256').update(JSON.stringify(told)).digest('hex');
 }

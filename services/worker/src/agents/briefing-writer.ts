@@ -132,7 +132,7 @@ export function reportInWords(report: Report, written: WrittenBriefing): { repor
   const days = knownOf(claims, [...report.highlights, ...report.briefing.sections.flatMap(({ items }) => items)]).days;
   assertTraceable(markdown, {
     claims,
-    quotes: new Set([...quotesIn([report.briefing.title, ...texts])]),
+    quotes: new Set(quotesIn([report.briefing.title, ...texts])),
     days: new Set([...days, today]),
   });
   return { report: { ...report, highlights, briefing: { ...report.briefing, sections, markdown } }, dropped };

@@ -38,7 +38,8 @@ export function citedAnswer(
   by: Pick<CitedAnswer, 'writtenBy' | 'dropped'>,
 ): CitedAnswer {
   const citations = new Map<string, CitedAnswer['citations'][number]>();
-  const cite = ({ passage: { text: _, ...source }, quote }: { passage: Passage; quote: string }) => {
+  const cite = ({ passage, quote }: { passage: Passage; quote: string }) => {
+    const { text: _text, ...source } = passage;
     const key = JSON.stringify([source.id, quote]);
     const known = citations.get(key);
     if (known !== undefined) return known.id;

@@ -1,7 +1,7 @@
 import { defineModelAgent, fencedData, type Objection } from '@flowstate/workflow';
 import Type, { type Static } from 'typebox';
 import { supportedOnly } from '../guardrails/supported.ts';
-import { BestAction, BestActionsResult } from './best-actions.ts';
+import { BestActionsResult, type BestAction } from './best-actions.ts';
 import { isSupported, knownOf, narrativeObjections, narrativeRules, tidied, WrittenSentence } from './narrative.ts';
 
 const closed = { additionalProperties: false };
