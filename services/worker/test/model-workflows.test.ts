@@ -1,11 +1,14 @@
 import { createCircuit, createEmbedder, createEndpointModel } from '@flowstate/models';
+import { handBackRun } from '@flowstate/store';
 import { createTestDatabase, startModelServer, type ModelScript } from '@flowstate/test';
+import type { Workflow } from '@flowstate/workflow';
 import t, { type Test } from 'tap';
 import { droppedSentences, type DroppedSentences } from '../src/guardrails/supported.ts';
 import { customerInsights, customerInsightsV1 } from '../src/workflows/customer-insights.ts';
 import { knowledgeAnswer } from '../src/workflows/knowledge-answer.ts';
 import { nextBestAction } from '../src/workflows/next-best-action.ts';
 import { createTicketTriage } from '../src/workflows/ticket-triage.ts';
+import { acceptRun, beginRun } from './fixtures/begin-run.ts';
 import { createCrmServer } from './fixtures/crm-server.ts';
 import * as fixture from './fixtures/customer-fixture.ts';
 import { runWorkflow } from './fixtures/run-workflow.ts';
@@ -22,6 +25,9 @@ const facts = {
   integrations: inline(fixture.integrations),
   history: inline(fixture.history),
 };
+const embedder = createEmbedder({ kind: 'offline' });
+t.teardown(() => embedder.close());
+const triage = createTicketTriage({ first: embedder });
 const dropped: DroppedSentences[] = [];
 droppedSentences.subscribe((told) => void dropped.push(told as DroppedSentences));
 
@@ -176,9 +182,6 @@ t.test('an answer quotes what it says; a quote that does not stand there is sent
 });
 
 t.test('tickets are labelled one by one; where the model fails, that one is classified without', async (t) => {
-  const embedder = createEmbedder({ kind: 'offline' });
-  t.teardown(() => embedder.close());
-  const triage = createTicketTriage({ first: embedder });
   const labels = { category: 'churn', priority: 'urgent', sentiment: 'negative', team: 'customer-success' };
   const { with: far } = await setUp(
     t,
@@ -199,4 +202,40 @@ t.test('tickets are labelled one by one; where the model fails, that one is clas
       { id: 't2', labels: { category: 'billing', team: 'finance' }, decidedBy: 'classifier', modelFailure: /./ },
     ],
   });
+});
+
+t.test('a batch that lost its worker goes on: what a model said of one ticket it is not asked again', async (t) => {
+  const labels = { category: 'churn', priority: 'urgent', sentiment: 'negative', team: 'customer-success' };
+  const { server, with: far } = await setUp(
+    t,
+    { when: 'another vendor', turns: [[{ json: labels }]] },
+    { when: 'the second one', turns: [[{ silent: true }, { json: { ...labels, category: 'support' } }]] },
+  );
+  const tickets = [
+    { id: 't1', text: 'We will go to another vendor.' },
+    { id: 't2', text: 'I am the second one.' },
+  ];
+  const workflow = triage as unknown as Workflow;
+  const id = await acceptRun(sql, workflow, { tickets });
+  const recorded = Promise.withResolvers<void>();
+  const first = await beginRun(sql, workflow, id, {
+    ...far,
+    publish: (told) => {
+      const ended = Array.isArray(told) ? told.map(({ data }) => data['name']) : [];
+      if (ended.includes('ticket[0]/ticket-reader/model#1')) recorded.resolve();
+    },
+  });
+  await Promise.all([recorded.promise, server.asked(0, 2)]);
+  first.handBack();
+  t.same(await first.done, { state: 'draining' });
+  await handBackRun(sql, first.me, id);
+  const second = await beginRun(sql, workflow, id, far);
+  t.match(await second.done, {
+    state: 'completed',
+    output: { tickets: [{ labels }, { labels: { category: 'support' }, decidedBy: 'model' }] },
+  });
+  const asked = server.requests.map(
+    ({ body }) => /another vendor|the second one/.exec(JSON.stringify(body.messages))?.[0],
+  );
+  t.same(asked.toSorted(), ['another vendor', 'the second one', 'the second one']);
 });
