@@ -169,6 +169,12 @@ await t.test('workflows are evaluated on recorded answers of a model', async (t)
   const actions = await evaluated('next-best-action', '--case', 'C-0003');
   t.match(actions, { models: ['recorded'], scores: { exact: 1, 'figure-match': 1 } }, JSON.stringify(actions.cases));
 
+  // A stored customer: its facts, what others bought, and an answer that does not fit, so that the template speaks.
+  const stored = await flowstate('run', 'next-best-action', '--input', '{"customerId":"H1"}', '--wait');
+  const { output } = JSON.parse(stored.out) as { output: { actions: unknown[]; modelFailure: string } };
+  t.match(output, { writtenBy: 'template', actions: [{ action: 'offer-product', subject: 'Govern' }] });
+  t.type(output.modelFailure, 'string');
+
   const asked = [
     'We keep bouncing between your sign-in screen and our identity server and never get in',
     'can we pay later than a month after the bill',
