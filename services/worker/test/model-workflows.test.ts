@@ -237,5 +237,6 @@ t.test('a batch that lost its worker goes on: what a model said of one ticket it
   const asked = server.requests.map(
     ({ body }) => /another vendor|the second one/.exec(JSON.stringify(body.messages))?.[0],
   );
-  t.same(asked.toSorted(), ['another vendor', 'the second one', 'the second one']);
+  t.equal(asked.filter((words) => words === 'another vendor').length, 1);
+  t.equal(asked.length, 3);
 });
