@@ -1,5 +1,6 @@
 export * from './definition.ts';
-export { executeRun, type Execution, type Outcome, type OwnedRun, type RunOptions } from './execute.ts';
+export { executeRun } from './execute.ts';
+export type { Execution, Outcome, OwnedRun, RunOptions } from './execution.ts';
 export { declaredName } from './step.ts';
 export * from './model-agent.ts';
 export * from './spending.ts';
