@@ -100,7 +100,7 @@ async function fetchImage(engine: ContainerRuntimeClient, image: string, { log, 
 }
 
 /** Testcontainers' own container that removes the others when this process is killed. We stop them in every other end. */
-async function startReaper(engine: ContainerRuntimeClient, log: (line: string) => void): Promise<void> {
+export async function startReaper(engine: ContainerRuntimeClient, log: (line: string) => void): Promise<void> {
   try {
     await getReaper(engine);
   } catch (error) {
