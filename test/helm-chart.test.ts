@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { ourBehaviour } from '@flowstate/scaling';
-import { ScaledObject } from '@kubernetes-models/keda/keda.sh/v1alpha1';
+import { ScaledObject, TriggerAuthentication } from '@kubernetes-models/keda/keda.sh/v1alpha1';
+import { PodMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1';
 import { Deployment } from 'kubernetes-models/apps/v1';
 import { HorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2';
 import { Job } from 'kubernetes-models/batch/v1';
@@ -23,8 +24,10 @@ const schemas = {
   Job,
   NetworkPolicy,
   PodDisruptionBudget,
+  PodMonitor,
   ScaledObject,
   Service,
+  TriggerAuthentication,
 };
 const configs = { gateway: GatewayConfig, worker: WorkerConfig, controller: ControllerConfig } as const;
 
@@ -51,12 +54,18 @@ const containerOf = (manifests: Manifest[], service: string) => {
 if (helm('version').status !== 0) {
   t.pass('the chart', { skip: 'there is no helm here' });
 } else {
-  const everything = ['gateway.ingress.enabled=true', 'gateway.ingress.host=x.example', 'tracing.enabled=true'];
+  const everything = [
+    'gateway.ingress.enabled=true',
+    'gateway.ingress.host=x.example',
+    'tracing.enabled=true',
+    'controller.tlsSecret=scaler-tls',
+    'auth.bootstrapAdminEmail=ops@x.example',
+    'worker.secretEnv.EMBEDDINGS_API_KEY=own-key',
+  ];
 
   t.test('every manifest fits the schema of its kind, whatever is switched on', async (t) => {
     for (const values of [[], everything, ['worker.keda.enabled=false', 'gateway.autoscaling.enabled=false']]) {
       for (const manifest of render(...values)) {
-        if (manifest.kind === 'PodMonitor') continue; // of the Prometheus operator: looked at below
         const Kind = schemas[manifest.kind as keyof typeof schemas];
         t.doesNotThrow(() => new Kind(manifest as never).validate(), `${manifest.kind} ${manifest.metadata.name}`);
       }
@@ -70,7 +79,7 @@ if (helm('version').status !== 0) {
     const manifests = render(...everything);
     for (const [service, config] of Object.entries(configs)) {
       const container = containerOf(manifests, service);
-      const names = (container?.env ?? []).map(({ name }) => name);
+      const names = (container?.env ?? []).map(({ name }) => name.replace(/_FILE$/, ''));
       const known = new Set(Object.keys(config.properties));
       const others = names.filter((name) => !known.has(name) && !/^(NODE_OPTIONS|OTEL_|SCALER_TOKEN)/.test(name));
       t.same(others, [], `${service} knows all it gets`);
@@ -131,6 +140,48 @@ if (helm('version').status !== 0) {
     }
   });
 
+  t.test('every service is spread, replaced in turn, evicted little by little and closed to strangers', async (t) => {
+    const manifests = render();
+    const named = (kind: string, name: string) =>
+      manifests.find((manifest) => manifest.kind === kind && manifest.metadata.name === name);
+    for (const service of Object.keys(configs)) {
+      const { spec } = new Deployment(named('Deployment', `test-${service}`) as never);
+      const { matchLabels } = spec?.selector ?? {};
+      const budget = new PodDisruptionBudget(named('PodDisruptionBudget', `test-${service}`) as never);
+      const policy = new NetworkPolicy(named('NetworkPolicy', `test-${service}`) as never);
+      t.same(budget.spec?.selector?.matchLabels, matchLabels);
+      t.same(policy.spec?.podSelector?.matchLabels, matchLabels);
+      t.match(spec?.template.metadata?.labels, matchLabels ?? {});
+      t.same(
+        spec?.template.spec?.topologySpreadConstraints?.map(({ topologyKey }) => topologyKey),
+        ['kubernetes.io/hostname', 'topology.kubernetes.io/zone'],
+      );
+      t.ok(spec?.strategy?.rollingUpdate, `${service} is replaced in turn`);
+      t.match(spec?.template.spec, { securityContext: { runAsNonRoot: true }, automountServiceAccountToken: false });
+      if (service !== 'gateway') t.ok(policy.spec?.ingress?.every(({ from = [] }) => from.length > 0));
+    }
+    const [job] = manifests.filter(({ kind }) => kind === 'Job').map((manifest) => new Job(manifest as never));
+    t.match(job?.metadata?.annotations, { 'helm.sh/hook': 'pre-install,pre-upgrade' });
+    t.match(job?.spec?.template.spec?.containers, [{ args: ['migrate'], env: [{ name: 'DATABASE_URL' }] }]);
+  });
+
+  t.test('with a certificate KEDA asks over TLS, and the controller has it', async (t) => {
+    const manifests = render('controller.tlsSecret=scaler-tls');
+    const { spec } = new ScaledObject(manifests.find(({ kind }) => kind === 'ScaledObject') as never);
+    const authentication = manifests.find(({ kind }) => kind === 'TriggerAuthentication');
+    t.match(authentication?.spec, { secretTargetRef: [{ parameter: 'caCert', name: 'scaler-tls', key: 'ca.crt' }] });
+    for (const { metadata, authenticationRef } of spec?.triggers ?? []) {
+      t.equal(metadata['enableTLS'], 'true');
+      t.equal(authenticationRef?.name, authentication?.metadata.name);
+    }
+    const { volumeMounts = [], env = [] } = containerOf(manifests, 'controller') ?? {};
+    const file = env.find(({ name }) => name === 'SCALER_TLS_KEY_FILE')?.value ?? '';
+    t.ok(
+      volumeMounts.some(({ mountPath }) => file.startsWith(`${mountPath}/`)),
+      file,
+    );
+  });
+
   t.test('values that make no sense are refused by name', async (t) => {
     for (const [value, said] of [
       ['worker.concurrency=0', /concurrency/],
@@ -139,6 +190,12 @@ if (helm('version').status !== 0) {
       ['gatway.replicas=3', /gatway/],
       ['existingSecret=', /existingSecret/],
       ['gateway.ingress.enabled=true', /gateway\.ingress\.host is required/],
+      ['image.tag=latest', /tag/],
+      ['auth.bootstrapAdminEmail=me', /bootstrapAdminEmail/],
+      // A secret is a reference, never a value.
+      ['gateway.env.JWT_SECRET=0x5f', /JWT_SECRET/],
+      ['worker.env.DATABASE_URL=postgres://db', /DATABASE_URL/],
+      ['worker.secretEnv.LLM_API_KEY=a secret', /LLM_API_KEY/],
     ] as const) {
       t.throws(() => render(value), said, value);
     }

@@ -1,10 +1,22 @@
 import Type from 'typebox';
 
+/** What nobody filled in is no address: `postgres://app:<password>@db`, `${REDIS_URL}`. */
+const filledIn = String.raw`^(?!.*\$\{)[^<>\s]+$`;
+
 /** Environment variables that more than one service reads; each service's schema picks from these. */
 export const settings = {
-  DATABASE_URL: Type.String({ description: 'Postgres (with pgvector), `postgres://user:password@host:port/database`' }),
-  REDIS_URL: Type.String({ description: 'Redis for queues and session copies; `maxmemory-policy noeviction`' }),
-  REDIS_CACHE_URL: Type.String({ description: 'Redis for caches; an evicting policy such as `allkeys-lru`' }),
+  DATABASE_URL: Type.String({
+    pattern: filledIn,
+    description: 'Postgres (with pgvector), `postgres://user:password@host:port/database`',
+  }),
+  REDIS_URL: Type.String({
+    pattern: filledIn,
+    description: 'Redis for queues and session copies; `maxmemory-policy noeviction`',
+  }),
+  REDIS_CACHE_URL: Type.String({
+    pattern: filledIn,
+    description: 'Redis for caches; an evicting policy such as `allkeys-lru`',
+  }),
   HOST: Type.String({ default: '127.0.0.1', description: 'Address to listen on' }),
   LOG_LEVEL: Type.Unsafe<'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'>({
     type: 'string',

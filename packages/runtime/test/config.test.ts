@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import Type from 'typebox';
-import { loadConfig } from '../src/index.ts';
+import { loadConfig, settings } from '../src/index.ts';
 
 const Schema = Type.Object({
   PORT: Type.Integer({ default: 80, minimum: 0, maximum: 65_535 }),
@@ -68,4 +68,13 @@ t.test('a secret that is none is refused, and not shown', async (t) => {
       t.notOk((error as Error).message.includes(weak));
     }
   }
+});
+
+t.test('an address that nobody filled in is refused', async (t) => {
+  const Addresses = Type.Object({ DATABASE_URL: settings.DATABASE_URL });
+  for (const url of ['postgres://app:<password>@db/flowstate', 'postgres://app:${PASSWORD}@db/flowstate']) {
+    t.throws(() => loadConfig(Addresses, { DATABASE_URL: url }), { message: /^DATABASE_URL must match pattern/ }, url);
+  }
+  const url = 'postgres://app:a$b%3C{c}@db:5432/flowstate?sslmode=require';
+  t.same(loadConfig(Addresses, { DATABASE_URL: url }), { DATABASE_URL: url });
 });

@@ -60,6 +60,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 - name: {{ $name }}
   value: {{ $value | quote }}
 {{- end }}
+{{- range $name, $key := .values.secretEnv }}
+{{ include "flowstate.secretEnv" (dict "root" $.root "name" $name "key" $key) }}
+{{- end }}
 {{- end -}}
 
 {{- define "flowstate.embeddingsEnv" -}}
