@@ -64,3 +64,14 @@ t.test('no service starts on what stands in the example', async (t) => {
   t.throws(() => readWorkerConfig(long), { message: /WORKER_API_KEY is a placeholder/ });
   t.throws(() => readControllerConfig(long), { message: /SCALER_TOKEN is a placeholder/ });
 });
+
+t.test("the guide's Secret has what the chart takes", async (t) => {
+  const guide = read('../../README.md');
+  const given = [...guide.matchAll(/--from-literal=([a-z-]+)=/g)].map(([, key]) => key ?? '');
+  for (const key of [...required, 'bootstrap-admin-password', 'metrics-token']) t.ok(given.includes(key), key);
+  const templates = readdirSync(new URL('templates/', chart)).map((file) => read(`templates/${file}`));
+  const known = new Set(
+    templates.flatMap((text) => [...text.matchAll(/key"? *:? "?([a-z-]+)/g)].map(([, key]) => key)),
+  );
+  for (const key of given) t.ok(known.has(key), `the chart knows ${key}`);
+});

@@ -17,7 +17,9 @@ export async function noEngine(): Promise<string | undefined> {
   if (engine.code === 127) return 'there is no docker command';
   if (engine.code !== 0) return `no Docker engine answers (${firstLine(engine.stderr)})`;
   if (engine.stdout.trim() !== 'linux' || process.platform !== 'linux') return 'the Docker engine is not on Linux';
-  return undefined;
+  // Asked for its help it builds nothing, but says what it lacks.
+  const builder = await docker(['build', '--help'], answerMs);
+  return builder.code === 0 ? undefined : `docker cannot build (${firstLine(builder.stderr)})`;
 }
 
 /**
