@@ -1,7 +1,7 @@
 import { runGroup } from './process-group.ts';
-import { readTap, type Counts, type Failure } from './tap-results.ts';
+import { readTap, type Counts, type Failure, type Skip } from './tap-results.ts';
 
-export type FileResult = { file: string; seconds: number; failures: Failure[]; counts: Counts };
+export type FileResult = { file: string; seconds: number; failures: Failure[]; skips: Skip[]; counts: Counts };
 
 type Options = {
   cwd: string;
@@ -9,7 +9,7 @@ type Options = {
   /** Files at the same time. */
   jobs: number;
   /** Seconds after which tap ends a file and says what it waited for. */
-  timeout: number;
+  timeout: (file: string) => number;
   signal: AbortSignal;
   onFile: (result: FileResult) => void;
 };
@@ -32,7 +32,8 @@ export async function runFiles(files: string[], options: Options): Promise<FileR
   return results;
 }
 
-async function runFile(file: string, { cwd, env, timeout, signal }: Options): Promise<FileResult> {
+async function runFile(file: string, { cwd, env, timeout: timeoutOf, signal }: Options): Promise<FileResult> {
+  const timeout = timeoutOf(file);
   const begun = performance.now();
   const hanging = AbortSignal.timeout((timeout + 30) * 1000);
   const ended = await runGroup([process.execPath, file], {
@@ -43,12 +44,12 @@ async function runFile(file: string, { cwd, env, timeout, signal }: Options): Pr
     if (!hanging.aborted) throw error;
     return { code: null, stdout: '', stderr: `${file} did not end, not even by tap's own timeout of ${timeout} s` };
   });
-  const { failures, counts } = readTap(file, ended.stdout);
+  const { failures, skips, counts } = readTap(file, ended.stdout);
   // It crashed, hung or left something open.
   if (ended.code !== 0 && failures.length === 0) {
     failures.push({ name: file, detail: { exitCode: ended.code } });
     counts.failed += 1;
   }
   if (failures.length > 0 && ended.stderr !== '') failures.push({ name: `${file}: stderr`, detail: ended.stderr });
-  return { file, seconds: (performance.now() - begun) / 1000, failures, counts };
+  return { file, seconds: (performance.now() - begun) / 1000, failures, skips, counts };
 }

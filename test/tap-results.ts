@@ -7,11 +7,18 @@ export type Failure = {
   detail: unknown;
 };
 
+/** What was not verified here, with the reason; of tests that hold others, the innermost. */
+export type Skip = { name: string; reason: string };
+
 export type Counts = { passed: number; failed: number; skipped: number };
 
-/** What a test file's TAP says: its failed assertions, or that it broke off without one, and how many there were. */
-export function readTap(file: string, tap: string): { failures: Failure[]; counts: Counts } {
+/**
+ * What a test file's TAP says: its failed assertions, or that it broke off without one, what was skipped, and how many
+ * there were.
+ */
+export function readTap(file: string, tap: string): { failures: Failure[]; skips: Skip[]; counts: Counts } {
   const failures: Failure[] = [];
+  const skips: Skip[] = [];
   const follow = (parser: Parser): void => {
     let told = failures.length;
     parser.on('child', follow);
@@ -20,6 +27,9 @@ export function readTap(file: string, tap: string): { failures: Failure[]; count
       const itself = failures.length === told;
       if (!result.ok && !result.skip && !result.todo && itself) {
         failures.push({ name: `${file} > ${result.fullname}`, detail: result.diag });
+      }
+      if (result.skip) {
+        skips.push({ name: `${file} > ${result.fullname}`, reason: result.skip === true ? '' : result.skip });
       }
       told = failures.length;
     });
@@ -32,7 +42,7 @@ export function readTap(file: string, tap: string): { failures: Failure[]; count
   });
   root.end(tap);
   const counts = countsOf(tap);
-  return { failures, counts: { ...counts, failed: Math.max(counts.failed, failures.length) } };
+  return { failures, skips, counts: { ...counts, failed: Math.max(counts.failed, failures.length) } };
 }
 
 /** The figures of the last `# { total: 54, pass: 53, fail: 1 }` line. */

@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { readFile, realpath } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { GenericContainer } from 'testcontainers';
 import { isRoot, run } from '../../deploy/local/host.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -37,7 +36,7 @@ export async function nodeImage(): Promise<{ image: string } | { reason: string 
   const why = `${named} cannot be pulled (${firstLine(pulled.stderr)})`;
   const npm = await npmPackage();
   if (!isRoot() || npm === undefined) return { reason: `${why}, and a base is made by root with npm only` };
-  const script = join(root, 'test/support/node-base.sh');
+  const script = join(root, 'test/images/node-base.sh');
   const { code, stderr } = await run('sh', [script, made, process.execPath, npm]);
   return code === 0 ? { image: made } : { reason: `${why}, and none can be made (${lastLine(stderr)})` };
 }
@@ -78,19 +77,6 @@ type Inspected = { Size: number; Config: { User: string; Env: string[]; Healthch
 export async function inspectImage(image: string): Promise<Inspected> {
   const { stdout } = await docker(['image', 'inspect', image], answerMs);
   return (JSON.parse(stdout) as [Inspected])[0];
-}
-
-/**
- * A container as a cluster would run it: nothing of the root can be written, no capability is held. It shares this
- * machine's network, where the stores of the tests are.
- */
-export class SealedContainer extends GenericContainer {
-  constructor(image: string) {
-    super(image);
-    this.hostConfig.ReadonlyRootfs = true;
-    this.withNetworkMode('host').withTmpFs({ '/tmp': 'rw,noexec,nosuid' }).withDroppedCapabilities('ALL');
-    this.withSecurityOpt('no-new-privileges');
-  }
 }
 
 /** Runs a command of `docker`; code 124 when it has not ended in time. */
