@@ -25,7 +25,6 @@ type Service = {
 const deploy = new URL('../deploy/', import.meta.url);
 const text = readFileSync(new URL('compose.yaml', deploy), 'utf8');
 const compose = parse(text, { merge: true }) as {
-  name?: string;
   services: Record<string, Service>;
   volumes: Record<string, null>;
 };
@@ -34,7 +33,8 @@ const configs = { gateway: GatewayConfig, worker: WorkerConfig, controller: Cont
 const services = Object.entries(compose.services);
 
 /** What the schema finds. It is older than a file's `name`, and its durations are not those of JSON Schema. */
-function mistakes({ name: _, ...rest }: object & { name?: string }): { keyword: string; instancePath: string }[] {
+function mistakes(file: object): { keyword: string; instancePath: string }[] {
+  const rest = Object.fromEntries(Object.entries(file).filter(([key]) => key !== 'name'));
   const [, errors] = Schema.Compile(composeSchema as object).Errors(rest);
   return errors.filter(({ keyword }) => keyword !== 'format');
 }

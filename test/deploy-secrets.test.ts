@@ -29,7 +29,7 @@ t.test('the example of a Secret has every key the chart takes, and fits its sche
 
 t.test('the example of an external secret fits its schema, which notices a mistake', async (t) => {
   const example = parse(read('examples/external-secret.yaml')) as { spec: object };
-  const external = new ExternalSecret(example as never);
+  const external = new ExternalSecret(example);
   external.validate();
   t.equal(external.spec?.target?.name, existingSecret);
   const wrong = { ...example, spec: { ...example.spec, refreshInterval: 7 } };

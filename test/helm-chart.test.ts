@@ -147,8 +147,8 @@ if (helm('version').status !== 0) {
     for (const service of Object.keys(configs)) {
       const { spec } = new Deployment(named('Deployment', `test-${service}`) as never);
       const { matchLabels } = spec?.selector ?? {};
-      const budget = new PodDisruptionBudget(named('PodDisruptionBudget', `test-${service}`) as never);
-      const policy = new NetworkPolicy(named('NetworkPolicy', `test-${service}`) as never);
+      const budget = new PodDisruptionBudget(named('PodDisruptionBudget', `test-${service}`));
+      const policy = new NetworkPolicy(named('NetworkPolicy', `test-${service}`));
       t.same(budget.spec?.selector?.matchLabels, matchLabels);
       t.same(policy.spec?.podSelector?.matchLabels, matchLabels);
       t.match(spec?.template.metadata?.labels, matchLabels ?? {});

@@ -16,31 +16,27 @@ const { signal } = stop;
 const log = (line: string): void => console.log(line);
 const [task, folder] = process.argv.slice(2);
 
-switch (task) {
-  case 'secrets': {
+const tasks: Record<string, () => Promise<void>> = {
+  async secrets() {
     if (folder === undefined) throw new Error(usage);
     writeSecrets(folder, secretsByService(composeSettings(clone.dir)));
-    break;
-  }
-  case 'prepare': {
+  },
+  async prepare() {
     const settings = composeSettings(clone.dir);
     const { applied } = await migrate(settings.DATABASE_URL);
     log(`Applied ${applied.length} migrations`);
     await seed(settings, { log, env: {} });
-    break;
-  }
-  case 'demo': {
+  },
+  async demo() {
     process.exitCode = (await demonstrate()) ? 0 : 1;
-    break;
-  }
-  case 'password': {
+  },
+  async password() {
     log(composeSettings(clone.dir).DEMO_PASSWORD);
-    break;
-  }
-  default: {
-    throw new Error(usage);
-  }
-}
+  },
+};
+const work = tasks[task ?? ''];
+if (work === undefined) throw new Error(usage);
+await work();
 
 /** Loads the sample data and does the main job, both as a client of the API; resolves to whether it completed. */
 async function demonstrate(): Promise<boolean> {
