@@ -130,3 +130,11 @@ t.test('Prometheus asks every replica of what is scraped, by the rules there are
     t.equal(path, name === 'gateway' ? '/api/metrics' : '/metrics');
   }
 });
+
+t.test('Grafana is told what its provisioning asks for', async (t) => {
+  const { environment = {} } = compose.services['grafana'] ?? {};
+  const files = ['datasources', 'dashboards'].map((kind) => `grafana/provisioning/${kind}/flowstate.yml`);
+  const asked = files.flatMap((file) => readFileSync(new URL(file, deploy), 'utf8').match(/(?<=\$)[A-Z_]+/g) ?? []);
+  t.ok(asked.length > 0);
+  for (const name of asked) t.ok(name in environment, name);
+});
