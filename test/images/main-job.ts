@@ -86,6 +86,11 @@ export async function testMainJob(t: Test): Promise<void> {
     t.match(migrated.map(({ stdout }) => stdout).toSorted(), [/^applied: /, /^nothing to do/]);
     t.match(await flowstate(url, 'migrate', '--check'), { code: 0, stdout: 'nothing is missing\n' });
 
+    for (const tool of ['pg_dump', 'pg_restore']) {
+      const started = await docker(['run', '--rm', '--entrypoint', tool, image('flowstate'), '--version'], 60_000);
+      t.match(started, { code: 0, stdout: /PostgreSQL/ }, tool);
+    }
+
     const secret = () => randomBytes(32).toString('base64url');
     const password = secret();
     await seedDemoUsers(sql, { password });
