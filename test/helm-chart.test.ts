@@ -60,7 +60,9 @@ if (helm('version').status !== 0) {
     'tracing.enabled=true',
     'controller.tlsSecret=scaler-tls',
     'auth.bootstrapAdminEmail=ops@x.example',
-    'worker.secretEnv.EMBEDDINGS_API_KEY=own-key',
+    'worker.secretEnv.LOG_SINK_HTTP_TOKEN=log-token',
+    'llm.baseUrl=https://llm.example/v1',
+    'embeddings.baseUrl=https://embeddings.example/v1',
   ];
 
   t.test('every manifest fits the schema of its kind, whatever is switched on', async (t) => {
@@ -85,10 +87,11 @@ if (helm('version').status !== 0) {
       t.same(others, [], `${service} knows all it gets`);
       const required = config.required.filter((name) => !('default' in (config.properties as never)[name]));
       for (const name of required) t.ok(names.includes(name), `${service} gets ${name}`);
+      t.equal(new Set(names).size, names.length, `${service} gets nothing twice`);
       for (const { name, value, valueFrom } of container?.env ?? []) {
         const { secret } = (config.properties as Record<string, { secret?: unknown }>)[name] ?? {};
-        if (secret !== undefined || name.endsWith('_URL')) {
-          t.ok(valueFrom?.secretKeyRef ?? name === 'GATEWAY_URL', `${service}: ${name} is a reference`);
+        if (secret !== undefined || /^(DATABASE|REDIS)\w*_URL$|_(KEY|TOKEN)$/.test(name)) {
+          t.ok(valueFrom?.secretKeyRef, `${service}: ${name} is a reference`);
           if (secret !== undefined) t.equal(value, undefined);
         }
       }
@@ -195,7 +198,7 @@ if (helm('version').status !== 0) {
       // A secret is a reference, never a value.
       ['gateway.env.JWT_SECRET=0x5f', /JWT_SECRET/],
       ['worker.env.DATABASE_URL=postgres://db', /DATABASE_URL/],
-      ['worker.secretEnv.LLM_API_KEY=a secret', /LLM_API_KEY/],
+      ['worker.secretEnv.LOG_SINK_HTTP_TOKEN=a secret', /LOG_SINK_HTTP_TOKEN/],
     ] as const) {
       t.throws(() => render(value), said, value);
     }
