@@ -131,3 +131,16 @@ export const LiveWorker = Type.Object(
   { $id: 'LiveWorker' },
 );
 export type LiveWorker = Static<typeof LiveWorker>;
+
+/** A gateway process that lives, as far as the ledger knows. */
+export const LiveGateway = Type.Object(
+  {
+    id: Type.Integer({ description: 'Its number, never used again' }),
+    host: Type.String(),
+    pid: Type.Integer(),
+    startedAt: Timestamp,
+    seenAt: Timestamp,
+  },
+  { $id: 'LiveGateway' },
+);
+export type LiveGateway = Static<typeof LiveGateway>;

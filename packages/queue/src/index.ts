@@ -1,4 +1,5 @@
 export { announceEnds } from './announce-ends.ts';
+export { mastersOf, openRedis } from './open-redis.ts';
 export { hearPolicyNews } from './policy-news.ts';
 export { createRunConsumer, type DeliveryResult, type RunConsumer } from './run-consumer.ts';
 export {

@@ -1,5 +1,5 @@
 import { policyChannel } from '@flowstate/contracts';
-import { Redis } from 'ioredis';
+import { openRedis } from './open-redis.ts';
 
 /**
  * Calls back at once when somebody says that access has changed. Only a hint: everybody also asks Postgres a few times a
@@ -9,7 +9,7 @@ export function hearPolicyNews(
   redisUrl: string,
   { onNews, onError }: { onNews: () => void; onError: (error: Error) => void },
 ): { close(): void } {
-  const redis = new Redis(redisUrl, { enableOfflineQueue: false, maxRetriesPerRequest: 1 });
+  const redis = openRedis(redisUrl, { enableOfflineQueue: false, maxRetriesPerRequest: 1 });
   redis.on('error', onError);
   redis.on('ready', () => void redis.subscribe(policyChannel).catch(() => {}));
   redis.on('message', onNews);

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { createCheck, RunJob } from '@flowstate/contracts';
 import { UnrecoverableError, Worker, type Job } from 'bullmq';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
+import { openRedis } from './open-redis.ts';
 import { queuePrefix } from './run-queues.ts';
 
 const checkJob = createCheck(RunJob, { root: 'job' });
@@ -59,11 +60,12 @@ export function createRunConsumer({ redisUrl, queue, concurrency, handle, onErro
 /** A connection for BullMQ, and all those it makes of it. */
 function connect(redisUrl: string): { connection: Redis; connections: readonly Redis[] } {
   // A group commit ends many runs in one event-loop turn: their jobs are ended by one write to the socket.
-  const connection = new Redis(redisUrl, { maxRetriesPerRequest: null, enableAutoPipelining: true });
+  const connection = openRedis(redisUrl, { maxRetriesPerRequest: null, enableAutoPipelining: true });
   const connections = [connection];
   const duplicate = connection.duplicate.bind(connection);
-  connection.duplicate = (override) => {
-    const copy = duplicate(override);
+  // A cluster's takes more than one.
+  connection.duplicate = (...overrides: Parameters<typeof duplicate>) => {
+    const copy = duplicate(...overrides);
     connections.push(copy);
     return copy;
   };

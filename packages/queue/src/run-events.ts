@@ -1,5 +1,6 @@
 import type { RunEvent, RunProgress } from '@flowstate/contracts';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
+import { openRedis } from './open-redis.ts';
 
 /** What travels on a run's channel: recorded events after their commit, or progress nobody records. */
 export type RunNews = RunEvent[] | RunProgress;
@@ -36,7 +37,7 @@ export type RunSubscriber = {
 
 /** One Redis connection for all watchers of this process. */
 export function createRunSubscriber(redisUrl: string, onError: (error: Error) => void): RunSubscriber {
-  const redis = new Redis(redisUrl, { lazyConnect: true, enableOfflineQueue: false, maxRetriesPerRequest: 1 });
+  const redis = openRedis(redisUrl, { lazyConnect: true, enableOfflineQueue: false, maxRetriesPerRequest: 1 });
   redis.on('error', onError);
   redis.connect().catch(() => {}); // reported by the error event, retried by the client
   const listeners = new Map<string, Set<(news: RunNews) => void>>();

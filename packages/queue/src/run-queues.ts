@@ -10,7 +10,8 @@ import {
 import { setImmediate as endOfTurn } from 'node:timers/promises';
 import { inSpan } from '@flowstate/tracing';
 import { Queue } from 'bullmq';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
+import { openRedis } from './open-redis.ts';
 
 /** All keys carry this hash tag: one slot, which is what Redis Cluster needs. */
 export const queuePrefix = '{flowstate}';
@@ -59,7 +60,7 @@ export type RunQueues = {
 
 /** Producer side of the queues. Payloads are run ids; the ledger decides whether a delivery runs. */
 export function createRunQueues(redisUrl: string, lanes: Lanes, onError: (error: Error) => void): RunQueues {
-  const redis = new Redis(redisUrl, {
+  const redis = openRedis(redisUrl, {
     // Without these `add` would hang for as long as Redis is away.
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,

@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8';
 import { collectDefaultMetrics, Gauge, Registry, type Counter, type LabelValues } from '@prometheus-io/client';
 import { measureTelemetry } from './telemetry-metrics.ts';
 
@@ -24,6 +25,11 @@ export function createRegistry(service: string, build: Build): Registry {
     labelNames: ['service', 'version', 'commit'],
     registers: [registry],
   }).set({ service, version: build.FLOWSTATE_VERSION, commit: build.FLOWSTATE_COMMIT }, 1);
+  new Gauge({
+    name: 'nodejs_heap_size_limit_bytes',
+    help: 'Heap at which Node.js gives up: --max-old-space-size and what is young',
+    registers: [registry],
+  }).set(getHeapStatistics().heap_size_limit);
   measureTelemetry(registry);
   return registry;
 }

@@ -1,3 +1,4 @@
+export { desiredGateways, gatewayPolicy, type GatewayDecision } from './desired-gateways.ts';
 export {
   desiredWorkers,
   scalingReasons,
@@ -7,8 +8,16 @@ export {
   type ScalingPolicy,
   type ScalingReason,
 } from './desired-workers.ts';
-export { connectionsPerWorker, defaultPolicies, workersShare, type QueuePolicy } from './queue-policies.ts';
+export {
+  connectionsPerController,
+  connectionsPerGateway,
+  connectionsPerWorker,
+  defaultPolicies,
+  workersShare,
+  type QueuePolicy,
+} from './queue-policies.ts';
 export { poissonArrivals, readTrace, type Arrival, type Burst, type TraceError } from './simulate/arrivals.ts';
 export { byCpu, byDesiredWorkers, byWaitLength, ourBehaviour, type Autoscaler } from './simulate/autoscalers.ts';
+export { createHpa, hpaSyncSeconds, replicasForAverageValue } from './simulate/hpa.ts';
 export { seeded } from './simulate/random.ts';
 export { simulate, type Outcome, type Sample } from './simulate/simulate.ts';

@@ -15,6 +15,12 @@ export type QueuePolicy = {
 /** What a worker process opens at most: 6 for the ledger, 2 for claims, 1 that shows that it lives. */
 export const connectionsPerWorker = 9;
 
+/** A gateway: 12 for requests, 8 for accepts, 1 each for the audit log and for measuring recall. */
+export const connectionsPerGateway = 22;
+
+/** A controller: 4, 1 for retention, 1 that holds the lead or waits for it. */
+export const connectionsPerController = 6;
+
 /** Of the connections Postgres allows, workers get so many; gateways, the controller and people need the others. */
 export const workersShare = 0.6;
 

@@ -56,7 +56,7 @@ export function createSessionCopies(redis: Redis): SessionCopies {
     async remove(userId, sessionIds) {
       if (sessionIds.length === 0) return;
       await Promise.allSettled([
-        redis.del(...sessionIds.map(sessionKey)),
+        ...sessionIds.map((sessionId) => redis.del(sessionKey(sessionId))), // each in a slot of its own
         redis.srem(userSessionsKey(userId), ...sessionIds),
       ]);
     },

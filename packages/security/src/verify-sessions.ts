@@ -1,6 +1,6 @@
 import type { SessionFault, SessionReport } from '@flowstate/contracts';
 import { countLiveSessions, readSessions, type SessionRecord, type Sql } from '@flowstate/store';
-import type { Redis } from 'ioredis';
+import { Cluster, type Redis } from 'ioredis';
 import { readCopy, sessionKey, userSessionsKey, type SessionCopy } from './session-copies.ts';
 
 type Finding = SessionReport['findings'][number];
@@ -50,7 +50,7 @@ export async function verifySessions(
 
 async function checkCopies({ sql, redis }: { sql: Sql; redis: Redis }, keys: string[]): Promise<Finding[]> {
   const ids = keys.map((key) => key.slice(sessionKey('').length));
-  const [texts, records] = await Promise.all([redis.mget(keys), byId(sql, ids)]);
+  const [texts, records] = await Promise.all([Promise.all(keys.map((key) => redis.get(key))), byId(sql, ids)]);
   const copies = texts.map(readCopy);
   const listed = await areIndexed(redis, ids, copies);
   return ids.flatMap((sessionId, i): Finding[] => {
@@ -116,10 +116,11 @@ async function areIndexed(
   ids: string[],
   copies: (SessionCopy | null)[],
 ): Promise<(boolean | undefined)[]> {
-  const pipeline = redis.pipeline();
-  for (const [i, id] of ids.entries()) pipeline.sismember(userSessionsKey(copies[i]?.userId ?? ''), id);
-  const answers = (await pipeline.exec()) ?? [];
-  return answers.map(([, member], i) => (copies[i] ? member === 1 : undefined));
+  return Promise.all(
+    copies.map(async (copy, i) =>
+      copy === null ? undefined : (await redis.sismember(userSessionsKey(copy.userId), ids[i] ?? '')) === 1,
+    ),
+  );
 }
 
 /** What was on its way out while this looked is no finding. */
@@ -127,25 +128,21 @@ async function stillThere(redis: Redis, findings: Finding[]): Promise<Finding[]>
   const standing: Finding[] = [];
   for (let i = 0; i < findings.length; i += batch) {
     const some = findings.slice(i, i + batch);
-    const pipeline = redis.pipeline();
-    for (const { key, sessionId } of some) {
-      if (isCopy(key)) pipeline.exists(key);
-      else pipeline.sismember(key, sessionId);
-    }
-    const answers = (await pipeline.exec()) ?? [];
-    standing.push(...some.filter((_, n) => answers[n]?.[1] === 1));
+    const there = await Promise.all(
+      some.map(({ key, sessionId }) => (isCopy(key) ? redis.exists(key) : redis.sismember(key, sessionId))),
+    );
+    standing.push(...some.filter((_, n) => there[n] === 1));
   }
   return standing;
 }
 
 async function remove(redis: Redis, findings: Finding[]): Promise<number> {
   for (let i = 0; i < findings.length; i += batch) {
-    const pipeline = redis.pipeline();
-    for (const { key, sessionId } of findings.slice(i, i + batch)) {
-      if (isCopy(key)) pipeline.del(key);
-      else pipeline.srem(key, sessionId);
-    }
-    await pipeline.exec();
+    await Promise.all(
+      findings
+        .slice(i, i + batch)
+        .map(({ key, sessionId }) => (isCopy(key) ? redis.del(key) : redis.srem(key, sessionId))),
+    );
   }
   return findings.length;
 }
@@ -155,7 +152,12 @@ function isCopy(key: string): boolean {
 }
 
 async function* scan(redis: Redis, match: string): AsyncIterable<string[]> {
-  for await (const keys of redis.scanStream({ match, count: batch }) as AsyncIterable<string[]>) {
-    if (keys.length > 0) yield [...new Set(keys)]; // a scan may answer nothing, or the same twice
+  // Of a cluster each server has its own.
+  const client: unknown = redis;
+  const servers = client instanceof Cluster ? (client as Cluster).nodes('master') : [redis];
+  for (const server of servers) {
+    for await (const keys of server.scanStream({ match, count: batch }) as AsyncIterable<string[]>) {
+      if (keys.length > 0) yield [...new Set(keys)]; // a scan may answer nothing, or the same twice
+    }
   }
 }

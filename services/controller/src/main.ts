@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createRunPublisher, createRunQueues } from '@flowstate/queue';
+import { createRunPublisher, createRunQueues, openRedis } from '@flowstate/queue';
 import {
   checkMetricsToken,
   createLogger,
@@ -12,7 +12,6 @@ import {
 } from '@flowstate/runtime';
 import { createLanes, createSql, readLogLevel } from '@flowstate/store';
 import Fastify, { LogController, type FastifyBaseLogger } from 'fastify';
-import { Redis } from 'ioredis';
 import { budgetMetrics } from './budget-metrics.ts';
 import { createBudgetResumer } from './budget-resumer.ts';
 import { createCensus } from './census.ts';
@@ -41,7 +40,7 @@ const log = createLogger('controller', config.LOG_LEVEL, sinks);
 const sql = createSql(config.DATABASE_URL, { name: 'flowstate-controller', max: 4, ledger: true });
 const lanes = createLanes(sql, (err) => log.warn({ err }, 'lanes could not be read'));
 const queues = createRunQueues(config.REDIS_URL, lanes, (err) => log.warn({ err: err.message }, 'redis'));
-const redis = new Redis(config.REDIS_URL, { enableOfflineQueue: false, maxRetriesPerRequest: 0 });
+const redis = openRedis(config.REDIS_URL, { enableOfflineQueue: false, maxRetriesPerRequest: 0 });
 redis.on('error', (err) => log.warn({ err: err.message }, 'redis'));
 // Retention reads whole weeks: it plans freely, and takes no connection from the rest.
 const retentionSql = createSql(config.DATABASE_URL, { name: 'flowstate-retention', max: 1 });

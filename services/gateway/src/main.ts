@@ -1,6 +1,6 @@
 import { Server as NetServer, type Server } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
-import { createRunPublisher, createRunQueues, createRunSubscriber, hearPolicyNews } from '@flowstate/queue';
+import { createRunPublisher, createRunQueues, createRunSubscriber, hearPolicyNews, openRedis } from '@flowstate/queue';
 import { embeddersFrom } from '@flowstate/models';
 import {
   createAuditLog,
@@ -8,6 +8,7 @@ import {
   createLogSinks,
   followLogLevel,
   measureCircuit,
+  measureInstance,
   measureLogSinks,
   onShutdown,
   trackUnusedConnections,
@@ -24,7 +25,7 @@ import {
   toAuditLine,
 } from '@flowstate/security';
 import { createLanes, createSql, insertAudit, readLogLevel } from '@flowstate/store';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { createAccessRules } from './access-rules.ts';
 import { createApp } from './app.ts';
 import { createAttemptCounter } from './attempts.ts';
@@ -133,6 +134,7 @@ const reportPolicy = (err: unknown) => log.warn({ err }, 'a change of access cou
 const streams = createOpenStreams({ sql, policy, accessRules, onError: reportPolicy });
 const policyNews = hearPolicyNews(config.REDIS_URL, { onNews: () => void policy.refresh(), onError: reportRedis });
 const obedience = createObedience({ sql, policy, streams, onError: reportPolicy });
+measureInstance(metrics.registry, 'gateway', () => obedience.id());
 const draining = new AbortController();
 
 const app = await createApp(
@@ -225,7 +227,7 @@ async function farewell(server: Server): Promise<void> {
 
 /** Commands fail at once while Redis is away: whoever asks has another way, or says so. */
 function connect(url: string): Redis {
-  const client = new Redis(url, {
+  const client = openRedis(url, {
     enableAutoPipelining: true,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,

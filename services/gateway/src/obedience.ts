@@ -4,6 +4,8 @@ import { acknowledgeContainment, endGateway, registerGateway, touchGateway, type
 import type { OpenStreams } from './open-streams.ts';
 
 export type Obedience = {
+  /** The number this process goes by; undefined before it is registered. */
+  id(): number | undefined;
   /** Says that this process is gone. */
   stop(): Promise<void>;
 };
@@ -74,6 +76,7 @@ export function createObedience({
   });
 
   return {
+    id: () => id,
     async stop() {
       unsubscribe();
       await busy;

@@ -1,8 +1,9 @@
+import { mastersOf } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
 import { Counter, Gauge, type Registry } from '@prometheus-io/client';
 import type { Redis } from 'ioredis';
 
-type Figures = { used: number; max: number; evicted: number };
+type Figures = { used: number; max: number; evicted: number; hits: number; misses: number };
 
 /** Memory and evictions of each Redis, as it tells them at a scrape; without samples while it is away. */
 export function measureRedis(registry: Registry, instances: Record<string, Redis>, log: Logger): void {
@@ -61,14 +62,36 @@ export function measureRedis(registry: Registry, instances: Record<string, Redis
       await eachFigure((labels, { evicted }) => this.inc(labels, evicted));
     },
   });
+  new Counter({
+    name: 'redis_keyspace_lookups_total',
+    help: 'Keys that were looked up in each Redis since it started, by whether they were there',
+    labelNames: ['instance', 'result'],
+    registers,
+    async collect() {
+      this.reset();
+      await eachFigure(({ instance }, { hits, misses }) => {
+        this.inc({ instance, result: 'hit' }, hits);
+        this.inc({ instance, result: 'miss' }, misses);
+      });
+    },
+  });
 }
 
+/** Of all servers of a cluster together. */
 async function readFigures(redis: Redis): Promise<Figures> {
+  const each = await Promise.all(mastersOf(redis).map(readServer));
+  const sum = (name: keyof Figures) => each.reduce((total, figures) => total + figures[name], 0);
+  return { used: sum('used'), max: sum('max'), evicted: sum('evicted'), hits: sum('hits'), misses: sum('misses') };
+}
+
+async function readServer(redis: Redis): Promise<Figures> {
   const [memory, stats] = await Promise.all([redis.info('memory'), redis.info('stats')]);
   const number = (text: string, name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(text)?.[1] ?? 0);
   return {
     used: number(memory, 'used_memory'),
     max: number(memory, 'maxmemory'),
     evicted: number(stats, 'evicted_keys'),
+    hits: number(stats, 'keyspace_hits'),
+    misses: number(stats, 'keyspace_misses'),
   };
 }

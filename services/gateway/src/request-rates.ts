@@ -73,17 +73,19 @@ export function createRequestRates({
     if (telling.length === 0) return;
     untold = new Set();
     const of = window;
-    const pipeline = redis.pipeline();
-    for (const { count, n } of telling) {
-      count.untold -= n;
-      const key = `flowstate:rate:${of}:${count.key}`;
-      pipeline.incrby(key, n).pexpire(key, 2 * windowMs);
-    }
-    const answers = await pipeline.exec().catch(() => null);
+    // The client makes one round trip of them, of each server where there are several.
+    const answers = await Promise.allSettled(
+      telling.map(async ({ count, n }) => {
+        count.untold -= n;
+        const key = `flowstate:rate:${of}:${count.key}`;
+        const [total] = await Promise.all([redis.incrby(key, n), redis.pexpire(key, 2 * windowMs)]);
+        return total;
+      }),
+    );
     for (const [i, { count, n }] of telling.entries()) {
-      const [error, total] = answers?.[2 * i] ?? [new Error('no answer'), null];
-      if (error === null && typeof total === 'number') {
-        count.others = Math.max(0, total - (count.own - count.untold));
+      const answer = answers[i];
+      if (answer?.status === 'fulfilled') {
+        count.others = Math.max(0, answer.value - (count.own - count.untold));
       } else if (of === window) {
         count.untold += n; // told the next time
         untold.add(count);

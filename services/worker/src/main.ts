@@ -4,6 +4,7 @@ import {
   createRunPublisher,
   createRunQueues,
   hearPolicyNews,
+  openRedis,
   type DeliveryResult,
 } from '@flowstate/queue';
 import {
@@ -11,6 +12,7 @@ import {
   createLogSinks,
   followLogLevel,
   measureCircuit,
+  measureInstance,
   measureLogSinks,
   onShutdown,
   trackUnusedConnections,
@@ -19,7 +21,6 @@ import { costUsd, languageModelFrom, readPrices } from '@flowstate/models';
 import { observeModelCalls } from '@flowstate/tracing';
 import { createLanes, createSql, publishWorkflow, readLogLevel } from '@flowstate/store';
 import { laneQueue, queueNames, type Delivery, type RunJob } from '@flowstate/contracts';
-import { Redis } from 'ioredis';
 import { createApp } from './app.ts';
 import { createBackend } from './backend.ts';
 import { createCatalogue, loadWorkflows } from './catalogue.ts';
@@ -86,7 +87,7 @@ const queues = createRunQueues(config.REDIS_URL, lanes, reportRedis);
 /** Redis away: the controller delivers them later. */
 const deliver = (deliveries: Delivery[]) =>
   void queues.deliver(deliveries).catch((err: unknown) => log.warn({ err, runs: deliveries.length }, 'not delivered'));
-const redis = new Redis(config.REDIS_URL, { enableOfflineQueue: false, maxRetriesPerRequest: 0 });
+const redis = openRedis(config.REDIS_URL, { enableOfflineQueue: false, maxRetriesPerRequest: 0 });
 redis.on('error', reportRedis);
 
 const incarnation = await createIncarnation({
@@ -140,6 +141,7 @@ const runner = createRunner({
   metrics,
 });
 
+measureInstance(metrics.registry, 'worker', () => incarnation.id());
 incarnation.keepAlive(runner);
 const policyNews = hearPolicyNews(config.REDIS_URL, { onNews: () => incarnation.hurry(), onError: reportRedis });
 

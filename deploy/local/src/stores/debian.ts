@@ -2,7 +2,6 @@ import { chmodSync, existsSync, lstatSync, realpathSync, renameSync, rmSync, wri
 import { basename, dirname, join, relative } from 'node:path';
 import { Advice, run } from '../../host.mjs';
 import type { PostgresProgram } from './installed.ts';
-import { postgresVersion } from './installed.ts';
 import { findDistribution, unpackOnce, type Distribution } from './packages.ts';
 
 export type UnpackedPrograms = { postgres: PostgresProgram; redis: string };
@@ -47,7 +46,8 @@ export async function unpackDebian({ cacheDir, log, signal, env }: Options): Pro
     alsoNeeded: isLibrary,
     async finish(root) {
       trim(root, loader.triplet, major);
-      await runByOwnLoader(root, loader, major);
+      const bin = `usr/lib/postgresql/${major}/bin`;
+      await runByOwnLoader(root, loader, [`${bin}/postgres`, `${bin}/initdb`, 'usr/bin/redis-server']);
     },
     log,
     signal,
@@ -57,6 +57,39 @@ export async function unpackDebian({ cacheDir, log, signal, env }: Options): Pro
     postgres: { bin: join(home, `usr/lib/postgresql/${major}/bin`), major },
     redis: join(home, 'usr/bin/redis-server'),
   };
+}
+
+/**
+ * PostgreSQL's client programs in the version of `unpackDebian`; returns their folder. Nothing here starts them: backups
+ * are tried with them where the machine has none. Throws `Advice` where this cannot be done.
+ */
+export async function unpackPostgresClient({ cacheDir, log, signal, env }: Options): Promise<string> {
+  const from = await findDistribution(signal);
+  const { family, release, architecture } = from;
+  const loader = loaders[architecture];
+  if (!loader) throw new Advice('only Debian and Ubuntu on amd64 or arm64 have packages to unpack');
+  const major = postgresMajors[family];
+  const home = join(cacheDir, 'stores', `client-${family}-${release.suite}-${architecture}-${recipeVersion}`);
+  const bin = `usr/lib/postgresql/${major}/bin`;
+  await unpackOnce({
+    home,
+    title: `the client programs of PostgreSQL ${major}`,
+    from,
+    packages: [`postgresql-client-${major}`],
+    alsoNeeded: isLibrary,
+    async finish(root) {
+      trim(root, loader.triplet, major);
+      await runByOwnLoader(
+        root,
+        loader,
+        ['pg_dump', 'pg_restore', 'psql'].map((name) => `${bin}/${name}`),
+      );
+    },
+    log,
+    signal,
+    env,
+  });
+  return join(home, bin);
 }
 
 /** Shared libraries only: no maintainer scripts run, and LLVM (46 of 99 MB) would serve the JIT that is off. */
@@ -71,12 +104,11 @@ function trim(root: string, triplet: string, major: number): void {
 }
 
 /** Puts a small script in front of each program that starts it by the unpacked loader with the unpacked libraries. */
-async function runByOwnLoader(root: string, { triplet, loader }: Loader, major: number): Promise<void> {
+async function runByOwnLoader(root: string, { triplet, loader }: Loader, programs: string[]): Promise<void> {
   const libraries = [`usr/lib/${triplet}`, `lib/${triplet}`].filter((dir) => existsSync(join(root, dir)));
   const home = libraries.find((dir) => existsSync(join(root, dir, loader)));
   if (!home) throw new Advice(`the downloaded C library has no ${loader}`);
-  const bin = join(root, `usr/lib/postgresql/${major}/bin`);
-  for (const file of [join(bin, 'postgres'), join(bin, 'initdb'), join(root, 'usr/bin/redis-server')]) {
+  for (const file of programs.map((program) => join(root, program))) {
     const here = relative(dirname(file), root);
     const path = libraries.map((dir) => `$root/${dir}`).join(':');
     const program = setAside(file);
@@ -90,9 +122,10 @@ async function runByOwnLoader(root: string, { triplet, loader }: Loader, major: 
     writeFileSync(file, `${lines.join('\n')}\n`);
     chmodSync(file, 0o755);
   }
-  if ((await postgresVersion(bin)) !== major) throw new Advice('the unpacked PostgreSQL does not run here');
-  if ((await run(join(root, 'usr/bin/redis-server'), ['--version'])).code !== 0)
-    throw new Advice('the unpacked Redis does not run here');
+  for (const program of programs) {
+    if ((await run(join(root, program), ['--version'])).code !== 0)
+      throw new Advice(`the unpacked ${basename(program)} does not run here`);
+  }
 }
 
 /** Frees the program's name for the script; returns the name it now has. Redis' programs are one file with links. */

@@ -14,6 +14,15 @@ export async function touchGateway(db: Db, id: number): Promise<void> {
   await db`UPDATE gateways SET seen_at = clock_timestamp() WHERE id = ${id}`;
 }
 
+export type StoredGateway = { id: number; host: string; pid: number; startedAt: Date; seenAt: Date };
+
+/** Gateways that have not left and were heard of in the last fifteen seconds, the oldest first. */
+export async function liveGateways(db: Db): Promise<StoredGateway[]> {
+  return db<StoredGateway[]>`
+    SELECT id, host, pid, started_at AS "startedAt", seen_at AS "seenAt"
+    FROM gateways WHERE ended_at IS NULL AND seen_at > now() - interval '15 seconds' ORDER BY id`;
+}
+
 /** It left in order. */
 export async function endGateway(db: Db, id: number): Promise<void> {
   await db`UPDATE gateways SET ended_at = now() WHERE id = ${id}`;

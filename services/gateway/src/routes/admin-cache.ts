@@ -1,4 +1,5 @@
 import { ClearCacheBody, ClearedCache, FlowstateError, SearchCacheStats } from '@flowstate/contracts';
+import { mastersOf } from '@flowstate/queue';
 import { expireAnswers } from '@flowstate/store';
 import type { Redis } from 'ioredis';
 import type { App, Deps } from '../deps.ts';
@@ -56,14 +57,18 @@ export function adminCacheRoutes(
 
 async function redisStats(redis: Redis): Promise<SearchCacheStats['redis']> {
   try {
-    const [memory, stats, keys] = await Promise.all([redis.info('memory'), redis.info('stats'), redis.dbsize()]);
+    const servers = await Promise.all(
+      mastersOf(redis).map((server) => Promise.all([server.info('memory'), server.info('stats'), server.dbsize()])),
+    );
     const number = (text: string, name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(text)?.[1] ?? 0);
+    const sum = (figure: (server: (typeof servers)[number]) => number) =>
+      servers.reduce((total, server) => total + figure(server), 0);
     return {
       state: 'up',
-      keys,
-      usedBytes: number(memory, 'used_memory'),
-      maxBytes: number(memory, 'maxmemory'),
-      evicted: number(stats, 'evicted_keys'),
+      keys: sum(([, , keys]) => keys),
+      usedBytes: sum(([memory]) => number(memory, 'used_memory')),
+      maxBytes: sum(([memory]) => number(memory, 'maxmemory')),
+      evicted: sum(([, stats]) => number(stats, 'evicted_keys')),
     };
   } catch {
     return { state: 'down', keys: null, usedBytes: null, maxBytes: null, evicted: null };

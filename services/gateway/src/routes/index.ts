@@ -18,6 +18,7 @@ import { adminQueueRoutes } from './admin-queues.ts';
 import { adminScalingRoutes } from './admin-scaling.ts';
 import { adminSessionRoutes } from './admin-sessions.ts';
 import { adminUserRoutes } from './admin-users.ts';
+import { adminGatewayRoutes } from './admin-gateways.ts';
 import { adminWorkerRoutes } from './admin-workers.ts';
 import { agentWebhookRoutes } from './agent-webhooks.ts';
 import { approvalRoutes } from './approvals.ts';
@@ -195,6 +196,7 @@ export const access: AccessTable = {
   'GET /api/admin/scaling': administer,
   'PUT /api/admin/scaling/:queue/override': administer,
   'DELETE /api/admin/scaling/overrides': administer,
+  'GET /api/admin/gateways': administer,
   'GET /api/admin/workers': administer,
   'GET /api/admin/users': administer,
   'POST /api/admin/users': administer,
@@ -285,6 +287,7 @@ export function registerRoutes(app: App, deps: Deps): void {
   adminQueueStateRoutes(app, deps);
   scalingRoute(app, deps);
   adminScalingRoutes(app, deps);
+  adminGatewayRoutes(app, deps);
   adminWorkerRoutes(app, deps);
   adminUserRoutes(app, deps);
   adminKeyRoutes(app, deps);

@@ -1,0 +1,51 @@
+import { Cluster, Redis, type RedisOptions } from 'ioredis';
+
+type Options = Pick<
+  RedisOptions,
+  | 'enableAutoPipelining'
+  | 'enableOfflineQueue'
+  | 'lazyConnect'
+  | 'commandTimeout'
+  | 'maxRetriesPerRequest'
+  | 'retryStrategy'
+>;
+
+const clusterProtocol = /^(rediss?)\+cluster:/;
+
+/**
+ * A client of the Redis at `url`. `redis+cluster://host:port` (with TLS `rediss+cluster://`) is a Redis Cluster: the
+ * host is where it is looked up, `?nodes=host:port,…` names more. A cluster's client has the same commands, with one
+ * restriction: keys of one command, transaction or pipeline must be of one slot, which a `{tag}` in their names makes.
+ */
+export function openRedis(url: string, options: Options = {}): Redis {
+  const [, protocol] = clusterProtocol.exec(url) ?? [];
+  if (protocol === undefined) return new Redis(url, options);
+  const { hostname, port, username, password, searchParams } = new URL(url);
+  const more = searchParams.get('nodes')?.split(',') ?? [];
+  const nodes = [`${hostname}:${port || '6379'}`, ...more].map((node) => {
+    const at = node.lastIndexOf(':');
+    return { host: node.slice(0, at), port: Number(node.slice(at + 1)) };
+  });
+  const { enableAutoPipelining = false, enableOfflineQueue = true, lazyConnect = false, commandTimeout } = options;
+  const cluster = new Cluster(nodes, {
+    enableAutoPipelining,
+    enableOfflineQueue,
+    lazyConnect,
+    clusterRetryStrategy: options.retryStrategy ?? ((times) => Math.min(100 + times * 50, 2_000)),
+    redisOptions: {
+      ...(commandTimeout !== undefined && { commandTimeout }),
+      ...(options.maxRetriesPerRequest !== undefined && { maxRetriesPerRequest: options.maxRetriesPerRequest }),
+      ...(username !== '' && { username: decodeURIComponent(username) }),
+      ...(password !== '' && { password: decodeURIComponent(password) }),
+      ...(protocol === 'rediss' && { tls: {} }),
+    },
+  });
+  // Everything that is asked of it here a cluster's client has too.
+  return cluster as unknown as Redis;
+}
+
+/** The servers a client talks to, each with keys of its own: what is asked of a server, not of a key, is asked of each. */
+export function mastersOf(redis: Redis): Redis[] {
+  const client: unknown = redis;
+  return client instanceof Cluster ? (client as Cluster).nodes('master') : [redis];
+}

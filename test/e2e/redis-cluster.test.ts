@@ -1,0 +1,83 @@
+import { fileURLToPath } from 'node:url';
+import { createClient, startPlatform, startRecorder } from '@flowstate/test';
+import t from 'tap';
+import { startRedisCluster } from '../support/redis-cluster.ts';
+
+const workflows = fileURLToPath(new URL('../fixtures/workflows', import.meta.url));
+type Run = { id: string; state: string };
+
+const cluster = await startRedisCluster(t);
+if (typeof cluster === 'string') {
+  t.pass('Redis Cluster', { skip: cluster });
+} else {
+  // One cluster for both: queues, sessions and counters, and the cache.
+  const platform = await startPlatform(t, {
+    workflows,
+    env: { REDIS_URL: cluster.url, REDIS_CACHE_URL: cluster.url },
+  });
+  const [admin, manager, analyst] = await Promise.all([
+    platform.as('admin'),
+    platform.as('manager'),
+    platform.as('analyst'),
+  ]);
+  const recorder = await startRecorder(t);
+
+  await t.test('every dependency is there, named by the same names', async (t) => {
+    t.match(await manager.get('/api/ready?strict=1'), { status: 200, body: { status: 'ready' } });
+  });
+
+  await t.test('runs are delivered, followed live, cancelled and retried on a cluster', async (t) => {
+    const start = async (steps: number) => {
+      const input = { recorder: recorder.url, steps };
+      const { status, body } = await manager.post<Run>('/api/workflows/recorded-steps/runs', { input });
+      t.equal(status, 202);
+      return body.id;
+    };
+    const ids = await Promise.all(Array.from({ length: 12 }, () => start(3)));
+    for (const id of ids) {
+      const events = await Array.fromAsync(manager.events(id));
+      t.equal(events.at(-1)?.event, 'run.completed');
+    }
+    t.equal(recorder.calls.length, 36, 'every step once');
+    recorder.hold('step-1');
+    const held = await start(1);
+    await recorder.called(`${held}/step-1`);
+    const following = Array.fromAsync(manager.events(held));
+    t.match(await manager.post(`/api/runs/${held}/cancel`, {}), { status: 202 });
+    t.equal((await following).at(-1)?.event, 'run.cancelled');
+    recorder.release('step-1');
+    t.match(await admin.post('/api/admin/queues/workflows/pause', { reason: 'a look' }), { status: 200 });
+    const paused = await start(1);
+    t.match(await admin.post('/api/admin/queues/workflows/resume', { reason: 'a look' }), { status: 200 });
+    t.equal((await Array.fromAsync(manager.events(paused))).at(-1)?.event, 'run.completed');
+  });
+
+  await t.test('searches are answered from the cache, which is spread over the nodes', async (t) => {
+    const documents = [{ collection: 'manual', text: 'Refunds are paid within five days.' }];
+    const { body } = await manager.post<{ run: Run }>('/api/documents', { documents });
+    await Array.fromAsync(manager.events(body.run.id));
+    const second = await platform.addGateway();
+    const elsewhere = createClient(second.url, analyst.token);
+    for (let n = 0; n < 6; n++) {
+      const query = { query: `when is a refund paid, asked ${n}` };
+      t.match(await analyst.post('/api/search/semantic', query), { status: 200, body: { cache: 'miss' } });
+      t.match(await elsewhere.post('/api/search/semantic', query), { status: 200, body: { cache: 'hit' } });
+    }
+    t.match(await admin.get('/api/admin/cache'), { status: 200, body: { redis: { state: 'up', evicted: 0 } } });
+    t.ok(
+      (await cluster.keys()).every((keys) => keys > 0),
+      'no node is empty',
+    );
+  });
+
+  await t.test('sessions are copied, verified and ended; limits count for all gateways', async (t) => {
+    const report = await admin.post<{ copies: number; sound: boolean }>('/api/admin/sessions/verify', {});
+    t.match(report, { status: 200, body: { sound: true } });
+    t.ok(report.body.copies >= 3);
+    const { body: me } = await analyst.get<{ id: string }>('/api/auth/me');
+    t.match(await admin.call('DELETE', `/api/admin/sessions?user=${me.id}`), { status: 200 });
+    t.equal((await analyst.get('/api/auth/me')).status, 401);
+    const text = await (await fetch(`${platform.gateway.url}/api/metrics`)).text();
+    t.match(text, /^redis_memory_used_bytes\{instance="queues"\} [1-9]/m);
+  });
+}
