@@ -3,6 +3,7 @@ import { addAccessCommand } from './access-command.ts';
 import { addAdminCommand } from './admin-command.ts';
 import { addAuditCommand } from './audit-command.ts';
 import { addBudgetsCommand } from './budgets-command.ts';
+import { addBackupCommands } from './backup-command.ts';
 import { addCacheCommand } from './cache-command.ts';
 import { addCollectionsCommand } from './collections-command.ts';
 import { addContainCommands } from './contain-command.ts';
@@ -55,6 +56,7 @@ export async function runCli(args: string[], terminal: Terminal): Promise<number
   addSchedulesCommand(program, terminal);
   addAuditCommand(program, terminal, done);
   addMigrateCommand(program, terminal, done);
+  addBackupCommands(program, terminal);
   addAdminCommand(program, terminal);
   addUsersCommand(program, terminal);
   addKeysCommand(program, terminal, done);

@@ -27,6 +27,8 @@ export * from './crm/customers.ts';
 export * from './crm/integrations.ts';
 export * from './crm/interactions.ts';
 export * from './crm/opportunities.ts';
+export * from './backup/after-restore.ts';
+export * from './backup/unfinished.ts';
 export * from './collections/grants.ts';
 export * from './collections/read.ts';
 export * from './collections/remove.ts';

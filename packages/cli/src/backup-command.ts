@@ -1,0 +1,42 @@
+import type { Command } from 'commander';
+import { databaseUrl } from './connection.ts';
+import { onStores } from './direct-stores.ts';
+import type { Terminal } from './terminal.ts';
+
+const mebibytes = (bytes: number) => `${(bytes / 1_048_576).toFixed(1)} MiB`;
+
+/** `flowstate backup` and `flowstate restore`: everything there is, straight in Postgres. Redis needs neither. */
+export function addBackupCommands(program: Command, terminal: Terminal): void {
+  const { stdout } = terminal;
+  program
+    .command('backup')
+    .description(
+      "everything in Postgres (DATABASE_URL: its owner's login) as of one moment, in one file, while all runs",
+    )
+    .argument('<file>', 'replaced when the new one is whole')
+    .action(async (file: string) => {
+      const url = await databaseUrl(terminal);
+      // Here and not above: it takes the services' runtime along, which other commands need not load.
+      const { backUp } = await import('./backup/back-up.ts');
+      const { at, unfinished, bytes, seconds } = await onStores(() => backUp(url, file, terminal));
+      stdout.write(
+        `${file}: everything accepted until ${at.toISOString()}, ${unfinished} unfinished runs among it, ` +
+          `${mebibytes(bytes)} in ${seconds.toFixed(1)} s\n`,
+      );
+    });
+  program
+    .command('restore')
+    .description(
+      "into an empty database (DATABASE_URL: its owner's login); then start the services, with both Redis empty",
+    )
+    .argument('<file>', 'what backup wrote')
+    .action(async (file: string) => {
+      const url = await databaseUrl(terminal);
+      const { restore } = await import('./backup/restore.ts');
+      const { unfinished, finished, seconds } = await onStores(() => restore(url, file, terminal));
+      stdout.write(
+        `restored in ${seconds.toFixed(1)} s: ${unfinished} unfinished runs go on, ${finished} are finished. ` +
+          'Empty both Redis (FLUSHALL) if they are not new, then start the services.\n',
+      );
+    });
+}

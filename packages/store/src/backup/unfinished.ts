@@ -1,0 +1,16 @@
+import type { Db } from '../client.ts';
+
+/** What a backup holds, or a restore has brought: runs that are accepted and not finished, and those that are. */
+export async function countRuns(db: Db): Promise<{ at: Date; unfinished: number; finished: number }> {
+  const [row] = await db<{ at: Date; unfinished: number; finished: number }[]>`
+    SELECT now() AS at, (SELECT count(*) FROM run_live)::int AS unfinished,
+           (SELECT count(DISTINCT id) FROM run_ends)::int AS finished`;
+  if (row === undefined) throw new Error('SELECT of counts gave no row');
+  return row;
+}
+
+/** Whether there is anything of ours, so that nothing is restored over it. */
+export async function hasSchema(db: Db): Promise<boolean> {
+  const [row] = await db<{ there: boolean }[]>`SELECT to_regclass('public.schema_migrations') IS NOT NULL AS there`;
+  return row?.there === true;
+}
