@@ -6,6 +6,8 @@ import { checkLatency } from './checks/latency.ts';
 import { checkMetrics } from './checks/metrics.ts';
 import { checkOwners } from './checks/owners.ts';
 import { checkProbes } from './checks/probes.ts';
+import { checkReplicas } from './checks/replicas.ts';
+import { checkResources } from './checks/resources.ts';
 import { checkSinks } from './checks/sinks.ts';
 import { checkTraces } from './checks/traces.ts';
 import { checkTraffic } from './checks/traffic.ts';
@@ -15,7 +17,15 @@ import { readDuration } from './duration.ts';
 import { toNumber } from './json-input.ts';
 import { CommandError, exitCodes, type Terminal } from './terminal.ts';
 
-type Options = ConnectionOptions & { since: string; during?: string; atMost: string; direct?: boolean };
+type Options = ConnectionOptions & {
+  since: string;
+  during?: string;
+  within: string;
+  gateways: string;
+  workers: string;
+  atMost: string;
+  direct?: boolean;
+};
 
 /** `flowstate check …`: one question each, with the evidence; exit code 1 when the answer is bad. */
 export function addCheckCommand(program: Command, terminal: Terminal, done: (code: number) => void): void {
@@ -79,6 +89,22 @@ export function addCheckCommand(program: Command, terminal: Terminal, done: (cod
   command('traces', 'traces go out; else: flags, endpoint, collector, export queue', (options) =>
     checkTraces(options, terminal),
   );
+  command('resources', 'CPU and memory of every process against what it has; else: what to raise', (options) =>
+    checkResources(options, { seconds: lookFor(options) }, terminal),
+  ).option('--during <time>', 'how long to look', '5s');
+  command('replicas', 'every replica that runs is ready and scraped; else: which one is not', (options) =>
+    checkReplicas(
+      {
+        ...options,
+        withinSeconds: readDuration(options.within, '--within'),
+        least: { gateway: count(options.gateways, '--gateways'), worker: count(options.workers, '--workers') },
+      },
+      terminal,
+    ),
+  )
+    .option('--gateways <n>', 'so many run at least', '1')
+    .option('--workers <n>', 'so many run at least', '1')
+    .option('--within <time>', 'wait so long for those that have just been asked for', '30s');
   command('metrics', 'every target is up and every route measured; else: target, TLS, instrumentation', (options) =>
     checkMetrics(options, terminal),
   );
@@ -90,4 +116,10 @@ function most({ atMost }: Options): number {
   const n = toNumber(atMost);
   if (typeof n === 'number' && n >= 0) return n;
   throw new CommandError('--at-most must be a number', exitCodes.usage);
+}
+
+function count(text: string, option: string): number {
+  const n = toNumber(text);
+  if (typeof n === 'number' && Number.isInteger(n) && n >= 0) return n;
+  throw new CommandError(`${option} must be a whole number`, exitCodes.usage);
 }

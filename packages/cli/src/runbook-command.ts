@@ -26,7 +26,7 @@ export function addRunbookCommand(program: Command, terminal: Terminal, done: (c
   program
     .command('runbook')
     .description('follow a runbook step by step and print pass or fail with the evidence; exit code 1 when one fails')
-    .argument('<name>', 'security, monitoring, or the path of a Markdown file')
+    .argument('<name>', 'security, monitoring, scaling, or the path of a Markdown file')
     .option('--dry-run', 'say what would be run')
     .option('--only <text>', 'only steps whose chapter or title has this text')
     .option('--subject <user:id>', 'whom the incident is about: steps that change something are run too')

@@ -13,6 +13,8 @@ import { readDuration } from './duration.ts';
 import type { GatewayClient } from './gateway-client.ts';
 import { toNumber } from './json-input.ts';
 import { bounds, differencesOf } from './scale/differences.ts';
+import { addBaselineCommand } from './scale/baseline-command.ts';
+import { addProposeCommand } from './scale/propose-command.ts';
 import { addSimulateCommand } from './scale/simulate-command.ts';
 import { formatTable } from './table.ts';
 import { CommandError, exitCodes, type Terminal } from './terminal.ts';
@@ -21,10 +23,12 @@ type OverrideOptions = { min?: string; max?: string; reason: string; for: string
 
 const header = ['QUEUE', 'DESIRED', 'REASON', 'LIVE', 'ACTIVE', 'WAITING', 'OLDEST', 'RUNS/S', 'PLACE HELD', 'BOUNDS'];
 
-/** `flowstate scale status|verify|override|restore|simulate`. */
+/** `flowstate scale status|propose|baseline|verify|override|restore|simulate`. */
 export function addScaleCommand(program: Command, terminal: Terminal, done: (code: number) => void): void {
   const scale = program.command('scale').description('how many workers there should be, and by whose word');
   const { stdout } = terminal;
+  addProposeCommand(scale, terminal, done);
+  addBaselineCommand(scale, terminal);
   addSimulateCommand(scale, terminal);
   const read = async (client: GatewayClient) =>
     (await client.request<{ items: ScalingStatus[] }>('GET', '/api/admin/scaling')).items;

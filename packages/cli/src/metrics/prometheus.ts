@@ -18,7 +18,16 @@ export function createPrometheus(base: string, { signal }: { signal: AbortSignal
       points: values.map(([at, text]) => [at * 1_000, Number(text)]),
     }));
   }
+  async function targets(): Promise<{ labels: Record<string, string>; scrapeUrl: string; health: string }[]> {
+    const url = new URL(`${base.replace(/\/$/, '')}/api/v1/targets?state=active`);
+    const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(30_000)]) });
+    const answer = (await response.json()) as { data?: { activeTargets: Awaited<ReturnType<typeof targets>> } };
+    return answer.data?.activeTargets ?? [];
+  }
+
   return {
+    /** What it scrapes, and whether it could. */
+    targets,
     /** Values now. */
     query: (query: string) => ask('query', { query }),
     /** Values from `from` to `to`, every `stepSeconds`. */

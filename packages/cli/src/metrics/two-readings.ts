@@ -5,7 +5,7 @@ import { metricsUrls, readMetrics, type Reading, type Unread } from './endpoints
 import { growth, sumBy, type Sample } from './samples.ts';
 
 /** What each process' counters did while somebody looked. */
-export type Watched = { readings: Reading[]; unread: Unread[]; grown: Grown };
+export type Watched = { readings: Reading[]; unread: Unread[]; earlier: ReadonlyMap<string, Sample[]>; grown: Grown };
 /** How much a counter grew over all processes, by the value of a label. */
 export type Grown = (metric: string, by: string, where?: Record<string, string>) => Map<string, number>;
 
@@ -26,6 +26,7 @@ export async function readTwice(
   return {
     readings,
     unread,
+    earlier,
     grown(metric, by, where = {}) {
       const total = new Map<string, number>();
       for (const { url, samples } of readings) {
