@@ -1,8 +1,10 @@
 import type { Bench } from './bench.ts';
+import { autoscaleBench } from './autoscale/autoscale-bench.ts';
 import { createCleanup } from './cleanup.ts';
 import { containmentBench } from './containment/containment-bench.ts';
 import { tracingBench } from './tracing/tracing-bench.ts';
 import { runsBench } from './runs/runs-bench.ts';
+import { scaleBench } from './scale/scale-bench.ts';
 import { searchBench } from './search/search-bench.ts';
 
 // `npm run bench [-- NAME …]`: measures the system beside what people would write without it.
@@ -11,6 +13,8 @@ const benches: Record<string, Bench> = {
   containment: containmentBench,
   search: searchBench,
   tracing: tracingBench,
+  autoscale: autoscaleBench,
+  scale: scaleBench,
 };
 
 const usage = `npm run bench [-- NAME [options]]

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { ScalingState } from '@flowstate/contracts';
+import { connectionsPerController, connectionsPerGateway, connectionsPerWorker } from '@flowstate/scaling';
 import { createApiKey } from '@flowstate/security';
 import { createClient, startPlatform, startRecorder, type ServiceProcess } from '@flowstate/test';
 import t from 'tap';
@@ -93,4 +94,37 @@ await t.test('from no worker to a finished run, and back', async (t) => {
   const events = await Array.fromAsync(manager.events(body.id));
   t.match(events.at(-1), { event: 'run.completed' });
   t.match(await stateWhen(({ load, serviceSeconds }) => load === 0 && serviceSeconds !== null), { active: 0 });
+});
+
+await t.test('no process opens more connections than the budget counts with', async (t) => {
+  const recorder = await startRecorder(t);
+  const budget = { worker: connectionsPerWorker, gateway: connectionsPerGateway, controller: connectionsPerController };
+  const most = { worker: 0, gateway: 0, controller: 0 };
+  const start = (n: number) =>
+    manager.post<Run>('/api/workflows/recorded-steps/runs', { input: { recorder: recorder.url, steps: 1 + (n % 4) } });
+  const sending = (async () => {
+    for (let burst = 0; burst < 6; burst++) await Promise.all(Array.from({ length: 24 }, (_, n) => start(n)));
+  })();
+  const sent = new AbortController();
+  void sending.finally(() => sent.abort());
+  while (!sent.signal.aborted) {
+    const rows = await sql<{ service: keyof typeof most; connections: number }[]>`
+      SELECT CASE WHEN application_name LIKE 'flowstate-worker%' THEN 'worker'
+                  WHEN application_name LIKE 'flowstate-gateway%' THEN 'gateway' ELSE 'controller' END AS service,
+             count(*)::int AS connections
+      FROM pg_stat_activity
+      WHERE datname = current_database() AND application_name LIKE 'flowstate-%' AND application_name <> 'flowstate-test'
+      GROUP BY 1`;
+    for (const { service, connections } of rows) most[service] = Math.max(most[service], connections);
+    await wait(paceMs);
+  }
+  await sending;
+  t.comment(most);
+  const { body } = await manager.get<{ items: object[] }>('/api/runs?limit=1');
+  t.equal(body.items.length, 1);
+  for (const [service, connections] of Object.entries(most)) {
+    const allowed = budget[service as keyof typeof budget];
+    t.ok(connections <= allowed, `${service}: ${connections} of ${allowed}`);
+  }
+  t.ok(most.worker > connectionsPerWorker / 2, `${most.worker}: of workers the budget is not far above what they open`);
 });

@@ -26,7 +26,7 @@ export type RunningProduct = Running & {
   /** A client that is logged in as the demo user of this role. */
   as(role: Role): Promise<Client>;
   /** One more worker, which ends with `until`. */
-  startWorker(until: Cleanup): Promise<BenchProcess>;
+  startWorker(until: Cleanup, own?: Record<string, string>): Promise<BenchProcess>;
 };
 
 /** Gateway, worker and controller as processes of their own, and a client that is logged in. */
@@ -58,7 +58,7 @@ export async function startProduct(
     WORKER_CONCURRENCY: `${concurrency}`,
     FLOWSTATE_WORKFLOWS: 'test/bench/workflows',
   };
-  const startWorker = (until: Cleanup) => start('worker', '/ready', workerEnv, until);
+  const startWorker = (until: Cleanup, own = {}) => start('worker', '/ready', { ...workerEnv, ...own }, until);
   const workers = worker ? [await startWorker(cleanup)] : [];
   const as = (role: Role) => createClient(gateway.url).login(`${role}@flowstate.local`, password);
   const { token } = await as('manager');

@@ -1,0 +1,222 @@
+import { randomBytes } from 'node:crypto';
+import { createServer, type AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { parseArgs } from 'node:util';
+import { setTimeout as wait } from 'node:timers/promises';
+import {
+  byDesiredWorkers,
+  connectionsPerWorker,
+  defaultPolicies,
+  poissonArrivals,
+  seeded,
+  simulate,
+  type Outcome,
+} from '@flowstate/scaling';
+import type { Bench, Surroundings } from '../bench.ts';
+import { createCleanup } from '../cleanup.ts';
+import { startProduct } from '../contenders/product.ts';
+import { medianOf } from '../medians.ts';
+import { startBenchStores, type BenchStores } from '../stores.ts';
+import { shown, tableOf } from '../table.ts';
+import { runForReal, type RealOutcome } from './real-run.ts';
+
+const optionsText = `    --duration S   seconds of the trace (180); half a minute of burst begins after 30
+    --burst N      runs a second in the burst (6), beside half a run a second all the time
+    --service S    mean time a run holds its place (2)
+    --places N     of one worker (4)
+    --max N        workers at most (8)`;
+
+/**
+ * What the simulator may be off by: it knows neither how long this machine takes for a start under load nor a poll's
+ * phase. One look of the HPA (15 s) is what a replica may come sooner or later.
+ */
+const tolerance = { replicas: 1, waitSeconds: 5, workerHours: 0.2 };
+
+/** The simulator's prediction beside a real run: the same trace, the real scaler, processes for pods. */
+export const autoscaleBench: Bench = {
+  summary: 'the simulator checked: one trace with processes for pods, following the scaler as KEDA and the HPA do',
+  options: optionsText,
+  async run(args, surroundings) {
+    const { duration, burst, service, places, max } = readOptions(args);
+    const { cleanup, signal, log } = surroundings;
+    const stores = await startBenchStores(surroundings);
+    const drain = await measureDrain(stores, 16, surroundings);
+    log(`a worker with ${drain.runs} runs in hand drained in ${drain.seconds.toFixed(2)} s`);
+    const scaler = { address: `127.0.0.1:${await freePort()}`, token: randomBytes(32).toString('base64url') };
+    const product = await startProduct({ stores, cleanup, concurrency: places }, 'bench-held-place', {
+      worker: false,
+      env: {
+        SCALER_TOKEN: scaler.token,
+        SCALER_PORT: scaler.address.replace(/^.*:/, ''),
+        SCALING_POLICY: JSON.stringify({ workflows: { max, concurrency: places } }),
+      },
+    });
+    // Somebody must have published the workflow before its first run can be accepted.
+    const first = createCleanup();
+    await product.startWorker(first);
+    await first.run();
+    const shape = {
+      durationSeconds: duration,
+      base: 0.5,
+      bursts: [{ rate: burst, seconds: 30, at: 30 }],
+      serviceSeconds: service,
+    };
+    const arrivals = poissonArrivals(shape, seeded(1));
+    log(`${arrivals.length} runs over ${duration} s …`);
+    const real = await runForReal(arrivals, { product, scaler, max, cleanup, signal });
+    const startUpSeconds = medianOf(real.startUpSeconds) ?? 1;
+    const policy = {
+      ...defaultPolicies.workflows,
+      max,
+      concurrency: places,
+      connections: { budget: max * connectionsPerWorker, perWorker: connectionsPerWorker },
+    };
+    const predicted = simulate(arrivals, byDesiredWorkers(policy), {
+      concurrency: places,
+      startUpSeconds,
+      stepSeconds: 0.5,
+    });
+    console.log(reportOf(real, predicted, startUpSeconds));
+  },
+};
+
+/** SIGTERM to the end of a worker all of whose places are taken, by runs of half a minute in steps of half a second. */
+async function measureDrain(
+  stores: BenchStores,
+  concurrency: number,
+  { signal }: Surroundings,
+): Promise<{ runs: number; seconds: number }> {
+  const cleanup = createCleanup();
+  try {
+    const product = await startProduct({ stores, cleanup, concurrency }, 'bench-held-place', { worker: false });
+    const worker = createCleanup();
+    await product.startWorker(worker);
+    const { url, headers, path } = product.target;
+    const held = async () => {
+      const [row] = await product.database.sql<{ runs: number }[]>`
+        SELECT count(*)::int AS runs FROM run_live WHERE owner IS NOT NULL`;
+      return row?.runs ?? 0;
+    };
+    // The catalogue reaches a gateway a moment after the worker has published it.
+    for (let accepted = 0; accepted < 2 * concurrency;) {
+      const { status } = await fetch(new URL(path, url), {
+        method: 'POST',
+        headers: { ...headers, 'content-type': 'application/json' },
+        body: JSON.stringify({ input: { ms: 30_000 } }),
+        signal,
+      });
+      if (status === 202) accepted += 1;
+      else await wait(100, undefined, { signal });
+    }
+    while ((await held()) < concurrency) await wait(50, undefined, { signal });
+    const runs = await held();
+    const told = performance.now();
+    await worker.run();
+    const seconds = (performance.now() - told) / 1000;
+    if ((await held()) > 0) throw new Error('a drained worker left runs in its name');
+    return { runs, seconds };
+  } finally {
+    await cleanup.run();
+  }
+}
+
+function reportOf(real: RealOutcome, predicted: Outcome, startUpSeconds: number): string {
+  const until = real.samples.at(-1)?.at ?? 0;
+  const hours = podHours(predicted, until);
+  const peak = (outcome: Outcome) =>
+    Math.max(...outcome.samples.filter(({ at }) => at <= until).map((each) => each.replicas));
+  const rows: [string, number, number, boolean][] = [
+    [
+      'workers at most',
+      real.peakReplicas,
+      peak(predicted),
+      Math.abs(real.peakReplicas - peak(predicted)) <= tolerance.replicas,
+    ],
+    ['runs waiting at most', real.peakWaiting, predicted.peakWaiting, true],
+    [
+      'wait p50, s',
+      real.wait.p50,
+      predicted.wait.p50,
+      Math.abs(real.wait.p50 - predicted.wait.p50) <= tolerance.waitSeconds,
+    ],
+    [
+      'wait p95, s',
+      real.wait.p95,
+      predicted.wait.p95,
+      Math.abs(real.wait.p95 - predicted.wait.p95) <= tolerance.waitSeconds,
+    ],
+    ['longest wait, s', real.wait.max, predicted.wait.max, true],
+    ['worker-hours', real.workerHours, hours, Math.abs(real.workerHours / hours - 1) <= tolerance.workerHours],
+    [
+      'workers, mean difference',
+      meanDifference(real, predicted),
+      0,
+      meanDifference(real, predicted) <= tolerance.replicas,
+    ],
+  ];
+  const curve = real.samples
+    .filter((_, index) => index % 15 === 0)
+    .map(({ at, waiting, replicas }) => {
+      const there = nearest(predicted, at);
+      return [
+        shown(at),
+        String(waiting),
+        String(there?.waiting ?? ''),
+        String(replicas),
+        String(there?.replicas ?? ''),
+      ];
+    });
+  const drains = real.drainSeconds;
+  return [
+    '',
+    tableOf(
+      ['', 'real', 'simulated', 'within'],
+      rows.map(([name, a, b, ok]) => [name, shown(a), shown(b), ok ? 'yes' : 'NO']),
+    ),
+    '',
+    `tolerance: ${tolerance.replicas} worker, ${tolerance.waitSeconds} s of wait, ${tolerance.workerHours * 100} % of worker-hours`,
+    '',
+    tableOf(['s', 'waiting', 'simulated', 'workers', 'simulated'], curve),
+    '',
+    `start of a worker: ${shown(startUpSeconds)} s (median of ${real.startUpSeconds.length}); drain: ${shown(medianOf(drains))} s, at most ${shown(Math.max(...drains))} s (${drains.length})`,
+    `from zero: the scaler told ${shown(real.wake.toldSeconds)} s after the first run was accepted, its first step began after ${shown(real.wake.begunSeconds)} s`,
+    '',
+  ].join('\n');
+}
+
+const nearest = ({ samples }: Outcome, at: number) => samples.findLast((sample) => sample.at <= at);
+
+function meanDifference(real: RealOutcome, predicted: Outcome): number {
+  const differences = real.samples.map(({ at, replicas }) =>
+    Math.abs(replicas - (nearest(predicted, at)?.replicas ?? 0)),
+  );
+  return differences.reduce((sum, each) => sum + each, 0) / differences.length;
+}
+
+/** One sample a second. */
+function podHours({ samples }: Outcome, until: number): number {
+  return samples.filter(({ at }) => at <= until).reduce((sum, { replicas }) => sum + replicas, 0) / 3600;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+function readOptions(args: string[]) {
+  const defaults = { duration: 180, burst: 6, service: 2, places: 4, max: 8 };
+  const { values } = parseArgs({
+    args,
+    options: Object.fromEntries(Object.keys(defaults).map((name) => [name, { type: 'string' as const }])),
+  });
+  const read = Object.entries(defaults).map(([name, fallback]) => {
+    const value = Number(values[name] ?? fallback);
+    if (!(value > 0)) throw new Error(`--${name} must be above 0, not ${String(values[name])}`);
+    return [name, value];
+  });
+  return Object.fromEntries(read) as typeof defaults;
+}
