@@ -11,7 +11,8 @@ export const settings = {
   }),
   REDIS_URL: Type.String({
     pattern: filledIn,
-    description: 'Redis for queues and session copies; `maxmemory-policy noeviction`; a cluster as `redis+cluster://host:port`',
+    description:
+      'Redis for queues and session copies; `maxmemory-policy noeviction`; a cluster as `redis+cluster://host:port`',
   }),
   REDIS_CACHE_URL: Type.String({
     pattern: filledIn,
