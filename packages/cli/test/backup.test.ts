@@ -85,6 +85,8 @@ if (typeof tools === 'string' || typeof stores === 'string') {
 
       await Promise.all([gateway, worker, controller].map((service) => service.kill('SIGKILL')));
       await Promise.all([stores.postgres.down(), stores.redis.down()]);
+      // What the test itself opened there is closed there.
+      t.teardown(() => Promise.all([stores.postgres.up(), stores.redis.up()]));
       const lost = performance.now();
       const env = { DATABASE_URL: newDatabase, REDIS_URL: newRedis.url };
       const brought = await flowstate(['restore', file], newDatabase);

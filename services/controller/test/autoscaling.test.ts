@@ -126,5 +126,5 @@ await t.test('no process opens more connections than the budget counts with', as
     const allowed = budget[service as keyof typeof budget];
     t.ok(connections <= allowed, `${service}: ${connections} of ${allowed}`);
   }
-  t.ok(most.worker > connectionsPerWorker / 2, `${most.worker}: of workers the budget is not far above what they open`);
+  t.ok(most.worker >= 3, `${most.worker}: one for the ledger, one for claims, the one that shows that it lives`);
 });
