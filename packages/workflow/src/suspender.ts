@@ -37,11 +37,14 @@ export function createSuspender({ runId, journal, waits, ledger, deadline, inter
 
   async function suspend(): Promise<void> {
     const soonOver = deadline !== null && deadline - ledger.now() < shortMs;
-    if (trying || soonOver || waits.sleeping() === null) return;
+    if (trying || soonOver) return;
+    // One look: a moment later a wait may be too short to leave for, and the run would sleep with nothing to wake it.
+    const sleeping = waits.sleeping();
+    if (sleeping === null) return;
     trying = true;
     waits.hold(true);
     try {
-      const { names, until, inbox } = waits.sleeping() ?? { names: [], until: null, inbox: 0 };
+      const { names, until, inbox } = sleeping;
       const wakeAt = until === null ? deadline : Math.min(until, deadline ?? until);
       const data = { for: names, until: wakeAt === null ? null : new Date(wakeAt).toISOString() };
       const answer = await journal.release('run.waiting', data, (release) =>

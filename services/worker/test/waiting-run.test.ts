@@ -67,6 +67,27 @@ t.test('woken before its time it sleeps on, for what is left', async (t) => {
   t.match(await sql`SELECT wake_at FROM run_live WHERE id = ${id}`, [{ wake_at: first?.wake_at }]);
 });
 
+t.test('a wait that is just long enough to leave for has its time on record, or is waited for here', async (t) => {
+  let left = 0;
+  for (const late of [0, 1, 2, 3, 4, 5, 6, 7, 8, 60_000]) {
+    // A clock that moves at every look: whatever looks at it twice sees the wait from both sides of the second.
+    let ticks = 0;
+    const now = () => Date.now() + ticks++;
+    const workflow = define(async (ctx) => {
+      await ctx.sleep(1_000 + late);
+      return 'awake';
+    });
+    const id = await acceptRun(sql, workflow);
+    const { state } = await (await beginRun(sql, workflow, id, { now })).done;
+    if (state === 'completed') continue; // it stayed
+    left += 1;
+    t.equal(state, 'waiting');
+    const [row] = await sql<{ wake_at: Date | null }[]>`SELECT wake_at FROM run_live WHERE id = ${id}`;
+    t.ok(row?.wake_at instanceof Date, `left with ${late} ms more than a second to go: ${String(row?.wake_at)}`);
+  }
+  t.ok(left > 0);
+});
+
 t.test('a signal wakes a waiting run, once, with its data and its sender', async (t) => {
   const workflow = define(async (ctx) => ctx.waitForSignal('go'));
   const id = await acceptRun(sql, workflow);
