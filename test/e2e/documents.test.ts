@@ -49,12 +49,12 @@ t.test('a changed or deleted document is never answered from the cache', async (
   t.notMatch((await search('webhook deliveries', { threshold: -1 })).body.items, [{ externalId: 'webhook' }]);
 });
 
-t.test('a text of 100,000 characters is found by its middle, though its worker was killed over it', async (t) => {
+t.test('a text of 40,000 characters is found by its middle, though its worker was killed over it', async (t) => {
   // A report in wide columns: many characters, few words, so that a slow machine embeds them in seconds.
-  const lines = Array.from({ length: 1_000 }, (_, i) => `${`Row ${i}`.padEnd(50)}${`${i % 7} pieces.`.padEnd(49)}\n`);
-  lines[500] = `${'Spare keys of the archive are kept by the night porter.'.padEnd(99)}\n`;
+  const lines = Array.from({ length: 400 }, (_, i) => `${`Row ${i}`.padEnd(50)}${`${i % 7} pieces.`.padEnd(49)}\n`);
+  lines[200] = `${'Spare keys of the archive are kept by the night porter.'.padEnd(99)}\n`;
   const text = lines.join('');
-  t.equal(text.length, 100_000);
+  t.equal(text.length, 40_000);
   const { body } = await feeder.post<Stored>('/api/documents', { externalId: 'report', collection: 'reports', text });
   const [document] = body.documents;
   const parts = async () =>
@@ -63,7 +63,7 @@ t.test('a text of 100,000 characters is found by its middle, though its worker w
         { n: number }[]
       >`SELECT count(*)::int AS n FROM document_chunks WHERE document_id = ${document?.id ?? ''}`
     )[0]?.n ?? 0;
-  while ((await parts()) < 32) await wait(10); // the first ones are stored, most are not
+  while ((await parts()) < 16) await wait(10); // the first ones are stored, most are not
   await platform.worker.kill('SIGKILL');
   const before = await parts();
   t.match((await feeder.get(`/api/documents/${document?.id}`)).body, { embedded: false });
@@ -71,7 +71,7 @@ t.test('a text of 100,000 characters is found by its middle, though its worker w
   t.match((await Array.fromAsync(feeder.events(body.run?.id ?? ''))).at(-1), { event: 'run.completed' });
   t.match((await feeder.get(`/api/runs/${body.run?.id}`)).body, { output: { embedded: 1 } });
   const all = await parts();
-  t.ok(all > before && all > 150, `${before} of ${all} parts were there when it was killed`);
+  t.ok(all > before && all > 60, `${before} of ${all} parts were there when it was killed`);
   const question = { query: 'Who has the second key to the archive?', collection: 'reports', threshold: -1 };
   const found = await analyst.post<Found>('/api/search/semantic', question);
   t.match(found.body.items, [{ externalId: 'report', text: /night porter/ }]);
