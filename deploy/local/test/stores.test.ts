@@ -8,7 +8,7 @@ import { Redis } from 'ioredis';
 import postgres from 'postgres';
 import t from 'tap';
 import { Advice, cacheDir, processStart } from '../host.mjs';
-import { startStores, type Stores } from '../src/stores.ts';
+import { startStores } from '../src/stores.ts';
 import { CLONE } from '../toolchain.mjs';
 
 // Programs of this machine, or unpacked ones: not the stores the test run was given, nor a container.
@@ -22,9 +22,9 @@ const options = {
 };
 
 /** Stores for one test, or undefined (and the test skipped) where this machine has no way to get any. */
-async function ownStores(t: Tap): Promise<Stores | undefined> {
+async function ownStores(t: Tap, where: { dataDir: string } | { ephemeral: true } = { ephemeral: true }) {
   try {
-    const stores = await startStores({ ...options, ephemeral: true });
+    const stores = await startStores({ ...options, ...where });
     t.teardown(() => stores.stop());
     return stores;
   } catch (error) {
@@ -44,7 +44,7 @@ t.test('real stores with the settings they are needed for, gone without a trace'
     SELECT current_setting('fsync') AS fsync, current_setting('jit') AS jit, upper('é') AS upper,
            current_setting('server_encoding') AS encoding, '[1,2]'::vector <-> '[1,4]'::vector AS distance,
            current_setting('data_directory') AS data`;
-  t.match(row, { fsync: 'on', jit: 'off', encoding: 'UTF8', distance: 2 });
+  t.match(row, { fsync: 'off', jit: 'off', encoding: 'UTF8', distance: 2 });
   await sql.end();
 
   const [queue, cache] = [new Redis(stores.redisUrl), new Redis(stores.redisCacheUrl)];
@@ -72,9 +72,13 @@ t.test('real stores with the settings they are needed for, gone without a trace'
 });
 
 t.test('a store that is taken away comes back with its data at the same address', async (t) => {
-  const stores = await ownStores(t);
+  const dir = mkdtempSync(join(tmpdir(), 'stores-test-'));
+  chmodSync(dir, 0o755);
+  t.teardown(() => rmSync(dir, { recursive: true, force: true })); // last: in the reverse order
+  const stores = await ownStores(t, { dataDir: dir });
   if (!stores?.postgres || !stores.redis) return;
   const insert = postgres(stores.databaseUrl, { max: 1 });
+  t.match(await insert`SHOW fsync`, [{ fsync: 'on' }], 'data that is kept is safe from more than a crash');
   await insert`CREATE TABLE kept AS SELECT 1 AS x`;
   await insert.end();
   const before = stores.postgres.pid();

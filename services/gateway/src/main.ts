@@ -51,7 +51,7 @@ import { reportSecrets } from './secret-report.ts';
 import { createTokenVerifier } from './tokens.ts';
 
 /** The time in which a client that is at work sends one more request. */
-const farewellMs = 300;
+const farewellMs = 1_000;
 
 const config = readConfig(process.env);
 const sinks = createLogSinks('gateway', config);

@@ -30,7 +30,10 @@ export async function startPostgres(program: PostgresProgram, home: StoreHome): 
         data,
         '-p',
         String(port),
-        ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+        ...Object.entries({ ...settings, ...(home.ephemeral && forgetful) }).flatMap(([name, value]) => [
+          '-c',
+          `${name}=${value}`,
+        ]),
       ],
       env: serverEnv,
       user: home.user,
@@ -45,6 +48,9 @@ export async function startPostgres(program: PostgresProgram, home: StoreHome): 
   await patient.up(home.signal);
   return { url, kept: patient };
 }
+
+/** For data that ends with its process: killed, it still has all that was committed; a machine that loses power need not. */
+const forgetful = { fsync: 'off', full_page_writes: 'off' };
 
 /** What differs from PostgreSQL's defaults. Durability (fsync, synchronous_commit) stays on. */
 const settings = {
