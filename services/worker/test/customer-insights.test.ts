@@ -11,18 +11,10 @@ import * as fixture from './fixtures/customer-fixture.ts';
 
 type Output = Static<typeof customerInsights.output>;
 
-const { asOf, inline } = fixture;
+const { asOf, facts } = fixture;
 const { sql } = await createTestDatabase(t);
 const workflow = customerInsights as unknown as Workflow;
 const stored = { ...fixture, search: (query: string) => (query.includes('renew') ? fixture.documents : []) };
-const { id: _id, ...customer } = fixture.customer;
-const facts = {
-  customer,
-  interactions: inline(fixture.interactions),
-  opportunities: inline(fixture.opportunities),
-  integrations: inline(fixture.integrations),
-  history: inline(fixture.history),
-};
 
 const accept = (input: unknown) => acceptRun(sql, workflow, input);
 const begin = (id: string, backend: Backend) => beginRun(sql, workflow, id, { backend });

@@ -16,15 +16,7 @@ import { runWorkflow } from './fixtures/run-workflow.ts';
 type Script = ModelScript['conversations'];
 
 const { sql } = await createTestDatabase(t);
-const { asOf, inline } = fixture;
-const { id: _id, ...customer } = fixture.customer;
-const facts = {
-  customer,
-  interactions: inline(fixture.interactions),
-  opportunities: inline(fixture.opportunities),
-  integrations: inline(fixture.integrations),
-  history: inline(fixture.history),
-};
+const { asOf, facts } = fixture;
 const embedder = createEmbedder({ kind: 'offline' });
 t.teardown(() => embedder.close());
 const triage = createTicketTriage({ first: embedder });

@@ -9,7 +9,7 @@ import { createCrmServer } from './fixtures/crm-server.ts';
 import * as fixture from './fixtures/customer-fixture.ts';
 import { runWorkflow } from './fixtures/run-workflow.ts';
 
-const { asOf, inline } = fixture;
+const { asOf, facts } = fixture;
 const { sql } = await createTestDatabase(t);
 const embedder = createEmbedder({ kind: 'offline' });
 t.teardown(() => embedder.close());
@@ -39,14 +39,6 @@ const recommendations = {
       ],
     },
   ],
-};
-const { id: _id, ...customer } = fixture.customer;
-const facts = {
-  customer,
-  interactions: inline(fixture.interactions),
-  opportunities: inline(fixture.opportunities),
-  integrations: inline(fixture.integrations),
-  history: inline(fixture.history),
 };
 
 t.test('next-best-action ranks what can be done by its expected value and says how it was computed', async (t) => {
