@@ -8,6 +8,8 @@ import { removeDockerStores } from './stores/docker.ts';
 const sure = process.argv.includes('--yes') || (await confirm());
 if (!sure) {
   console.log('Nothing was deleted.');
+  // A script must not go on as if it had been.
+  if (!process.stdin.isTTY) process.exitCode = 1;
 } else if (await stopClone(console.log)) {
   if (!(await removeDockerStores(clone.stores, { volumes: true })))
     console.log(

@@ -1,7 +1,6 @@
-import { PassThrough, Readable } from 'node:stream';
 import { startPlatform } from '@flowstate/test';
 import t from 'tap';
-import { runCli } from '../src/program.ts';
+import { flowstate as run } from './fixtures/run-cli.ts';
 
 const platform = await startPlatform(t);
 const { sql, url } = platform.database;
@@ -12,14 +11,7 @@ const api = {
 };
 const database = { DATABASE_URL: url };
 
-async function flowstate(args: string[], env: Record<string, string> = api) {
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-  const stdin = Readable.from([]);
-  const { signal } = new AbortController();
-  const code = await runCli(args, { env, localEnvFile: '/nonexistent', stdin, stdout, stderr, signal });
-  const text = async (stream: PassThrough) => (await stream.end().toArray()).join('');
-  return { code, out: await text(stdout), err: await text(stderr) };
-}
+const flowstate = (args: string[], env: Record<string, string> = api) => run(args, { env });
 
 type Verdict = { ok: boolean; pending: number; entries: number; head: { hash: string } | null; findings: unknown[] };
 

@@ -3,10 +3,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { PassThrough, Readable } from 'node:stream';
 import { startPlatform } from '@flowstate/test';
 import t, { type Test } from 'tap';
-import { runCli } from '../src/program.ts';
+import { flowstate as run } from './fixtures/run-cli.ts';
 
 const platform = await startPlatform(t);
 const manager = await platform.as('manager');
@@ -20,26 +19,7 @@ const login = {
   FLOWSTATE_PASSWORD: platform.secrets.password,
 };
 
-type Ended = { code: number; out: string; err: string };
-
-/** Runs a command line in this process, on streams of its own; with `isTTY` somebody sits at them. */
-async function flowstate(
-  args: string[],
-  { env = login, stdin = '', localEnvFile = join(folder, 'none'), isTTY = false } = {},
-): Promise<Ended> {
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-  const { signal } = new AbortController();
-  const code = await runCli(args, {
-    env,
-    localEnvFile,
-    stdin: Object.assign(Readable.from([Buffer.from(stdin)]), { isTTY }),
-    stdout,
-    stderr,
-    signal,
-  });
-  const text = async (stream: PassThrough) => (await stream.end().toArray()).join('');
-  return { code, out: await text(stdout), err: await text(stderr) };
-}
+const flowstate = (args: string[], options: Parameters<typeof run>[1] = {}) => run(args, { env: login, ...options });
 
 async function fileOf(name: string, content: string): Promise<string> {
   await writeFile(join(folder, name), content);
@@ -298,11 +278,11 @@ await t.test('a login may come from a file, a token, or the clone that was start
   const { FLOWSTATE_URL: url, FLOWSTATE_PASSWORD: password } = login;
   const passwordFile = await fileOf('password', `${password}\n`);
   const options = ['--url', url, '--email', 'analyst@flowstate.local', '--password-file', passwordFile];
-  t.equal((await flowstate(['runs', 'list', ...options], { env: {} as typeof login })).code, 0);
-  const token = { FLOWSTATE_URL: url, FLOWSTATE_TOKEN: manager.token } as unknown as typeof login;
+  t.equal((await flowstate(['runs', 'list', ...options], { env: {} })).code, 0);
+  const token = { FLOWSTATE_URL: url, FLOWSTATE_TOKEN: manager.token ?? '' };
   t.equal((await flowstate(['runs', 'list'], { env: token })).code, 0);
   const localEnvFile = await fileOf('local.env', `GATEWAY_URL=${url}\nDEMO_PASSWORD=${password}\n`);
-  const none = {} as typeof login;
+  const none = {};
   t.equal((await flowstate(['runs', 'list'], { env: none, localEnvFile })).code, 0);
   const elsewhere = await flowstate(['runs', 'list', '--url', 'http://127.0.0.1:9'], { env: none, localEnvFile });
   t.match(elsewhere, { code: 2, err: /No login/ }, 'the demo password goes nowhere else');

@@ -2,10 +2,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import type { EvaluationDetail } from '@flowstate/contracts';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough, Readable } from 'node:stream';
 import { startModelServer, startPlatform } from '@flowstate/test';
 import t from 'tap';
-import { runCli } from '../src/program.ts';
+import { flowstate as run } from './fixtures/run-cli.ts';
 
 const recorded = await startModelServer(t, new URL('../../../services/worker/evals/recordings.yaml', import.meta.url));
 const platform = await startPlatform(t, { env: { LLM_BASE_URL: recorded.url, LLM_MODEL: 'recorded' } });
@@ -13,23 +12,14 @@ const manager = await platform.as('manager');
 const folder = await mkdtemp(join(tmpdir(), 'flowstate-eval-'));
 t.teardown(() => rm(folder, { recursive: true }));
 
-async function flowstate(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-  const code = await runCli(args, {
+const flowstate = (...args: string[]) =>
+  run(args, {
     env: {
       FLOWSTATE_URL: platform.gateway.url,
       FLOWSTATE_EMAIL: 'manager@flowstate.local',
       FLOWSTATE_PASSWORD: platform.secrets.password,
     },
-    localEnvFile: join(folder, 'none'),
-    stdin: Object.assign(Readable.from([]), { isTTY: false }),
-    stdout,
-    stderr,
-    signal: new AbortController().signal,
   });
-  const text = async (stream: PassThrough) => (await stream.end().toArray()).join('');
-  return { code, out: await text(stdout), err: await text(stderr) };
-}
 
 async function fileOf(name: string, lines: object[]): Promise<string> {
   await writeFile(join(folder, name), lines.map((line) => `${JSON.stringify(line)}\n`).join(''));

@@ -2,25 +2,18 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough, Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createClient, startOwnStores, startPlatform, startRecorder } from '@flowstate/test';
 import { Redis } from 'ioredis';
 import t from 'tap';
-import { runCli } from '../src/program.ts';
+import { flowstate as run } from './fixtures/run-cli.ts';
 
 const workflows = fileURLToPath(new URL('../../../test/fixtures/workflows', import.meta.url));
 const stepsEach = 2;
 const secret = () => randomBytes(24).toString('base64url');
 
-async function flowstate(args: string[], env: Record<string, string>) {
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-  const { signal } = new AbortController();
-  const code = await runCli(args, { env, localEnvFile: '/none', stdin: Readable.from([]), stdout, stderr, signal });
-  const text = async (stream: PassThrough) => (await stream.end().toArray()).join('');
-  return { code, out: await text(stdout), err: await text(stderr) };
-}
+const flowstate = (args: string[], env: Record<string, string>) => run(args, { env });
 
 /** Who tries to log in with this password: `PONG`, or Redis' refusal. */
 async function tryPassword(url: string): Promise<string> {

@@ -1,11 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough, Readable } from 'node:stream';
 import { createTestDatabase, startPlatform } from '@flowstate/test';
 import { Redis } from 'ioredis';
 import t from 'tap';
-import { runCli } from '../src/program.ts';
+import { flowstate as run } from './fixtures/run-cli.ts';
 
 const platform = await startPlatform(t);
 const folder = await mkdtemp(join(tmpdir(), 'flowstate-cli-'));
@@ -17,14 +16,7 @@ const api = {
 };
 const stores = { DATABASE_URL: platform.database.url, REDIS_URL: platform.redis.url };
 
-async function flowstate(args: string[], env: Record<string, string> = api) {
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-  const { signal } = new AbortController();
-  const localEnvFile = join(folder, 'none');
-  const code = await runCli(args, { env, localEnvFile, stdin: Readable.from([]), stdout, stderr, signal });
-  const text = async (stream: PassThrough) => (await stream.end().toArray()).join('');
-  return { code, out: await text(stdout), err: await text(stderr) };
-}
+const flowstate = (args: string[], env: Record<string, string> = api) => run(args, { env });
 const fileOf = async (name: string, content: string) => {
   await writeFile(join(folder, name), content);
   return join(folder, name);

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { PassThrough, Readable } from 'node:stream';
 import { startPlatform } from '@flowstate/test';
 import t from 'tap';
-import { runCli } from '../src/program.ts';
+import { flowstate as run } from './fixtures/run-cli.ts';
 
 const platform = await startPlatform(t);
 const api = {
@@ -12,13 +11,7 @@ const api = {
 };
 const direct = { DATABASE_URL: platform.database.url };
 
-async function flowstate(args: string[], env: Record<string, string> = api) {
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-  const { signal } = new AbortController();
-  const code = await runCli(args, { env, localEnvFile: '/none', stdin: Readable.from([]), stdout, stderr, signal });
-  const text = async (stream: PassThrough) => (await stream.end().toArray()).join('');
-  return { code, out: await text(stdout), err: await text(stderr) };
-}
+const flowstate = (args: string[], env: Record<string, string> = api) => run(args, { env });
 /** What the command says once it says what is waited for. */
 async function saying(args: string[], wanted: RegExp) {
   for (const deadline = Date.now() + 20_000; ;) {
