@@ -1,8 +1,8 @@
 import type { EndedRun } from '@flowstate/contracts';
-import type { RunNews } from './run-events.ts';
+import type { PublishNews, RunNews } from './run-events.ts';
 import type { RunQueues } from './run-queues.ts';
 
-type Channels = { queues: Pick<RunQueues, 'withdraw'>; publish: (runId: string, news: string) => void };
+type Channels = { queues: Pick<RunQueues, 'withdraw'>; publish: PublishNews };
 
 /**
  * After commit: tells who watches runs that ended without an owner, and takes their jobs out of the queue. What Redis
@@ -14,7 +14,7 @@ export async function announceEnds({ queues, publish }: Channels, ended: EndedRu
     ended.map(async ({ seq, state, error, delivery }) => {
       const data = { ...(by !== undefined && { by }), ...(error !== null && { error }) };
       const news: RunNews = [{ seq, type: `run.${state}`, at, data }];
-      publish(delivery.runId, JSON.stringify(news));
+      publish(delivery.runId, () => JSON.stringify(news));
       await queues.withdraw(delivery).catch(() => {});
     }),
   );

@@ -11,4 +11,10 @@ export {
   type RunQueue,
   type RunQueues,
 } from './run-queues.ts';
-export { createRunPublisher, createRunSubscriber, type RunNews, type RunSubscriber } from './run-events.ts';
+export {
+  createRunPublisher,
+  createRunSubscriber,
+  type PublishNews,
+  type RunNews,
+  type RunSubscriber,
+} from './run-events.ts';

@@ -19,7 +19,7 @@ const clusterProtocol = /^(rediss?)\+cluster:/;
  */
 export function openRedis(url: string, options: Options = {}): Redis {
   const [, protocol] = clusterProtocol.exec(url) ?? [];
-  if (protocol === undefined) return new Redis(url, options);
+  if (protocol === undefined) return gathersWrites(new Redis(url, options));
   const { hostname, port, username, password, searchParams } = new URL(url);
   const more = searchParams.get('nodes')?.split(',') ?? [];
   const nodes = [`${hostname}:${port || '6379'}`, ...more].map((node) => {
@@ -40,8 +40,35 @@ export function openRedis(url: string, options: Options = {}): Redis {
       ...(protocol === 'rediss' && { tls: {} }),
     },
   });
+  cluster.on('+node', gathersWrites);
   // Everything that is asked of it here a cluster's client has too.
   return cluster as unknown as Redis;
+}
+
+/**
+ * What is sent in one go of the event loop leaves by one write to the socket: a group commit ends many runs at once.
+ * Nothing waits for a later one. (ioredis' own auto-pipelining does, and makes a pipeline with all of BullMQ's scripts
+ * each time, which costs more than the write.)
+ */
+function gathersWrites(redis: Redis): Redis {
+  redis.on('connect', () => {
+    const { stream } = redis;
+    const write = stream.write.bind(stream) as (...given: unknown[]) => boolean;
+    stream.write = (...given: unknown[]) => {
+      if (stream.writableCorked === 0) {
+        stream.cork();
+        process.nextTick(() => stream.uncork());
+      }
+      return write(...given);
+    };
+  });
+  return redis;
+}
+
+/** Does the client speak to several servers, each of which knows its own connections only? */
+export function isCluster(redis: Redis): boolean {
+  const client: unknown = redis;
+  return client instanceof Cluster;
 }
 
 /** The servers a client talks to, each with keys of its own: what is asked of a server, not of a key, is asked of each. */

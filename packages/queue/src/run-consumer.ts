@@ -59,8 +59,7 @@ export function createRunConsumer({ redisUrl, queue, concurrency, handle, onErro
 
 /** A connection for BullMQ, and all those it makes of it. */
 function connect(redisUrl: string): { connection: Redis; connections: readonly Redis[] } {
-  // A group commit ends many runs in one event-loop turn: their jobs are ended by one write to the socket.
-  const connection = openRedis(redisUrl, { maxRetriesPerRequest: null, enableAutoPipelining: true });
+  const connection = openRedis(redisUrl, { maxRetriesPerRequest: null });
   const connections = [connection];
   const duplicate = connection.duplicate.bind(connection);
   // A cluster's takes more than one.

@@ -1,31 +1,44 @@
 import type { RunEvent, RunProgress } from '@flowstate/contracts';
 import type { Redis } from 'ioredis';
-import { openRedis } from './open-redis.ts';
+import { isCluster, openRedis } from './open-redis.ts';
 
 /** What travels on a run's channel: recorded events after their commit, or progress nobody records. */
 export type RunNews = RunEvent[] | RunProgress;
 
 const channelOf = (runId: string) => `flowstate:run:${runId}`;
 
+/** Tells of a run; `news` makes `RunNews` as JSON, and is asked for only when somebody listens. */
+export type PublishNews = (runId: string, news: () => string) => void;
+
 /**
- * Tells whoever watches; `news` is `RunNews` as JSON. What one event-loop turn brings of a run is one message. News that Redis cannot carry is
+ * Tells whoever watches. What one event-loop turn brings of a run is one message. News that Redis cannot carry is
  * dropped: readers refill from Postgres.
  */
-export function createRunPublisher(redis: Redis): (runId: string, news: string) => void {
-  const waiting = new Map<string, string[]>();
+export function createRunPublisher(redis: Redis): PublishNews {
+  let waiting = new Map<string, (() => string)[]>();
 
-  function send(): void {
-    const pipeline = redis.pipeline();
-    for (const [runId, news] of waiting) pipeline.publish(channelOf(runId), `[${news.join(',')}]`);
-    waiting.clear();
-    pipeline.exec().catch(() => {});
+  async function send(): Promise<void> {
+    const all = waiting;
+    waiting = new Map();
+    // Most runs have no watcher, and news are longer than names. Whoever subscribes after this reads Postgres after it,
+    // and so after the commit. A server of a cluster knows its own subscribers only.
+    const watched = isCluster(redis) ? all : await watchedOf(all);
+    for (const [runId, news] of watched) {
+      redis.publish(channelOf(runId), `[${news.map((each) => each()).join(',')}]`).catch(() => {});
+    }
+  }
+
+  async function watchedOf<T>(news: Map<string, T>): Promise<[string, T][]> {
+    const counts = (await redis.pubsub('NUMSUB', ...[...news.keys()].map(channelOf))) as (string | number)[];
+    // Channel and number in turn, in the order asked for.
+    return [...news].filter((_, index) => counts[2 * index + 1] !== 0);
   }
 
   return (runId, news) => {
     const own = waiting.get(runId);
     if (own) own.push(news);
     else waiting.set(runId, [news]);
-    if (waiting.size === 1 && !own) setImmediate(send);
+    if (waiting.size === 1 && !own) setImmediate(() => void send().catch(() => {}));
   };
 }
 

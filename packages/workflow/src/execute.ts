@@ -31,7 +31,7 @@ export function executeRun(options: RunOptions): Execution {
   /** Unsafe effects under way: whether they took place is known only once their results are there. */
   const inDoubt = new Set([...replay.intents].filter(([, effect]) => effect === 'unsafe').map(([name]) => name));
 
-  const publishProgress = (progress: RunProgress) => publish(progress, JSON.stringify(progress));
+  const publishProgress = (progress: RunProgress) => publish(progress, () => JSON.stringify(progress));
   const interrupted = new Promise<never>((_, reject) => {
     abort.signal.addEventListener('abort', () => reject(abort.signal.reason as Error), { once: true });
   });
@@ -222,8 +222,10 @@ export function executeRun(options: RunOptions): Execution {
     if (answer === 'expired') outcome = { state: 'cancelled', error: expiredError };
     if (answer === 'lost') return { state: 'lost' };
     const end = terminalEvent(ending, outcome);
-    const before = rest.text.slice(1, -1);
-    publish([...rest.events, end], `[${before}${before && ','}${JSON.stringify(end)}]`);
+    publish([...rest.events, end], () => {
+      const before = rest.text.slice(1, -1);
+      return `[${before}${before && ','}${JSON.stringify(end)}]`;
+    });
     return outcome;
   }
 

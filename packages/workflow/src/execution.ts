@@ -34,8 +34,8 @@ export type RunOptions = {
   model?: LanguageModel | undefined;
   /** Asked before each call of a model. */
   spending?: SpendingPort | undefined;
-  /** Recorded events after their commit, and live progress as it comes; `json` is the same as text. */
-  publish: (news: RunEvent[] | RunProgress, json: string) => void;
+  /** Recorded events after their commit, and live progress as it comes; `json` makes the same as text, when it is asked. */
+  publish: (news: RunEvent[] | RunProgress, json: () => string) => void;
   onStep?: (step: { name: string; effect: Effect; seconds: number; ok: boolean }) => void;
 };
 

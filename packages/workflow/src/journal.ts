@@ -23,8 +23,8 @@ type Options = {
   lastSeq: number;
   /** Writes when the next batch leaves; false: the run belongs to another worker. */
   writeChunk: (source: ChunkSource) => Promise<boolean>;
-  /** Called with events that are in the ledger, and their JSON. */
-  publish: (events: RunEvent[], json: string) => void;
+  /** Called with events that are in the ledger, and what makes their JSON. */
+  publish: (events: RunEvent[], json: () => string) => void;
   /** The run cannot go on here: it was lost, or what it recorded cannot be written. */
   onFailure: (error: Error) => void;
 };
@@ -125,7 +125,7 @@ export function createJournal(options: Options): Journal {
   function tell(told: Written[]): void {
     publish(
       told.map(({ event }) => event),
-      textOf(told),
+      () => textOf(told),
     );
   }
 

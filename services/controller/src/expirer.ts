@@ -1,11 +1,11 @@
-import { announceEnds, type RunQueues } from '@flowstate/queue';
+import { announceEnds, type PublishNews, type RunQueues } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
 import { cancelExpiredRuns, type Sql } from '@flowstate/store';
 
 type Options = {
   sql: Sql;
   queues: Pick<RunQueues, 'withdraw' | 'deliver'>;
-  publish: (runId: string, news: string) => void;
+  publish: PublishNews;
   log: Logger;
 };
 

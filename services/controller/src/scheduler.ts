@@ -1,5 +1,5 @@
 import { createInputChecks } from '@flowstate/contracts';
-import { announceEnds, type RunQueues } from '@flowstate/queue';
+import { announceEnds, type PublishNews, type RunQueues } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
 import { inRootSpan } from '@flowstate/tracing';
 import { dueSchedules, fireSchedules, type Fired, type Sql } from '@flowstate/store';
@@ -7,7 +7,7 @@ import { dueSchedules, fireSchedules, type Fired, type Sql } from '@flowstate/st
 type Options = {
   sql: Sql;
   queues: Pick<RunQueues, 'withdraw' | 'deliver'>;
-  publish: (runId: string, news: string) => void;
+  publish: PublishNews;
   log: Logger;
   onFired: (fired: Fired) => void;
 };

@@ -1,6 +1,6 @@
 import { withLogContext } from '@flowstate/runtime';
 import type { ClaimedRun } from '@flowstate/store';
-import { addSpan, inRootSpan } from '@flowstate/tracing';
+import { addSpan, inRootSpan, isTracing } from '@flowstate/tracing';
 
 /** Earlier steps that a resumed run is linked to at most, the last ones. */
 const mostLinks = 16;
@@ -12,6 +12,8 @@ const mostLinks = 16;
  */
 export function inRunSpan<T>(run: ClaimedRun, askedAt: number, work: () => Promise<T>): Promise<T> {
   const { id, workflow, version, queue, trace, resumed, attempt, crashes, readyAt, startedAt } = run;
+  const logged = { runId: id, principal: run.principalId };
+  if (!isTracing()) return withLogContext(logged, work);
   const attributes = {
     'messaging.system': 'bullmq',
     'messaging.operation.type': 'process',
@@ -32,7 +34,7 @@ export function inRunSpan<T>(run: ClaimedRun, askedAt: number, work: () => Promi
     links: links.slice(-mostLinks),
     startedAt: askedAt,
   };
-  return withLogContext({ runId: id, principal: run.principalId }, () =>
+  return withLogContext(logged, () =>
     inRootSpan(`process ${workflow}`, options, () => {
       const claim = { 'db.system.name': 'postgresql', 'db.query.summary': 'UPDATE run_live' };
       addSpan('UPDATE run_live', { kind: 'CLIENT', attributes: claim }, askedAt, Date.now());

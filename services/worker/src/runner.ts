@@ -1,6 +1,6 @@
 import type { Logger } from '@flowstate/runtime';
 import type { Delivery, LanguageModel, QueueName, RunEvent } from '@flowstate/contracts';
-import type { DeliveryResult } from '@flowstate/queue';
+import type { DeliveryResult, PublishNews } from '@flowstate/queue';
 import { loadOwnedRuns, type ClaimedRun, type Served, type Sql } from '@flowstate/store';
 import { executeRun, type Execution, type Outcome, type SpendingPort } from '@flowstate/workflow';
 import { inRunSpan } from './run-span.ts';
@@ -44,7 +44,7 @@ type Options = {
   /** The way to language models, where one is configured. */
   model?: LanguageModel | undefined;
   spending?: SpendingPort | undefined;
-  publish: (runId: string, news: string) => void;
+  publish: PublishNews;
   /** Hands runs to the queue; what it cannot take is delivered by the controller. */
   deliver: (deliveries: Delivery[]) => void;
   metrics: WorkerMetrics;
@@ -153,7 +153,7 @@ export function createRunner(options: Options): Runner {
       events: JSON.stringify([parked]),
     });
     if (answer !== 'released') return { state: 'lost' };
-    publish(claimed.id, JSON.stringify([parked]));
+    publish(claimed.id, () => JSON.stringify([parked]));
     return { state: 'parked', reason };
   }
 

@@ -43,7 +43,7 @@ t.test('a large result is stored once, referred to by events, and shown by the A
   const id = await acceptRun(sql, workflow);
   const published: (RunEvent | RunProgress)[] = [];
   const { done } = await beginRun(sql, workflow, id, {
-    publish: (_news, json) => void published.push(...[JSON.parse(json) as RunEvent[] | RunProgress].flat()),
+    publish: (_news, json) => void published.push(...[JSON.parse(json()) as RunEvent[] | RunProgress].flat()),
   });
   await done;
 

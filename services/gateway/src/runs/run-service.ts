@@ -8,7 +8,7 @@ import {
   type QueueName,
   type RunState,
 } from '@flowstate/contracts';
-import { announceEnds, type RunQueues } from '@flowstate/queue';
+import { announceEnds, type PublishNews, type RunQueues } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
 import {
   abandonRun,
@@ -46,7 +46,7 @@ type Options = {
   log: Logger;
   queues: RunQueues;
   laneOf: LaneOf;
-  publish: (runId: string, news: string) => void;
+  publish: PublishNews;
   catalogue: WorkflowCatalogue;
   admission: Admission;
   entities: EntityLookup;
