@@ -46,9 +46,9 @@ export function openRedis(url: string, options: Options = {}): Redis {
 }
 
 /**
- * What is sent in one go of the event loop leaves by one write to the socket: a group commit ends many runs at once.
- * Nothing waits for a later one. (ioredis' own auto-pipelining does, and makes a pipeline with all of BullMQ's scripts
- * each time, which costs more than the write.)
+ * What is sent side by side leaves by one write to the socket: a group commit ends many runs at once, and each goes on
+ * as far as the others. Nothing waits for more to come. (ioredis' own auto-pipelining does, and makes a pipeline with
+ * all of BullMQ's scripts each time, which costs more than the write.)
  */
 function gathersWrites(redis: Redis): Redis {
   redis.on('connect', () => {
@@ -57,7 +57,7 @@ function gathersWrites(redis: Redis): Redis {
     stream.write = (...given: unknown[]) => {
       if (stream.writableCorked === 0) {
         stream.cork();
-        process.nextTick(() => stream.uncork());
+        queueMicrotask(() => stream.uncork());
       }
       return write(...given);
     };

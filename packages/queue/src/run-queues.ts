@@ -7,7 +7,6 @@ import {
   type QueueName,
   type RunJob,
 } from '@flowstate/contracts';
-import { setImmediate as endOfTurn } from 'node:timers/promises';
 import { inSpan } from '@flowstate/tracing';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
@@ -78,7 +77,7 @@ export function createRunQueues(redisUrl: string, lanes: Lanes, onError: (error:
     return queue;
   }
 
-  /** What one event-loop turn delivers goes to Redis in one round trip. */
+  /** What is delivered side by side, as by a group commit, goes to Redis in one round trip. */
   let batch: { deliveries: Placed[]; done: Promise<void> } | undefined;
   /** The last batch: Redis answers in order, so what came before it is done with it. */
   let adding: Promise<void> = Promise.resolve();
@@ -99,7 +98,7 @@ export function createRunQueues(redisUrl: string, lanes: Lanes, onError: (error:
     queues,
     deliver(deliveries, round) {
       if (batch === undefined) {
-        adding = endOfTurn().then(addBatch);
+        adding = Promise.resolve().then(addBatch);
         batch = { deliveries: [], done: adding };
       }
       batch.deliveries.push(...deliveries.map((delivery) => ({ ...delivery, round })));

@@ -42,6 +42,8 @@ export function createSql(
         enable_hashjoin: 'off',
         enable_mergejoin: 'off',
         plan_cache_mode: 'force_generic_plan',
+        // What is forbidden above counts as very dear where there is nothing else, and would be compiled each time.
+        jit: 'off',
       }),
     },
   });
