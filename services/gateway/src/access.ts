@@ -36,7 +36,7 @@ export function enforceAccess(
     for (const method of [route.method].flat()) {
       // HEAD answers like GET, OPTIONS is CORS.
       if (method !== 'HEAD' && method !== 'OPTIONS' && rules.rule({ method, pattern: route.url }) === undefined) {
-        throw new Error(`${method} ${route.url} has no access rule in routes/index.ts`);
+        throw new Error(`${method} ${route.url} has no access rule in routes/access-table.ts`);
       }
     }
   });
