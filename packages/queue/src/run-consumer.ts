@@ -43,6 +43,9 @@ export function createRunConsumer({ redisUrl, queue, concurrency, handle, onErro
     concurrency,
     // The queue must never judge a run: a job whose lock was lost is delivered again, and the claim decides.
     maxStalledCount: 1_000_000,
+    // Said here and not by each job, which would carry it through Redis and back.
+    removeOnComplete: { age: 24 * 3600, count: 1000 },
+    removeOnFail: { age: 7 * 24 * 3600, count: 5000 },
     connection,
   });
   worker.on('error', onError);

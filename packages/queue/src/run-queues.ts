@@ -181,11 +181,6 @@ function openQueue(connection: Redis, name: string, onError: (error: Error) => v
     // Asks the server at once, and would give up for good were it not connected yet. Workers check the version.
     skipVersionCheck: true,
     connection,
-    defaultJobOptions: {
-      attempts: 1, // retries are the ledger's
-      removeOnComplete: { age: 24 * 3600, count: 1000 },
-      removeOnFail: { age: 7 * 24 * 3600, count: 5000 },
-    },
   });
   queue.on('error', onError);
   return queue;
