@@ -116,7 +116,9 @@ function inputRows(db: Db, runs: AcceptedRun[]) {
   const rows = runs.toSorted((a, b) => (a.id < b.id ? -1 : 1));
   return db`
     SELECT id, workflow_id, queue, principal_id, role, priority,
-           ARRAY(SELECT jsonb_array_elements_text(tags::jsonb)) AS tags, input, webhook_url, trace, parent_id,
+           -- Most have none, and a subquery for each row costs more than the row.
+           CASE WHEN tags = '[]' THEN '{}'::text[] ELSE ARRAY(SELECT jsonb_array_elements_text(tags::jsonb)) END AS tags,
+           input, webhook_url, trace, parent_id,
            concurrency_key, capped = 1 AS capped, direct = 1 AS direct, delay_ms, ttl_ms, owner,
            schedule_id, epoch
     FROM unnest(
