@@ -21,8 +21,8 @@ export function createRunPublisher(redis: Redis): PublishNews {
     const all = waiting;
     waiting = new Map();
     // Most runs have no watcher, and news are longer than names. Whoever subscribes after this reads Postgres after it,
-    // and so after the commit. A server of a cluster knows its own subscribers only.
-    const watched = isCluster(redis) ? all : await watchedOf(all);
+    // and so after the commit. A server of a cluster knows its own subscribers only, and one may refuse to be asked.
+    const watched = isCluster(redis) ? all : await watchedOf(all).catch(() => all);
     for (const [runId, news] of watched) {
       redis.publish(channelOf(runId), `[${news.map((each) => each()).join(',')}]`).catch(() => {});
     }

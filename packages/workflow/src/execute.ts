@@ -31,7 +31,12 @@ export function executeRun(options: RunOptions): Execution {
   /** Unsafe effects under way: whether they took place is known only once their results are there. */
   const inDoubt = new Set([...replay.intents].filter(([, effect]) => effect === 'unsafe').map(([name]) => name));
 
-  const publishProgress = (progress: RunProgress) => publish(progress, () => JSON.stringify(progress));
+  const publishStep = (progress: RunProgress) => publish(progress, () => JSON.stringify(progress));
+  /** Made into text at once: what cannot be is an error of the code that tells it. */
+  function publishProgress(progress: RunProgress): void {
+    const json = JSON.stringify(progress);
+    publish(progress, () => json);
+  }
   const interrupted = new Promise<never>((_, reject) => {
     abort.signal.addEventListener('abort', () => reject(abort.signal.reason as Error), { once: true });
   });
@@ -105,7 +110,7 @@ export function executeRun(options: RunOptions): Execution {
           runId: run.id,
           replay,
           journal,
-          publish: publishProgress,
+          publish: publishStep,
           onStep,
           signal: abort.signal,
           interrupted,
