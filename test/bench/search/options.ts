@@ -16,7 +16,14 @@ export type SearchPlan = {
   ingested: number;
 };
 
-export type SearchOptions = { plan: SearchPlan; json: string | undefined; profileDir: string | undefined };
+export const names = ['uncached', 'cached', 'ingest', 'growth'] as const;
+
+export type SearchOptions = {
+  plan: SearchPlan;
+  json: string | undefined;
+  profileDir: string | undefined;
+  only: readonly string[];
+};
 
 const fullPlan: SearchPlan = {
   rounds: 3,
@@ -43,6 +50,7 @@ const quickPlan: SearchPlan = {
 
 export const optionsText = `    --json FILE      also writes the table as JSON, with the figures of every round
     --quick          two minutes: shows that it works, its figures mean little
+    --only NAMES     some of ${names.join(', ')}, separated by commas
     --rounds N       each is measured N times, in turn, and medians are shown (${fullPlan.rounds})
     --concurrency N  requests or statements under way (${fullPlan.concurrency})
     --profile DIR    starts services with --cpu-prof and prints where the gateway spends its time
@@ -55,6 +63,7 @@ export function readOptions(args: string[]): SearchOptions {
     options: {
       json: { type: 'string' },
       quick: { type: 'boolean', default: false },
+      only: { type: 'string' },
       rounds: { type: 'string' },
       concurrency: { type: 'string' },
       profile: { type: 'string' },
@@ -67,5 +76,8 @@ export function readOptions(args: string[]): SearchOptions {
     return value;
   };
   const plan = { ...base, rounds: number('rounds'), concurrency: number('concurrency') };
-  return { plan, json: values.json, profileDir: values.profile };
+  const only = values.only?.split(',') ?? names;
+  const unknown = only.find((name) => !(names as readonly string[]).includes(name));
+  if (unknown !== undefined) throw new Error(`--only: there is no ${unknown}, only ${names.join(', ')}`);
+  return { plan, json: values.json, profileDir: values.profile, only };
 }

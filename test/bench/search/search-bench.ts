@@ -8,13 +8,14 @@ import { Redis } from 'ioredis';
 import type { Bench, Surroundings } from '../bench.ts';
 import { startProcess, type BenchProcess } from '../bench-process.ts';
 import { startProduct, type RunningProduct } from '../contenders/product.ts';
+import type { Measured } from '../runs/in-turn.ts';
 import { monotonicMicroseconds, topFunctions } from '../profile.ts';
 import { settleStores, startBenchStores, type BenchStores } from '../stores.ts';
 import { collection, storePerturbed, storeReal } from './corpus.ts';
 import { embeddingsOf } from './embeddings.ts';
 import { ingestRate, modelRate } from './ingest.ts';
-import { cachedBodies, measureAsked, uncachedRoute, type Contestant, type Route } from './measure.ts';
-import { optionsText, readOptions, type SearchPlan } from './options.ts';
+import { cachedBodies, measureAsked, uncachedRoute, type Contestant, type Figures, type Route } from './measure.ts';
+import { names, optionsText, readOptions, type SearchPlan } from './options.ts';
 import { recallAt10 } from './recall.ts';
 import { targetsOf, textOf, ways, type SearchReport } from './report.ts';
 import { benchQueries, benchTexts } from './texts.ts';
@@ -27,7 +28,8 @@ export const searchBench: Bench = {
   summary: 'vector search over HTTP beside bare SQL, bare Redis and the embedding model alone',
   options: optionsText,
   async run(args, surroundings) {
-    const { plan, json, profileDir } = readOptions(args);
+    const { plan, json, profileDir, only } = readOptions(args);
+    const wanted = (name: (typeof names)[number]) => only.includes(name);
     const { log, cleanup } = surroundings;
     const texts = benchTexts(plan.real + plan.ingested);
     const real = texts.slice(0, plan.real);
@@ -42,32 +44,32 @@ export const searchBench: Bench = {
     const client = await product.as('integration');
     log(`storing ${plan.real} documents`);
     await storeReal(product.database.sql, real, embeddings);
-    const recall = await recallAt10(client, queries, embeddings);
-    log(`recall@10 of ${queries.length} queries: ${recall.toFixed(4)}`);
+    const recall = wanted('uncached') ? await recallAt10(client, queries, embeddings) : null;
+    if (recall !== null) log(`recall@10 of ${queries.length} queries: ${recall.toFixed(4)}`);
 
     const floor = await startFloor(product, { ...surroundings, stores });
 
     const begun = monotonicMicroseconds();
-    const levels: Record<string, Awaited<ReturnType<typeof measureUncached>>> = {};
+    const levels: Record<string, Measured<Figures>> = {};
+    const measureLevel = async (documents: number) => {
+      await settleStores(stores);
+      levels[documents] = await measureUncached(product, floor, queries, plan, { ...surroundings, stores });
+    };
+    if (wanted('uncached')) await measureLevel(plan.real);
     await settleStores(stores);
-    levels[plan.real] = await measureUncached(product, floor, queries, plan, { ...surroundings, stores });
-    await settleStores(stores);
-    const cached = await measureCached(product, floor, plan, { ...surroundings, stores });
+    const cached = wanted('cached') ? await measureCached(product, floor, plan, { ...surroundings, stores }) : null;
     const stretch = { from: begun, to: monotonicMicroseconds() };
-    const ingest = await measureIngest(
-      product,
-      texts.slice(plan.real).map(({ text }) => text),
-      plan,
-      surroundings,
-    );
-    log(`growing to ${plan.grown} documents`);
-    await storePerturbed(product.database.sql, plan.grown, real, embeddings);
-    await settleStores(stores);
-    levels[plan.grown] = await measureUncached(product, floor, queries, plan, { ...surroundings, stores });
+    const ingested = texts.slice(plan.real).map(({ text }) => text);
+    const ingest = wanted('ingest') ? await measureIngest(product, ingested, plan, surroundings) : null;
+    if (wanted('growth')) {
+      log(`growing to ${plan.grown} documents`);
+      await storePerturbed(product.database.sql, plan.grown, real, embeddings);
+      await measureLevel(plan.grown);
+    }
 
     const report: SearchReport = {
       uncached: Object.fromEntries(Object.entries(levels).map(([name, { medians }]) => [name, medians])),
-      cached: cached.medians,
+      cached: cached?.medians ?? {},
       recall,
       ingest,
     };
@@ -76,7 +78,7 @@ export const searchBench: Bench = {
     if (json !== undefined) {
       const rounds = {
         ...Object.fromEntries(Object.entries(levels).map(([name, each]) => [name, each.rounds])),
-        cached: cached.rounds,
+        cached: cached?.rounds ?? {},
       };
       await writeFile(json, `${JSON.stringify({ machine, plan, ...report, targets, rounds }, null, 2)}\n`);
     }
@@ -178,7 +180,7 @@ async function measureIngest(
   texts: readonly string[],
   { rounds }: SearchPlan,
   { signal, log }: Surroundings,
-): Promise<SearchReport['ingest']> {
+): Promise<NonNullable<SearchReport['ingest']>> {
   const client = await product.as('integration');
   const each = Math.floor(texts.length / rounds);
   const rates = { model: 0, product: 0 };
