@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { hitsText } from './answer-text.ts';
 import type { StoredAnswer } from './stored-answer.ts';
 
 type Options = {
@@ -28,7 +29,7 @@ export function createLocalAnswers({ maxBytes, onEvicted, onHeld }: Options) {
       const ttl = Math.floor(answer.until - Date.now());
       // Two bytes a character is what a string may take.
       if (answers === null || ttl <= 0) return;
-      answers.set(key, answer, { ttl, size: 2 * (JSON.stringify(answer).length + key.length) });
+      answers.set(key, answer, { ttl, size: 2 * (hitsText(answer.hits).length + key.length) });
       onHeld(answers.calculatedSize);
     },
     size: () => ({ entries: answers?.size ?? 0, bytes: answers?.calculatedSize ?? 0 }),

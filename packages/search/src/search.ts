@@ -17,6 +17,7 @@ import {
 } from '@flowstate/contracts';
 import type { Embedder } from '@flowstate/models';
 import {
+  createSharedReads,
   findDocumentEmbedding,
   matchDocuments,
   matchHybrid,
@@ -36,7 +37,6 @@ import { createLocalAnswers } from './local-answers.ts';
 import { createQueryEmbeddings } from './query-embeddings.ts';
 import type { RecallSampler } from './recall-sampler.ts';
 import { createResultCache } from './result-cache.ts';
-import { createSharedReads } from './shared-reads.ts';
 import { chooseScope, inPresentScope, otherModel, type Models, type SearchScope } from './search-scope.ts';
 import { createSlowCalls, type SlowSearch } from './slow-calls.ts';
 import { createStopwatch, type Stopwatch } from './stopwatch.ts';

@@ -1,6 +1,7 @@
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { createCheck, SearchHit } from '@flowstate/contracts';
 import Type, { type Static } from 'typebox';
+import { hitsText } from './answer-text.ts';
 
 const StoredAnswer = Type.Object({
   hits: Type.Array(SearchHit),
@@ -22,8 +23,8 @@ const plain = 0;
 const zstd = 1;
 
 /** One byte that names the encoding, then JSON; null when it is too large to be worth keeping. */
-export function encodeAnswer(answer: StoredAnswer): Buffer | null {
-  const json = Buffer.from(JSON.stringify(answer));
+export function encodeAnswer({ hits, ...rest }: StoredAnswer): Buffer | null {
+  const json = Buffer.from(`{"hits":${hitsText(hits)},${JSON.stringify(rest).slice(1)}`);
   if (json.length > maxBytes) return null;
   if (json.length < compressFrom) return Buffer.concat([Buffer.of(plain), json]);
   return Buffer.concat([Buffer.of(zstd), zstdCompressSync(json)]);

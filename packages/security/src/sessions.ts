@@ -1,5 +1,6 @@
 import { FlowstateError, type Role } from '@flowstate/contracts';
 import {
+  createSharedReads,
   insertRefreshToken,
   insertSession,
   isDatabaseOutage,
@@ -57,6 +58,7 @@ const refreshLifetime = 7 * 24 * 3600;
  */
 export function createSessions({ sql, redis, policy }: { sql: Sql; redis: Redis; policy: PolicyWatch }): Sessions {
   const copies = createSessionCopies(redis);
+  const reads = createSharedReads<SessionCopy | null>();
 
   async function keepCopy(record: SessionRecord): Promise<void> {
     const { userId, role, epoch, expiresAt } = record;
@@ -78,7 +80,7 @@ export function createSessions({ sql, redis, policy }: { sql: Sql; redis: Redis;
 
   async function check(id: string): Promise<LiveSession | SessionRefusal> {
     if (policy.isRevoked(id)) return 'session_revoked';
-    const copy = await copies.read(id);
+    const copy = await reads.of(id, () => copies.read(id));
     const decided = decideByCopy(id, copy, !policy.reachable());
     if (decided !== undefined) return decided;
     let record: SessionRecord | null;

@@ -44,6 +44,7 @@ export * from './documents/upsert.ts';
 export * from './reindex/pending.ts';
 export * from './reindex/start.ts';
 export * from './reindex/switch.ts';
+export { createSharedReads } from './shared-reads.ts';
 export * from './search/document-embedding.ts';
 export * from './search/expire-answers.ts';
 export * from './search/explain-match.ts';

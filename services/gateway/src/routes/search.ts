@@ -1,4 +1,5 @@
 import { AnyId, HybridSearchBody, SearchAnswer, SemanticBody, SimilarQuery } from '@flowstate/contracts';
+import { answerText } from '@flowstate/search';
 import { NoCollectionError } from '@flowstate/store';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
@@ -7,6 +8,8 @@ import { readFilter } from '../documents/query-filter.ts';
 
 const tags = ['search'];
 const answer = { 200: SearchAnswer };
+/** Cached answers are text already. */
+const serializerCompiler = () => answerText as (answer: unknown) => string;
 const narrowing =
   '`filter` must be contained in the metadata of what is found; without a collection all that you see are searched. ' +
   '`cache` says whether the answer was computed just now or is a cached one that still holds.';
@@ -23,6 +26,7 @@ export function searchRoutes(app: App, { search, admission }: Pick<Deps, 'search
         body: SemanticBody,
         response: answer,
       },
+      serializerCompiler,
     },
     async (request) => {
       const principal = principalOf(request);
@@ -42,6 +46,7 @@ export function searchRoutes(app: App, { search, admission }: Pick<Deps, 'search
         body: HybridSearchBody,
         response: answer,
       },
+      serializerCompiler,
     },
     async (request) => {
       const principal = principalOf(request);
@@ -60,6 +65,7 @@ export function searchRoutes(app: App, { search, admission }: Pick<Deps, 'search
         querystring: SimilarQuery,
         response: answer,
       },
+      serializerCompiler,
     },
     async (request) => {
       const { filter: json, ...query } = request.query;

@@ -1,0 +1,35 @@
+const endOfTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/**
+ * Callers that ask for the same at the same time share one read, but only one that begins after they asked: nobody is
+ * given what was true before. It begins at the end of the turn of the event loop, for all who ask in that turn; those
+ * who come while it is under way share the next one.
+ */
+export function createSharedReads<T>() {
+  const running = new Map<string, Promise<T>>();
+  const waiting = new Map<string, Promise<T>>();
+
+  async function next(key: string, read: () => Promise<T>): Promise<T> {
+    const before = running.get(key);
+    await (before === undefined ? endOfTurn() : Promise.allSettled([before]));
+    waiting.delete(key); // from here on it is too late to join
+    const begun = read();
+    running.set(key, begun);
+    try {
+      return await begun;
+    } finally {
+      if (running.get(key) === begun) running.delete(key);
+    }
+  }
+
+  return {
+    of(key: string, read: () => Promise<T>): Promise<T> {
+      let joined = waiting.get(key);
+      if (joined === undefined) {
+        joined = next(key, read);
+        waiting.set(key, joined);
+      }
+      return joined;
+    },
+  };
+}

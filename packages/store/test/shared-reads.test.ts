@@ -1,0 +1,55 @@
+import t from 'tap';
+import { createSharedReads } from '../src/shared-reads.ts';
+
+t.test('a read is shared by those who asked before it began, and by no others', async (t) => {
+  const reads = createSharedReads<number>();
+  let value = 1;
+  let begun = 0;
+  const gates: PromiseWithResolvers<void>[] = [];
+  const read = async () => {
+    begun += 1;
+    const seen = value;
+    const gate = Promise.withResolvers<void>();
+    gates.push(gate);
+    await gate.promise;
+    return seen;
+  };
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  const first = [reads.of('a', read), reads.of('a', read)];
+  value = 2;
+  const other = reads.of('b', read);
+  t.equal(begun, 0, 'none before the turn ends: more may ask');
+  while (begun < 2) await turn();
+  value = 3;
+  const later = [reads.of('a', read), reads.of('a', read)];
+  await turn();
+  t.equal(begun, 2, 'one for each key; who comes too late waits for the next');
+  gates[0]?.resolve();
+  t.same(await Promise.all(first), [2, 2]);
+  value = 4;
+  const last = reads.of('a', read);
+  while (begun < 3) await turn();
+  gates[2]?.resolve();
+  t.same(await Promise.all(later), [3, 3], 'not what was true when the read they did not join began');
+  while (begun < 4) await turn();
+  gates[1]?.resolve();
+  gates[3]?.resolve();
+  t.same([await other, await last], [2, 4]);
+});
+
+t.test('a failed read is told to all who share it, and the next one begins all the same', async (t) => {
+  const reads = createSharedReads<number>();
+  const away = Promise.withResolvers<number>();
+  const began = Promise.withResolvers<void>();
+  const read = () => {
+    began.resolve();
+    return away.promise;
+  };
+  const failed = [reads.of('a', read), reads.of('a', read)].map((each) => t.rejects(each, { message: 'away' }));
+  await began.promise;
+  const next = reads.of('a', async () => 1);
+  away.reject(new Error('away'));
+  await Promise.all(failed);
+  t.equal(await next, 1);
+  t.equal(await reads.of('a', async () => 2), 2);
+});
