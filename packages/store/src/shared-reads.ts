@@ -10,8 +10,8 @@ export function createSharedReads<T>() {
   const waiting = new Map<string, Promise<T>>();
 
   async function next(key: string, read: () => Promise<T>): Promise<T> {
-    const before = running.get(key);
-    await (before === undefined ? endOfTurn() : Promise.allSettled([before]));
+    await running.get(key)?.catch(() => {});
+    await endOfTurn(); // whoever was just answered may ask again
     waiting.delete(key); // from here on it is too late to join
     const begun = read();
     running.set(key, begun);

@@ -44,10 +44,11 @@ export async function createApp(deps: Deps, authenticator: Authenticator): Promi
   readJsonBodies(app);
   useLazyValidators(app);
   followRequests(app);
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
     // The client takes its next request to another gateway, before this one closes the connection on it.
     if (deps.draining.aborted) reply.header('connection', 'close');
+    done();
   });
   enforceDeadline(app);
   problemErrors(app);

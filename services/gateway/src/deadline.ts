@@ -18,7 +18,7 @@ const tooLate = () => new FlowstateError('unavailable', 'This took too long; try
  * itself goes on. Unlike Fastify's `handlerTimeout` it leaves answers alone that have begun, such as long streams.
  */
 export function enforceDeadline(app: App): void {
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     const { deadlineMs = requestDeadlineMs } = request.routeOptions.config;
     const timer = setTimeout(
       () => {
@@ -29,6 +29,7 @@ export function enforceDeadline(app: App): void {
       typeof deadlineMs === 'number' ? deadlineMs : deadlineMs(request),
     );
     reply.raw.once('close', () => clearTimeout(timer));
+    done();
   });
 }
 

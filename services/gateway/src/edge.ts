@@ -2,6 +2,7 @@ import fastifyCors from '@fastify/cors';
 import fastifyHelmet from '@fastify/helmet';
 import underPressure from '@fastify/under-pressure';
 import { FlowstateError, type FlagName } from '@flowstate/contracts';
+import Fastify, { type FastifyRequest } from 'fastify';
 import type { GatewayConfig } from './config.ts';
 import type { App } from './deps.ts';
 import type { Flags } from './flags.ts';
@@ -36,11 +37,7 @@ type Options = {
 /** What stands between the network and the routes: headers, other origins, overload, switches. Before authentication. */
 export async function guardEdge(app: App, { config, flags, storeHangs }: Options): Promise<void> {
   const begun = performance.now();
-  await app.register(fastifyHelmet, {
-    // An API's answers load nothing; the pages state their own policy.
-    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
-    referrerPolicy: { policy: 'same-origin' },
-  });
+  const securityHeaders = await readSecurityHeaders();
   if (config.CORS_ORIGINS !== undefined) {
     await app.register(fastifyCors, {
       origin: config.CORS_ORIGINS.split(',').map((origin) => origin.trim()),
@@ -57,13 +54,31 @@ export async function guardEdge(app: App, { config, flags, storeHangs }: Options
       throw new FlowstateError('unavailable', 'Too much to do right now', { retryAfter: 2 });
     },
   });
-  app.addHook('onRequest', async ({ method, routeOptions: { url = '' } }) => {
-    if (alwaysAnswered.has(url)) return;
-    if (storeHangs())
-      throw new FlowstateError('unavailable', 'The database does not answer right now', { retryAfter: 2 });
-    const flag = switched[`${method} ${url}`];
-    if (flag !== undefined && !flags.isOn(flag)) {
-      throw new FlowstateError('unavailable', `Switched off for now (${flag})`, { retryAfter: 30 });
-    }
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.headers(securityHeaders);
+    done(refusalOf(request));
   });
+
+  function refusalOf({ method, routeOptions: { url = '' } }: FastifyRequest): FlowstateError | undefined {
+    if (alwaysAnswered.has(url)) return undefined;
+    if (storeHangs())
+      return new FlowstateError('unavailable', 'The database does not answer right now', { retryAfter: 2 });
+    const flag = switched[`${method} ${url}`];
+    if (flag === undefined || flags.isOn(flag)) return undefined;
+    return new FlowstateError('unavailable', `Switched off for now (${flag})`, { retryAfter: 30 });
+  }
+}
+
+/** What helmet says of every answer: it is the same each time, and is asked for once instead of for each request. */
+async function readSecurityHeaders(): Promise<Record<string, string>> {
+  const probe = Fastify();
+  await probe.register(fastifyHelmet, {
+    // An API's answers load nothing; the pages state their own policy.
+    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+    referrerPolicy: { policy: 'same-origin' },
+  });
+  probe.get('/', (_request, reply) => reply.send(reply.raw.getHeaders()));
+  const { body } = await probe.inject('/');
+  await probe.close();
+  return JSON.parse(body) as Record<string, string>;
 }

@@ -157,14 +157,15 @@ export async function measureRequests(
   });
   const timers = (app as unknown as { metrics: { metricStorage: WeakMap<FastifyRequest, unknown> } }).metrics
     .metricStorage;
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     metrics.httpActive.inc();
     // Not `onResponse`: nobody calls that for a client that hung up.
     reply.raw.once('close', () => metrics.httpActive.dec());
     if (isLongLived(request)) timers.delete(request);
+    done();
   });
-  app.addHook('onResponse', async (request, reply) => {
-    if (reply.statusCode < 400) return;
+  app.addHook('onResponse', (request, reply, done) => {
+    if (reply.statusCode < 400) return done();
     const rule = ruleOf(request);
     metrics.httpErrors.inc({
       method: request.method,
@@ -173,5 +174,6 @@ export async function measureRequests(
       role: request.principal?.role ?? 'none',
       restricted: String(Array.isArray(rule) && rule.length < roles.length),
     });
+    done();
   });
 }

@@ -19,9 +19,7 @@ export type Collection = {
 export async function findCollections(db: Db, names?: readonly string[], viewer?: Viewer): Promise<Collection[]> {
   return await db<Collection[]>`
     SELECT name, model, dimensions, version, access_epoch AS "accessEpoch", cache_ttl_seconds AS "cacheTtlSeconds"
-    FROM ${visibleTo(db, viewer)}
-    ${names === undefined ? db`` : db`WHERE name = ANY(${[...names]})`}
-    ORDER BY name`;
+    FROM search_scope(${viewer?.id ?? null}, ${viewer?.role ?? null}, ${names === undefined ? null : [...names]})`;
 }
 
 /** The rows of `collections` that the viewer sees, for a statement's FROM. */
