@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { SearchKind, SearchWeights } from '@flowstate/contracts';
 import type { Collection } from '@flowstate/store';
+import { LRUCache } from 'lru-cache';
 
 type Question = {
   kind: SearchKind;
@@ -14,8 +15,12 @@ type Question = {
   collections: Pick<Collection, 'name' | 'version' | 'accessEpoch'>[];
 };
 
+/** Printable ASCII with single spaces within: as most queries are. */
+const isNormal = /^[!-~]+(?: [!-~]+)*$/;
+
 /** Spellings that mean the same to every model: spaces and Unicode composition, but not case. */
 export function normaliseQuery(query: string): string {
+  if (isNormal.test(query)) return query;
   return query.toWellFormed().normalize('NFC').replace(/\s+/gu, ' ').trim();
 }
 
@@ -41,8 +46,22 @@ export function cacheKey({
 }: Question): string {
   const balance = weights && [weights.vector, weights.text];
   const parts = [kind, query, balance, exact, sorted(filter), threshold, limit, model, validity(collections)];
-  // In braces: an answer and its lock are on one node of a cluster.
-  return `vector-search:{${createHash('sha256').update(JSON.stringify(parts)).digest('base64url')}}`;
+  return keyOf(JSON.stringify(parts));
+}
+
+/** What is asked again and again: hashing it costs more than everything else about a key. */
+const known = new LRUCache<string, string>({ max: 2_000 });
+/** Characters; texts with embeddings in them are longer, and are hardly asked twice. */
+const longestKnown = 1_000;
+
+function keyOf(text: string): string {
+  let key = known.get(text);
+  if (key === undefined) {
+    // In braces: an answer and its lock are on one node of a cluster.
+    key = `vector-search:{${createHash('sha256').update(text).digest('base64url')}}`;
+    if (text.length <= longestKnown) known.set(text, key);
+  }
+  return key;
 }
 
 /**
