@@ -1,30 +1,35 @@
 import { spawnSync } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { ourBehaviour } from '@flowstate/scaling';
 import { ScaledObject, TriggerAuthentication } from '@kubernetes-models/keda/keda.sh/v1alpha1';
-import { PodMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1';
+import { PodMonitor, PrometheusRule } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1';
 import { Deployment } from 'kubernetes-models/apps/v1';
 import { HorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2';
-import { Job } from 'kubernetes-models/batch/v1';
+import { CronJob, Job } from 'kubernetes-models/batch/v1';
 import { Ingress, NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1';
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1';
-import { Service } from 'kubernetes-models/v1';
+import { PersistentVolumeClaim, Service } from 'kubernetes-models/v1';
 import t from 'tap';
-import { parseAllDocuments } from 'yaml';
+import { readPrices } from '@flowstate/models';
+import { parse, parseAllDocuments } from 'yaml';
 import { ControllerConfig } from '../services/controller/src/config.ts';
 import { GatewayConfig } from '../services/gateway/src/config.ts';
 import { WorkerConfig } from '../services/worker/src/config.ts';
 
 const chart = fileURLToPath(new URL('../deploy/helm/flowstate', import.meta.url));
 const schemas = {
+  CronJob,
   Deployment,
   HorizontalPodAutoscaler,
   Ingress,
   Job,
   NetworkPolicy,
+  PersistentVolumeClaim,
   PodDisruptionBudget,
   PodMonitor,
+  PrometheusRule,
   ScaledObject,
   Service,
   TriggerAuthentication,
@@ -38,9 +43,9 @@ function helm(...args: string[]) {
   return { status, out: stdout, err: stderr };
 }
 
-/** What the chart makes of these values. */
+/** What the chart makes of these values; those with JSON are of the form `name={…}` or `name=[…]`. */
 function render(...values: string[]): Manifest[] {
-  const set = values.flatMap((value) => ['--set', value]);
+  const set = values.flatMap((value) => [/=[[{]/.test(value) ? '--set-json' : '--set', value]);
   const { status, out, err } = helm('template', 'test', chart, '--kube-version', '1.31.0', ...set);
   if (status !== 0) throw new Error(err);
   return parseAllDocuments(out).flatMap((document) => (document.toJS() as Manifest | null) ?? []);
@@ -63,7 +68,18 @@ if (helm('version').status !== 0) {
     'worker.secretEnv.LOG_SINK_HTTP_TOKEN=log-token',
     'llm.baseUrl=https://llm.example/v1',
     'embeddings.baseUrl=https://embeddings.example/v1',
+    'llm.prices={"small-1.5": {"input": 0.25, "output": 2}}',
+    'llm.requestsPerMinute=5000000',
+    'llm.tokensPerMinute=2000000',
+    'backup.enabled=true',
+    'prometheusRule.enabled=true',
+    'networkPolicy.egress.enabled=true',
+    'networkPolicy.egress.stores=[{"to": [{"ipBlock": {"cidr": "10.1.0.0/24"}}], "ports": [{"port": 5432}, {"port": 6379}]}]',
+    'networkPolicy.egress.models=[{"to": [{"ipBlock": {"cidr": "10.2.0.7/32"}}], "ports": [{"port": 443}]}]',
   ];
+
+  let rendered: Manifest[] | undefined;
+  const full = () => (rendered ??= render(...everything));
 
   t.test('every manifest fits the schema of its kind, whatever is switched on', async (t) => {
     for (const values of [[], everything, ['worker.keda.enabled=false', 'gateway.autoscaling.enabled=false']]) {
@@ -168,6 +184,76 @@ if (helm('version').status !== 0) {
     t.match(job?.spec?.template.spec?.containers, [{ args: ['migrate'], env: [{ name: 'DATABASE_URL' }] }]);
   });
 
+  t.test('what models cost and take reaches who reckons with it', async (t) => {
+    const manifests = full();
+    const valuesOf = (service: string) => {
+      const env = containerOf(manifests, service)?.env ?? [];
+      return Object.fromEntries(env.map(({ name, value }) => [name, value]));
+    };
+    const rates = { LLM_REQUESTS_PER_MINUTE: '5000000', LLM_TOKENS_PER_MINUTE: '2000000' };
+    t.match(valuesOf('controller'), rates);
+    t.match(valuesOf('worker'), { ...rates, LLM_PRICES: '{"small-1.5":{"input":0.25,"output":2}}' });
+    t.same(readPrices({ LLM_PRICES: valuesOf('worker')['LLM_PRICES'] }), { 'small-1.5': [250_000, 2_000_000] });
+    t.notOk('LLM_REQUESTS_PER_MINUTE' in valuesOf('gateway'));
+  });
+
+  t.test('a backup goes to a claim that outlives the release, by an image that may write nowhere else', async (t) => {
+    const manifests = full();
+    const one = (kind: string) => manifests.find((manifest) => manifest.kind === kind);
+    const job = new CronJob(one('CronJob') as never).spec?.jobTemplate.spec?.template.spec;
+    t.match(job?.containers, [
+      {
+        args: ['backup', '/backups/', '--keep', '14'],
+        env: [{ name: 'DATABASE_URL', valueFrom: { secretKeyRef: { key: 'owner-database-url' } } }],
+        securityContext: { readOnlyRootFilesystem: true },
+      },
+    ]);
+    t.equal(job?.securityContext?.fsGroup, 10001);
+    const claim = one('PersistentVolumeClaim');
+    t.equal(job?.volumes?.[0]?.persistentVolumeClaim?.claimName, claim?.metadata.name);
+    t.match(claim, { metadata: { annotations: { 'helm.sh/resource-policy': 'keep' } } });
+    const own = render('backup.enabled=true', 'backup.existingClaim=dumps');
+    t.notOk(own.some(({ kind }) => kind === 'PersistentVolumeClaim'));
+    t.match(JSON.stringify(own), '"claimName":"dumps"');
+  });
+
+  t.test('rules are those of deploy/prometheus, and speak of jobs that the monitors name', async (t) => {
+    const rules = full().filter(({ kind }) => kind === 'PrometheusRule');
+    const folder = new URL('../deploy/prometheus/rules/', import.meta.url);
+    const files = (await readdir(folder)).toSorted();
+    t.same(
+      rules.map(({ metadata }) => `${metadata.name.replace('test-rules-', '')}.yml`).toSorted(),
+      files,
+      'one of each file',
+    );
+    for (const file of files) {
+      const { spec } =
+        rendered.find(({ metadata }) => metadata.name === `test-rules-${file.replace('.yml', '')}`) ?? {};
+      t.same(spec, parse(await readFile(new URL(file, folder), 'utf8')), file);
+    }
+  });
+
+  t.test('with rules of egress a pod reaches DNS, the stores and what its service needs', async (t) => {
+    const policies = full().filter(
+      ({ kind, spec }) => kind === 'NetworkPolicy' && isDeepStrictEqual(spec['policyTypes'], ['Egress']),
+    );
+    const reached = (service: string) => {
+      const policy = policies.find(({ metadata }) => metadata.name === `test-${service}-egress`);
+      return JSON.stringify(new NetworkPolicy(policy as never).spec?.egress);
+    };
+    const destinations = { dns: '"port":53', stores: '10.1.0.0/24', models: '10.2.0.7/32', gateway: '"port":3001' };
+    const of = (service: string) =>
+      Object.entries(destinations).flatMap(([name, text]) => (reached(service).includes(text) ? [name] : []));
+    t.same(of('gateway'), ['dns', 'stores', 'models']);
+    t.same(of('worker'), ['dns', 'stores', 'models', 'gateway']);
+    for (const service of ['controller', 'migrations', 'backup']) t.same(of(service), ['dns', 'stores'], service);
+    t.equal(policies.length, 5);
+    const webhooks = '"cidr":"0.0.0.0/0","except":[';
+    t.ok(reached('controller').includes(webhooks));
+    t.notOk(reached('worker').includes(webhooks));
+    t.throws(() => render('networkPolicy.egress.enabled=true'), /networkPolicy\.egress\.stores is required/);
+  });
+
   t.test('with a certificate KEDA asks over TLS, and the controller has it', async (t) => {
     const manifests = render('controller.tlsSecret=scaler-tls');
     const { spec } = new ScaledObject(manifests.find(({ kind }) => kind === 'ScaledObject') as never);
@@ -194,6 +280,10 @@ if (helm('version').status !== 0) {
       ['existingSecret=', /existingSecret/],
       ['gateway.ingress.enabled=true', /gateway\.ingress\.host is required/],
       ['image.tag=latest', /tag/],
+      ['backup.schedule=nightly', /schedule/],
+      ['backup.keep=0', /keep/],
+      ['llm.prices={"m": {"output": 2}}', /input/],
+      ['networkPolicy.egress.stores=[{"ports": []}]', /stores/],
       ['auth.bootstrapAdminEmail=me', /bootstrapAdminEmail/],
       // A secret is a reference, never a value.
       ['gateway.env.JWT_SECRET=0x5f', /JWT_SECRET/],

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, stat, truncate } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -47,7 +47,8 @@ if (typeof tools === 'string' || typeof stores === 'string') {
   const { gateway, worker, controller } = platform;
   const recorder = await startRecorder(t);
   const manager = await platform.as('manager');
-  const file = join(folder, 'flowstate.dump');
+  const backups = `${await mkdtemp(join(folder, 'backups-'))}/`;
+  let file = '';
 
   const flowstate = (args: string[], databaseUrl: string, PATH = tools.PATH) =>
     run(args, { env: { PATH, HOME: folder, DATABASE_URL: databaseUrl } });
@@ -71,13 +72,18 @@ if (typeof tools === 'string' || typeof stores === 'string') {
       const delayed = await start(1, { delayMs: 60_000 });
       const loggedOut = await platform.as('analyst');
 
-      const made = await flowstate(['backup', file], platform.database.url);
+      const [oldest, older, foreign] = ['flowstate-20200101T000000Z.dump', 'flowstate-20200102T000000Z.dump', 'notes'];
+      for (const name of [oldest, older, foreign]) await writeFile(join(backups, name), '');
+      const made = await flowstate(['backup', backups, '--keep', '2'], platform.database.url);
       t.match(
         made,
         { code: 0, out: /everything accepted until 20.*, 3 unfinished runs among it, [\d.]+ MiB in / },
         made.err,
       );
       t.comment(made.out);
+      const [another, kept, newest, ...others] = (await readdir(backups)).toSorted().toReversed();
+      t.same([another, newest, others], [foreign, older, []], 'only the newest are kept, and what is no backup');
+      file = join(backups, kept ?? '');
       t.equal((await stat(file)).mode & 0o777, 0o600);
       const later = await start(1);
       t.match(await ended(later), { event: 'run.completed' });
@@ -128,6 +134,8 @@ if (typeof tools === 'string' || typeof stores === 'string') {
   );
 
   await t.test('bad input is told', async (t) => {
+    const kept = await flowstate(['backup', file, '--keep', '2'], newDatabase);
+    t.match(kept, { code: 2, err: /--keep is for a folder/ });
     const onto = await flowstate(['restore', file], newDatabase);
     t.match(onto, { code: 1, err: /holds a Flowstate already/ });
     const missing = await flowstate(['backup', join(folder, 'none/here.dump')], newDatabase);

@@ -87,7 +87,25 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 - name: LLM_FALLBACK_MODELS
   value: {{ . | quote }}
 {{- end }}
+{{- with .prices }}
+- name: LLM_PRICES
+  value: {{ toJson . | quote }}
+{{- end }}
 {{ include "flowstate.secretEnv" (dict "root" $.root "name" "LLM_API_KEY" "key" "llm-api-key" "optional" true) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- /* Workers keep to it, and the controller starts no more of them than it feeds. */ -}}
+{{- define "flowstate.llmRateEnv" -}}
+{{- with .root.Values.llm }}
+{{- if .requestsPerMinute }}
+- name: LLM_REQUESTS_PER_MINUTE
+  value: {{ .requestsPerMinute | int64 | quote }}
+{{- end }}
+{{- if .tokensPerMinute }}
+- name: LLM_TOKENS_PER_MINUTE
+  value: {{ .tokensPerMinute | int64 | quote }}
 {{- end }}
 {{- end }}
 {{- end -}}
