@@ -227,8 +227,7 @@ if (helm('version').status !== 0) {
       'one of each file',
     );
     for (const file of files) {
-      const { spec } =
-        rendered.find(({ metadata }) => metadata.name === `test-rules-${file.replace('.yml', '')}`) ?? {};
+      const { spec } = rules.find(({ metadata }) => metadata.name === `test-rules-${file.replace('.yml', '')}`) ?? {};
       t.same(spec, parse(await readFile(new URL(file, folder), 'utf8')), file);
     }
   });
@@ -239,7 +238,7 @@ if (helm('version').status !== 0) {
     );
     const reached = (service: string) => {
       const policy = policies.find(({ metadata }) => metadata.name === `test-${service}-egress`);
-      return JSON.stringify(new NetworkPolicy(policy as never).spec?.egress);
+      return JSON.stringify(new NetworkPolicy(policy).spec?.egress);
     };
     const destinations = { dns: '"port":53', stores: '10.1.0.0/24', models: '10.2.0.7/32', gateway: '"port":3001' };
     const of = (service: string) =>

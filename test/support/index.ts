@@ -13,4 +13,5 @@ export { createTestRedis, type TestRedis } from './redis.ts';
 export { startRequestLoad, type LoadCount, type RequestLoad } from './request-load.ts';
 export { startService, type LogLine, type ServiceProcess } from './service-process.ts';
 export { startRecorder, type Recorder } from './recorder.ts';
+export { startStandby, type Standby } from './standby.ts';
 export { startWebhookReceiver, verifyWebhook, type Received, type WebhookReceiver } from './webhook-receiver.ts';

@@ -27,7 +27,7 @@ export type Platform = {
 type Options = {
   /** Folder of extra workflows (FLOWSTATE_WORKFLOWS). */
   workflows?: string;
-  env?: Record<string, string>;
+  env?: Record<string, string> | ((database: TestDatabase) => Promise<Record<string, string>>);
   /** Stores of the test's own, empty; by default a database of its own on the shared ones. */
   stores?: { databaseUrl: string; redisUrl: string; redisCacheUrl: string };
 };
@@ -47,7 +47,8 @@ export async function startPlatform(
   };
   await seedDemoUsers(database.sql, { password: secrets.password });
 
-  const shared = { DATABASE_URL: database.url, REDIS_URL: redis.url, LOG_LEVEL: 'info', ...env };
+  const more = typeof env === 'function' ? await env(database) : env;
+  const shared = { DATABASE_URL: database.url, REDIS_URL: redis.url, LOG_LEVEL: 'info', ...more };
   const gatewayEnv = {
     REDIS_CACHE_URL: redis.cacheUrl,
     ...shared,

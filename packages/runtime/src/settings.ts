@@ -7,8 +7,23 @@ const filledIn = String.raw`^(?!.*\$\{)[^<>\s]+$`;
 export const settings = {
   DATABASE_URL: Type.String({
     pattern: filledIn,
-    description: 'Postgres (with pgvector), `postgres://user:password@host:port/database`',
+    description:
+      'Postgres (with pgvector), `postgres://user:password@host:port/database`; with `?pgbouncer=true` that of PgBouncer in transaction mode (`deploy/capacity.md`)',
   }),
+  DATABASE_DIRECT_URL: Type.Optional(
+    Type.String({
+      pattern: filledIn,
+      description:
+        'Postgres itself, required where `DATABASE_URL` is a pooler: for the one session that shows who lives (worker) or leads (controller)',
+    }),
+  ),
+  SEARCH_DATABASE_URL: Type.Optional(
+    Type.String({
+      pattern: filledIn,
+      description:
+        'A read replica of `DATABASE_URL`: answers searches whenever it has what the primary has, so that none is older for it',
+    }),
+  ),
   REDIS_URL: Type.String({
     pattern: filledIn,
     description:

@@ -11,6 +11,7 @@ export {
 export {
   connectionsPerController,
   connectionsPerGateway,
+  connectionsPerPooledWorker,
   connectionsPerWorker,
   defaultPolicies,
   workersShare,

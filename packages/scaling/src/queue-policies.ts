@@ -15,6 +15,9 @@ export type QueuePolicy = {
 /** What a worker process opens at most: 6 for the ledger, 2 for claims, 1 that shows that it lives. */
 export const connectionsPerWorker = 9;
 
+/** The same where a pooler stands between: the session that shows that it lives. The pooler bounds the others. */
+export const connectionsPerPooledWorker = 1;
+
 /** A gateway: 12 for requests, 8 for accepts, 1 each for the audit log and for measuring recall. */
 export const connectionsPerGateway = 22;
 

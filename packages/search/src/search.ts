@@ -22,6 +22,7 @@ import {
   matchDocuments,
   matchHybrid,
   type Collection,
+  type Db,
   type Match,
   type Sql,
 } from '@flowstate/store';
@@ -35,6 +36,7 @@ import { filterErrors } from './filter.ts';
 import { checkDimensions, readAsked } from './given-embedding.ts';
 import { createLocalAnswers } from './local-answers.ts';
 import { createQueryEmbeddings } from './query-embeddings.ts';
+import { createReplicaReads, type ReadFrom, type Reads } from './replica-reads.ts';
 import type { RecallSampler } from './recall-sampler.ts';
 import { createResultCache } from './result-cache.ts';
 import { chooseScope, inPresentScope, otherModel, type Models, type SearchScope } from './search-scope.ts';
@@ -45,11 +47,15 @@ import { createStopwatch, type Stopwatch } from './stopwatch.ts';
 export type SearchObserver = CacheObserver & {
   searched(labels: { kind: SearchKind; cache: 'hit' | 'miss' }, seconds: number): void;
   matched(seconds: number): void;
+  /** Only where there is a replica. */
+  readFrom?(from: ReadFrom): void;
 };
 
 export type SearchOptions = {
   /** Not a `ledger` pool: that one forbids plans this needs. */
   sql: Sql;
+  /** A read replica of it that answers in its place whenever it has what the primary has. */
+  replica?: Sql | undefined;
   /** Its commands should fail at once while it is away. */
   cache: Redis;
   /** Of collections without embeddings, and of most others. */
@@ -96,7 +102,7 @@ type Question = {
   within: string | undefined;
   /** null: the query's is to be computed. */
   embedding: readonly number[] | null;
-  find(match: Match): Promise<SearchHit[]>;
+  find(db: Db, match: Match): Promise<SearchHit[]>;
 };
 
 export type Search = {
@@ -123,6 +129,7 @@ export type Search = {
 
 export function createSearch({
   sql,
+  replica,
   cache,
   embedder,
   otherEmbedders = [],
@@ -150,6 +157,10 @@ export function createSearch({
   );
   const scopes = createSharedReads<SearchScope>();
   const models: Models = { known: new Set(queryEmbeddings.keys()), first: embedder.model };
+  const reads: Reads =
+    replica === undefined
+      ? (_collections, read) => read(sql)
+      : createReplicaReads({ primary: sql, replica, onRead: (from) => observe?.readFrom?.(from) });
   const slowCalls = createSlowCalls({ sql, slowMs, onSlow });
 
   async function compute(
@@ -163,7 +174,7 @@ export function createSearch({
     if (other !== undefined) throw otherModel(other, `${model} (${embedding.length} dimensions)`);
     const call = { ...match, embedding, model, collections: collections.map(({ name }) => name) };
     const begun = performance.now();
-    const hits = await watch.time('sql', () => find(call));
+    const hits = await watch.time('sql', () => reads(collections, (db) => find(db, call)));
     const ms = performance.now() - begun;
     observe?.matched(ms / 1000);
     slowCalls.note(kind, call, ms);
@@ -231,14 +242,14 @@ export function createSearch({
   return {
     async semantic(body, viewer, ceilings) {
       const words = worded(body);
-      const question: Question = { kind: 'semantic', ...words, find: (match) => matchDocuments(sql, match) };
+      const question: Question = { kind: 'semantic', ...words, find: matchDocuments };
       return await answer(body, { viewer, ceilings }, async () => question);
     },
     async hybrid(body, viewer, ceilings) {
       const words = worded(body);
       const weights = { ...defaultWeights, ...body.weights };
       refuse(weights.vector + weights.text > 0 ? [] : [{ field: 'weights', message: 'must not both be 0' }]);
-      const find = (match: Match) => matchHybrid(sql, { ...match, text: words.query, weights });
+      const find = (db: Db, match: Match) => matchHybrid(db, { ...match, text: words.query, weights });
       return await answer(body, { viewer, ceilings }, async () => ({ kind: 'hybrid', ...words, weights, find }));
     },
     async similar(documentId, { collection, within, ...asked }, viewer, ceilings) {
@@ -251,8 +262,8 @@ export function createSearch({
           models: { known: new Set([model]), first: model },
           within,
           embedding,
-          async find(match) {
-            const hits = await matchDocuments(sql, { ...match, limit: match.limit + 1 });
+          async find(db, match) {
+            const hits = await matchDocuments(db, { ...match, limit: match.limit + 1 });
             return hits.filter((hit) => hit.id !== id).slice(0, match.limit);
           },
         };

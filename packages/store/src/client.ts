@@ -1,5 +1,6 @@
 import { isTracing } from '@flowstate/tracing';
 import postgres from 'postgres';
+import { ledgerSettings, pooledAddress } from './pooler.ts';
 import { tracedSql } from './traced-sql.ts';
 
 export type Sql = postgres.Sql;
@@ -19,12 +20,16 @@ type Options = {
   keepAlive?: boolean;
 };
 
-/** A Postgres pool. Nothing connects until the first statement. `bigint` and `numeric` columns come as numbers. */
+/**
+ * A Postgres pool. Nothing connects until the first statement. `bigint` and `numeric` columns come as numbers. An address
+ * with `pgbouncer=true` is a pooler's: see `pooledAddress`.
+ */
 export function createSql(
   databaseUrl: string,
   { max = 10, name, ledger = false, lazyCommit = false, keepAlive = false }: Options,
 ): Sql {
-  const sql: Sql = postgres(databaseUrl, {
+  const pooled = pooledAddress(databaseUrl, { ledger });
+  const sql: Sql = postgres(pooled ?? databaseUrl, {
     max,
     ...(keepAlive ? { max_lifetime: null } : { idle_timeout: 60, max_lifetime: 60 * 30 }),
     connect_timeout: 5,
@@ -36,15 +41,8 @@ export function createSql(
     },
     connection: {
       application_name: name,
-      ...(lazyCommit && { synchronous_commit: 'off' }),
-      ...(ledger && {
-        enable_seqscan: 'off',
-        enable_hashjoin: 'off',
-        enable_mergejoin: 'off',
-        plan_cache_mode: 'force_generic_plan',
-        // What is forbidden above counts as very dear where there is nothing else, and would be compiled each time.
-        jit: 'off',
-      }),
+      ...(lazyCommit && pooled === null && { synchronous_commit: 'off' }),
+      ...(ledger && pooled === null && ledgerSettings),
     },
   });
   return isTracing() ? tracedSql(sql) : sql;

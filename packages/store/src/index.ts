@@ -1,3 +1,4 @@
+export { directUrl, isPooled, ledgerSettings } from './pooler.ts';
 export * from './approvals/ask.ts';
 export * from './approvals/decide.ts';
 export { deleteOrphanedApprovals } from './approvals/delete-orphans.ts';
@@ -48,6 +49,7 @@ export { createSharedReads } from './shared-reads.ts';
 export * from './search/document-embedding.ts';
 export * from './search/expire-answers.ts';
 export * from './search/explain-match.ts';
+export { hasCaughtUp } from './search/has-caught-up.ts';
 export * from './search/match-hybrid.ts';
 export * from './follow-ups/add.ts';
 export * from './follow-ups/list.ts';

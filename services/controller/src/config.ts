@@ -1,11 +1,13 @@
 import { invalidInput, recurrenceErrors } from '@flowstate/contracts';
 import { loadConfig, logSinkSettings, settings } from '@flowstate/runtime';
+import { directUrl } from '@flowstate/store';
 import Type, { type Static } from 'typebox';
 import { readHttpTls, readPolicies, readScalerTls, scalingSettings } from './scaling/scaling-settings.ts';
 
 /** Everything the controller reads from its environment. */
 export const ControllerConfig = Type.Object({
   DATABASE_URL: settings.DATABASE_URL,
+  DATABASE_DIRECT_URL: settings.DATABASE_DIRECT_URL,
   REDIS_URL: settings.REDIS_URL,
   HOST: settings.HOST,
   PORT: Type.Integer({ default: 8090, minimum: 0, maximum: 65535, description: 'Port of health and metrics' }),
@@ -48,7 +50,7 @@ export type ControllerConfig = Static<typeof ControllerConfig>;
 
 export function readConfig(env: NodeJS.ProcessEnv): ControllerConfig {
   const config = loadConfig(ControllerConfig, env);
-  for (const check of [readPolicies, readScalerTls, readHttpTls]) check(config);
+  for (const check of [directUrl, readPolicies, readScalerTls, readHttpTls]) check(config);
   const cron = rehearsalCron(config);
   if (cron === null) return config;
   const now = new Date();

@@ -10,7 +10,7 @@ import {
   timedCheck,
   trackUnusedConnections,
 } from '@flowstate/runtime';
-import { createLanes, createSql, readLogLevel } from '@flowstate/store';
+import { createLanes, createSql, directUrl, readLogLevel } from '@flowstate/store';
 import Fastify, { LogController, type FastifyBaseLogger } from 'fastify';
 import { budgetMetrics } from './budget-metrics.ts';
 import { createBudgetResumer } from './budget-resumer.ts';
@@ -45,7 +45,7 @@ redis.on('error', (err) => log.warn({ err: err.message }, 'redis'));
 // Retention reads whole weeks: it plans freely, and takes no connection from the rest.
 const retentionSql = createSql(config.DATABASE_URL, { name: 'flowstate-retention', max: 1 });
 const publish = createRunPublisher(redis);
-const leader = createLeader(config.DATABASE_URL, log);
+const leader = createLeader(directUrl(config), log);
 const census = createCensus({ sql, lanes, leads: leader.leads });
 const feeder = createFeeder({
   sql,

@@ -4,6 +4,7 @@ import Type, { type Static } from 'typebox';
 /** Everything the gateway reads from its environment. */
 export const GatewayConfig = Type.Object({
   DATABASE_URL: settings.DATABASE_URL,
+  SEARCH_DATABASE_URL: settings.SEARCH_DATABASE_URL,
   REDIS_URL: settings.REDIS_URL,
   REDIS_CACHE_URL: settings.REDIS_CACHE_URL,
   HOST: settings.HOST,

@@ -80,8 +80,13 @@ const recall = createRecallSampler({
   observe: metrics.recall,
   busy: createLoopLoad(),
 });
+const replica =
+  config.SEARCH_DATABASE_URL === undefined
+    ? undefined
+    : createSql(config.SEARCH_DATABASE_URL, { name: 'flowstate-gateway-search', max: 12 });
 const search = createSearch({
   sql,
+  replica,
   cache,
   embedder: embedders.first,
   otherEmbedders: embedders.others,
@@ -213,7 +218,10 @@ onShutdown(log, [
   { name: 'redis', stop: () => [redis, cache].forEach((client) => client.disconnect()) },
   {
     name: 'postgres',
-    stop: () => Promise.all([sql, ledger, auditSql, recallSql].map((pool) => pool.end({ timeout: 5 }))),
+    stop: () =>
+      Promise.all(
+        [sql, ledger, auditSql, recallSql, ...(replica ? [replica] : [])].map((pool) => pool.end({ timeout: 5 })),
+      ),
   },
   { name: 'log sinks', stop: () => sinks.close() },
 ]);

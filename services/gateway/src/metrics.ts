@@ -124,8 +124,15 @@ function searchObserver(registry: Registry): SearchObserver {
     buckets: seconds,
     registers,
   });
+  const readFrom = new Counter({
+    name: 'vector_search_replica_reads_total',
+    help: 'Searches in Postgres where there is a replica: read from it, or from the primary because it was behind or away',
+    labelNames: ['result'],
+    registers,
+  });
   return {
     searched: (labels, took) => duration.observe(labels, took),
+    readFrom: (result) => readFrom.inc({ result }),
     cacheAsked: (labels) => cacheRequests.inc(labels),
     cachedAge: (age) => cachedAge.observe(age),
     foundHere: () => hitsHere.inc(),

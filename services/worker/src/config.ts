@@ -1,9 +1,11 @@
+import { directUrl } from '@flowstate/store';
 import { loadConfig, logSinkSettings, settings } from '@flowstate/runtime';
 import Type, { type Static } from 'typebox';
 
 /** Everything a worker reads from its environment. It never holds JWT_SECRET. */
 export const WorkerConfig = Type.Object({
   DATABASE_URL: settings.DATABASE_URL,
+  DATABASE_DIRECT_URL: settings.DATABASE_DIRECT_URL,
   REDIS_URL: settings.REDIS_URL,
   HOST: settings.HOST,
   PORT: Type.Integer({ default: 8000, minimum: 0, maximum: 65535, description: 'Port of health, metrics and probes' }),
@@ -41,5 +43,7 @@ export const WorkerConfig = Type.Object({
 export type WorkerConfig = Static<typeof WorkerConfig>;
 
 export function readConfig(env: NodeJS.ProcessEnv): WorkerConfig {
-  return loadConfig(WorkerConfig, env);
+  const config = loadConfig(WorkerConfig, env);
+  directUrl(config); // throws where it is missing
+  return config;
 }

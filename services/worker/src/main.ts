@@ -19,7 +19,7 @@ import {
 } from '@flowstate/runtime';
 import { costUsd, languageModelFrom, readPrices } from '@flowstate/models';
 import { observeModelCalls } from '@flowstate/tracing';
-import { createLanes, createSql, publishWorkflow, readLogLevel } from '@flowstate/store';
+import { createLanes, createSql, directUrl, publishWorkflow, readLogLevel } from '@flowstate/store';
 import { laneQueue, queueNames, type Delivery, type RunJob } from '@flowstate/contracts';
 import { createApp } from './app.ts';
 import { createBackend } from './backend.ts';
@@ -91,7 +91,7 @@ const redis = openRedis(config.REDIS_URL, { enableOfflineQueue: false, maxRetrie
 redis.on('error', reportRedis);
 
 const incarnation = await createIncarnation({
-  databaseUrl: config.DATABASE_URL,
+  databaseUrl: directUrl(config),
   sql,
   log,
   bundle,

@@ -59,37 +59,67 @@ export async function unpackDebian({ cacheDir, log, signal, env }: Options): Pro
   };
 }
 
-/**
- * PostgreSQL's client programs in the version of `unpackDebian`; returns their folder. Nothing here starts them: backups
- * are tried with them where the machine has none. Throws `Advice` where this cannot be done.
- */
-export async function unpackPostgresClient({ cacheDir, log, signal, env }: Options): Promise<string> {
+type Wanted = {
+  /** Begins the folder's name. */
+  name: string;
+  title: string;
+  packages(major: number): string[];
+  /** Paths of the programs that are made to run. */
+  programs(major: number): string[];
+};
+
+/** Nothing here starts these: tests do, where the machine has none. Throws `Advice` where this cannot be done. */
+async function unpackPrograms(
+  { name, title, packages, programs }: Wanted,
+  { cacheDir, log, signal, env }: Options,
+): Promise<string> {
   const from = await findDistribution(signal);
   const { family, release, architecture } = from;
   const loader = loaders[architecture];
   if (!loader) throw new Advice('only Debian and Ubuntu on amd64 or arm64 have packages to unpack');
   const major = postgresMajors[family];
-  const home = join(cacheDir, 'stores', `client-${family}-${release.suite}-${architecture}-${recipeVersion}`);
-  const bin = `usr/lib/postgresql/${major}/bin`;
+  const home = join(cacheDir, 'stores', `${name}-${family}-${release.suite}-${architecture}-${recipeVersion}`);
   await unpackOnce({
     home,
-    title: `the client programs of PostgreSQL ${major}`,
+    title,
     from,
-    packages: [`postgresql-client-${major}`],
+    packages: packages(major),
     alsoNeeded: isLibrary,
     async finish(root) {
       trim(root, loader.triplet, major);
-      await runByOwnLoader(
-        root,
-        loader,
-        ['pg_dump', 'pg_restore', 'psql'].map((name) => `${bin}/${name}`),
-      );
+      await runByOwnLoader(root, loader, programs(major));
     },
     log,
     signal,
     env,
   });
-  return join(home, bin);
+  return join(home, dirname(programs(major)[0] ?? ''));
+}
+
+/** PostgreSQL's client programs in the version of `unpackDebian`; returns their folder. */
+export function unpackPostgresClient(options: Options): Promise<string> {
+  return unpackPrograms(
+    {
+      name: 'client',
+      title: 'the client programs of PostgreSQL',
+      packages: (major) => [`postgresql-client-${major}`],
+      programs: (major) => ['pg_dump', 'pg_restore', 'psql'].map((each) => `usr/lib/postgresql/${major}/bin/${each}`),
+    },
+    options,
+  );
+}
+
+/** PgBouncer; returns its folder. */
+export function unpackPgbouncer(options: Options): Promise<string> {
+  return unpackPrograms(
+    {
+      name: 'pgbouncer',
+      title: 'PgBouncer',
+      packages: () => ['pgbouncer'],
+      programs: () => ['usr/sbin/pgbouncer'],
+    },
+    options,
+  );
 }
 
 /** Shared libraries only: no maintainer scripts run, and LLVM (46 of 99 MB) would serve the JIT that is off. */

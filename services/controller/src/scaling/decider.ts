@@ -23,6 +23,8 @@ type Options = {
   census: Pick<Census, 'latest'>;
   policies: Policies;
   provider: ProviderLimits;
+  /** Of Postgres, that one worker takes. */
+  connectionsPerWorker: number;
 };
 
 /**
@@ -30,7 +32,14 @@ type Options = {
  * the same. What it cannot find out it does not publish, and what was published goes stale: an autoscaler gets an error
  * then and never a zero that nobody counted.
  */
-export function createScalingDecider({ sql, queues, census, policies, provider }: Options): () => Promise<void> {
+export function createScalingDecider({
+  sql,
+  queues,
+  census,
+  policies,
+  provider,
+  ...taken
+}: Options): () => Promise<void> {
   const providerRate = createProviderRate(provider);
   const isLimited = provider.requests !== undefined || provider.tokens !== undefined;
   let times: ServiceTimes | undefined;
@@ -59,7 +68,7 @@ export function createScalingDecider({ sql, queues, census, policies, provider }
         serviceSeconds: times.of(queue),
       };
       const providerRunsPerSecond = providerRate.of(queue);
-      const found = { connectionsAllowed: allowed, concurrency, providerRunsPerSecond };
+      const found = { connectionsAllowed: allowed, ...taken, concurrency, providerRunsPerSecond };
       const policy = effectivePolicy(policies[queue], found);
       const override = overrides.get(queue) ?? null;
       const { workers: desired, ...why } = desiredWorkers(demand, policy, override);

@@ -1,5 +1,5 @@
 import { queueNames, type PolicyChanges, type QueueName, type QueuePolicy } from '@flowstate/contracts';
-import { connectionsPerWorker, defaultPolicies, workersShare, type ScalingPolicy } from '@flowstate/scaling';
+import { defaultPolicies, workersShare, type ScalingPolicy } from '@flowstate/scaling';
 
 export type Policies = Readonly<Record<QueueName, QueuePolicy>>;
 
@@ -11,8 +11,9 @@ export function policiesWith(changes: PolicyChanges): Policies {
 }
 
 type Found = {
-  /** Connections that Postgres allows. */
+  /** Connections that Postgres allows, and how many of them one worker takes. */
   connectionsAllowed: number;
+  connectionsPerWorker: number;
   /** Places of one live worker; null while none lives. */
   concurrency: number | null;
   /** Runs a second that the provider of models lets through; null: no bound, or nobody knows. */
@@ -22,7 +23,7 @@ type Found = {
 /** A policy as the decision takes it, with what was found out on the spot in place of what it leaves open. */
 export function effectivePolicy(
   policy: QueuePolicy,
-  { connectionsAllowed, concurrency, providerRunsPerSecond: measured }: Found,
+  { connectionsAllowed, connectionsPerWorker, concurrency, providerRunsPerSecond: measured }: Found,
 ): ScalingPolicy {
   const { connectionBudget, ...rest } = policy;
   return {

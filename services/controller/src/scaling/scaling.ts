@@ -1,6 +1,7 @@
 import type { RunQueues } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
-import type { Sql } from '@flowstate/store';
+import { connectionsPerPooledWorker, connectionsPerWorker } from '@flowstate/scaling';
+import { isPooled, type Sql } from '@flowstate/store';
 import type { Registry } from '@prometheus-io/client';
 import type { FastifyInstance } from 'fastify';
 import type { Census } from '../census.ts';
@@ -49,6 +50,7 @@ export function createScaling({ config, sql, queues, census, registry, log }: Op
       census,
       policies: readPolicies(config),
       provider: { requests: config.LLM_REQUESTS_PER_MINUTE, tokens: config.LLM_TOKENS_PER_MINUTE },
+      connectionsPerWorker: isPooled(config.DATABASE_URL) ? connectionsPerPooledWorker : connectionsPerWorker,
     }),
     serve: (app) =>
       scalingRoute(app, { answers, checkToken: createScalerTokenCheck({ token, clientCertificates: false }) }),
