@@ -9,6 +9,7 @@ import { secretsByService, writeSecrets } from '../deploy/local/src/compose/writ
 import { ControllerConfig } from '../services/controller/src/config.ts';
 import { GatewayConfig } from '../services/gateway/src/config.ts';
 import { WorkerConfig } from '../services/worker/src/config.ts';
+import { besideHeapMb } from './images/targets.ts';
 
 type Service = {
   image: string;
@@ -80,7 +81,11 @@ t.test('services get variables they know, all they need, secrets by file only, a
       t.notMatch(variable, /^(DATABASE|REDIS)\w*_URL$/, 'an address holds a password');
     }
     const megabytes = Number.parseFloat(mem_limit) * (mem_limit.endsWith('g') ? 1024 : 1);
-    t.equal(environment['NODE_OPTIONS'], `--max-old-space-size=${megabytes * 0.75}`, `${name}: ${mem_limit}`);
+    t.equal(
+      environment['NODE_OPTIONS'],
+      `--max-old-space-size=${megabytes - besideHeapMb[name as keyof typeof configs]}`,
+      `${name}: ${mem_limit}`,
+    );
   }
   t.notMatch(text, /(password|secret|token): *['"]?[\w-]{12,}/i);
 });

@@ -118,12 +118,13 @@ if (helm('version').status !== 0) {
         startupProbe: {},
       });
     }
-    const heap = (limit: string) =>
-      containerOf(render(`worker.resources.limits.memory=${limit}`), 'worker')?.env?.find(
-        ({ name }) => name === 'NODE_OPTIONS',
-      )?.value;
-    t.equal(heap('1Gi'), '--max-old-space-size=768');
-    t.equal(heap('600Mi'), '--max-old-space-size=450');
+    const heap = (service: string, ...values: string[]) =>
+      containerOf(render(...values), service)?.env?.find(({ name }) => name === 'NODE_OPTIONS')?.value;
+    t.equal(heap('worker'), '--max-old-space-size=704');
+    t.equal(heap('gateway'), '--max-old-space-size=384');
+    t.equal(heap('controller'), '--max-old-space-size=288');
+    const small = ['worker.resources.limits.memory=256Mi', 'embeddings.baseUrl=https://embeddings.example/v1'];
+    t.equal(heap('worker', ...small), '--max-old-space-size=160', 'without the offline model there is more room');
     t.notOk(JSON.stringify(manifests).includes('postgres://'), 'no address stands in it');
   });
 
@@ -274,6 +275,7 @@ if (helm('version').status !== 0) {
     for (const [value, said] of [
       ['worker.concurrency=0', /concurrency/],
       ['worker.resources.limits.memory=1G', /memory/],
+      ['worker.resources.limits.memory=256Mi', /worker\.resources\.limits\.memory must be at least 384Mi/],
       ['worker.terminationGracePeriodSeconds=5', /terminationGracePeriodSeconds/],
       ['gatway.replicas=3', /gatway/],
       ['existingSecret=', /existingSecret/],

@@ -68,9 +68,10 @@ export async function startProcess(cleanup: Cleanup, options: Options): Promise<
   return { name, pid: child.pid as number, url };
 }
 
-/** A process that was just started offers nothing else to wait on. */
-async function serves(url: URL): Promise<void> {
+/** A process that was just started offers nothing else to wait on. `lives` throws when it does no more. */
+export async function serves(url: URL, lives: () => Promise<void> = async () => {}): Promise<void> {
   for (const deadline = Date.now() + 60_000; ;) {
+    await lives();
     const status = await fetch(url).then(
       async (response) => response.text().then(() => response.status),
       () => 0,
@@ -81,7 +82,7 @@ async function serves(url: URL): Promise<void> {
   }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

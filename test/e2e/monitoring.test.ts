@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { insertRecommendation } from '@flowstate/store';
 import { createClient, startPlatform, type Client, type ServiceProcess } from '@flowstate/test';
 import t from 'tap';
+import { flowstate } from '../../packages/cli/test/fixtures/run-cli.ts';
 import { findMonitoringPrograms } from '../support/monitoring-programs.ts';
 import { startPrometheus, type Prometheus } from '../support/prometheus.ts';
 import { measuredParts } from '../support/promql.ts';
@@ -41,7 +42,7 @@ const scrape = async (name: string) => (await fetch(metricsUrl(name), { headers:
 const programs = await findMonitoringPrograms();
 const skip = typeof programs === 'string' ? programs : false;
 
-type Tap = Pick<typeof t, 'equal' | 'ok'>;
+type Tap = Pick<typeof t, 'equal' | 'match' | 'ok'>;
 
 /** A bit of everything: runs with backend calls, searches that miss and hit, refusals, a rehearsal. */
 async function makeLoad(t: Tap, round: number): Promise<void> {
@@ -158,11 +159,47 @@ t.test('every panel, alert and recording rule has series in a real Prometheus', 
   const [latency, ...more] = await prometheus.query('http_request_duration_seconds{quantile="0.95"}');
   t.match(latency, { metric: { __name__: 'http_request_duration_seconds', quantile: '0.95' } });
   t.same(more, [], 'one figure for all replicas');
+  await operatorAsks(t, prometheus);
   for (const { metric, value } of await prometheus.query('scrape_duration_seconds{job!="blackbox"}')) {
     const [samples] = await prometheus.query(`scrape_samples_scraped{job="${metric['job']}"}`);
     t.comment(`${metric['job']}: ${samples?.value[1]} samples scraped in ${value[1]} s`);
   }
 });
+
+/** What the operator's commands read of Prometheus: the runbook's p95, and who of those that run is scraped. */
+async function operatorAsks(t: Tap, { url }: Prometheus): Promise<void> {
+  const { token = '' } = await platform.as('admin');
+  const env = {
+    FLOWSTATE_URL: platform.gateway.url,
+    FLOWSTATE_TOKEN: token,
+    METRICS_URLS: Object.keys(services).map(metricsUrl).join(),
+    METRICS_TOKEN: metricsToken,
+    PROMETHEUS_URL: url,
+  };
+  const proposed = await flowstate(['scale', 'propose', '--during', '1s'], { env });
+  t.match(
+    proposed,
+    { code: 0, out: /http_request_duration_seconds\{quantile="0\.95"\} \(Prometheus\) +\d+ ms\n/ },
+    proposed.err,
+  );
+  const checked = await flowstate(['check', 'replicas'], { env });
+  t.match(
+    checked,
+    { code: 0, out: /1 gateways and 1 workers run; each is ready and scraped \(Prometheus\)/ },
+    checked.err,
+  );
+  const unscraped = await platform.addWorker();
+  const missed = await flowstate(['check', 'replicas'], { env });
+  t.match(missed, { code: 1, out: /workers scraped +.*1 of 2 running, not worker \d+/ }, missed.err);
+  t.equal((await unscraped.kill('SIGTERM')).code, 0);
+  for (const command of [
+    ['check', 'replicas'],
+    ['scale', 'propose', '--during', '1s'],
+  ]) {
+    const away = await flowstate(command, { env: { ...env, PROMETHEUS_URL: 'http://127.0.0.1:9' } });
+    t.match(away, { code: 1, err: /^PROMETHEUS_URL does not answer: / });
+  }
+}
 
 t.test('a wall clock that jumps an hour back and on again leaves no trace in the figures', async (t) => {
   const names = Object.keys(services);

@@ -29,11 +29,19 @@ export type RunningProduct = Running & {
   startWorker(until: Cleanup, own?: Record<string, string>): Promise<BenchProcess>;
 };
 
+type Launched = { name: string; env: Record<string, string>; ready: string };
+type Options = {
+  worker?: boolean;
+  env?: Record<string, string>;
+  /** Starts a service in another way; undefined: as a process. */
+  launch?(until: Cleanup, service: Launched): Promise<BenchProcess | undefined>;
+};
+
 /** Gateway, worker and controller as processes of their own, and a client that is logged in. */
 export async function startProduct(
   { stores, cleanup, concurrency, profileDir }: Stage,
   workflow: string,
-  { worker = true, env = {} }: { worker?: boolean; env?: Record<string, string> } = {},
+  { worker = true, env = {}, launch = async () => undefined }: Options = {},
 ): Promise<RunningProduct> {
   const database = await createTestDatabase(cleanup, stores.databaseUrl);
   const redis = await createTestRedis(cleanup, stores);
@@ -42,8 +50,11 @@ export async function startProduct(
   const workerApiKey = secret();
   await seedDemoUsers(database.sql, { password });
   const shared = { DATABASE_URL: database.url, REDIS_URL: redis.url, LOG_LEVEL: 'info', ...env };
-  const start = (name: string, ready: string, env: Record<string, string>, until = cleanup) =>
-    startProcess(until, { name, file: `services/${name}/src/main.ts`, ready, env: { ...shared, ...env }, profileDir });
+  const start = async (name: string, ready: string, own: Record<string, string>, until = cleanup) => {
+    const service = { name, ready, env: { ...shared, ...own } };
+    const file = `services/${name}/src/main.ts`;
+    return (await launch(until, service)) ?? (await startProcess(until, { ...service, file, profileDir }));
+  };
   const gateway = await start('gateway', '/api/ready', {
     REDIS_CACHE_URL: redis.cacheUrl,
     JWT_SECRET: secret(),

@@ -5,15 +5,17 @@ import type { Bench } from '../bench.ts';
 import { startBenchStores } from '../stores.ts';
 import { shown, tableOf } from '../table.ts';
 import { measureHeap, type HeapLevel } from './heap-level.ts';
+import { limitsTable, measureAllLimits, readServices } from './limits-part.ts';
 import { measureRestore, type RestoreLevel } from './restore-level.ts';
 import { measureWaiting, type WaitingLevel } from './waiting-level.ts';
 import { measureWorkers, type WorkersLevel } from './workers-level.ts';
 
 const optionsText = `    --quick       a minute: 1 and 2 workers, 1,000 and 5,000 waiting runs, one heap
-    --only NAMES  some of workers, waiting, restore, heap, separated by commas
+    --only NAMES  some of workers, waiting, restore, heap, limits, separated by commas
+    --services NAMES  whose containers \`limits\` tries (worker,gateway,controller); it takes a Docker engine
     --json FILE   also writes the figures as JSON`;
 
-const parts = ['workers', 'waiting', 'restore', 'heap'];
+const parts = ['workers', 'waiting', 'restore', 'heap', 'limits'];
 
 const long = {
   workers: [1, 2, 4],
@@ -21,6 +23,8 @@ const long = {
   restore: [10_000, 100_000],
   heaps: [32, 48, 64, 96, 128, 256],
   places: [16, 64],
+  limits: [128, 192, 256, 320, 384, 448, 512, 768],
+  cpus: [0.25, 0.5, 1],
   plan: { concurrency: 16, inFlight: 128, windowMs: 10_000, warmUpMs: 8_000 },
 };
 const quick = {
@@ -29,6 +33,8 @@ const quick = {
   restore: [5_000],
   heaps: [96],
   places: [16],
+  limits: [512],
+  cpus: [],
   plan: { concurrency: 16, inFlight: 64, windowMs: 3_000, warmUpMs: 2_000 },
 };
 
@@ -37,7 +43,7 @@ export const scaleBench: Bench = {
   summary: 'capacity: what one core of each service does, memory, connections and bytes, and how they grow',
   options: optionsText,
   async run(args, surroundings) {
-    const { levels, only, json } = readOptions(args);
+    const { levels, only, of, json } = readOptions(args);
     const { signal, log } = surroundings;
     const stores = await startBenchStores(surroundings);
     const workers: WorkersLevel[] = [];
@@ -64,11 +70,22 @@ export const scaleBench: Bench = {
         log(`heap of ${heapMb} MiB, ${places} places: ${shown(heaps.at(-1)?.runsPerSecond)} runs/s`);
       }
     }
+    const limits = only.includes('limits')
+      ? await measureAllLimits({
+          of,
+          memoryMb: levels.limits,
+          cpus: levels.cpus,
+          plan: levels.plan,
+          stores,
+          signal,
+          log,
+        })
+      : [];
     const machine = `${availableParallelism()} × ${cpus()[0]?.model ?? 'CPU'}, Node ${process.versions.node}`;
     if (json !== undefined)
-      await writeFile(json, `${JSON.stringify({ machine, workers, waiting, restored, heaps }, null, 2)}\n`);
+      await writeFile(json, `${JSON.stringify({ machine, workers, waiting, restored, heaps, limits }, null, 2)}\n`);
     console.log(
-      `\n${machine}\n\n${[workersTable(workers), waitingTable(waiting), restoreTable(restored), heapTable(heaps)].filter(Boolean).join('\n\n')}\n`,
+      `\n${machine}\n\n${[workersTable(workers), waitingTable(waiting), restoreTable(restored), heapTable(heaps), limitsTable(limits)].filter(Boolean).join('\n\n')}\n`,
     );
   },
 };
@@ -151,11 +168,12 @@ function readOptions(args: string[]) {
     options: {
       quick: { type: 'boolean', default: false },
       only: { type: 'string' },
+      services: { type: 'string' },
       json: { type: 'string' },
     },
   });
   const only = values.only?.split(',') ?? parts;
   const unknown = only.find((name) => !parts.includes(name));
   if (unknown !== undefined) throw new Error(`--only: there is no ${unknown}, only ${parts.join(', ')}`);
-  return { levels: values.quick ? quick : long, only, json: values.json };
+  return { levels: values.quick ? quick : long, only, of: readServices(values.services), json: values.json };
 }

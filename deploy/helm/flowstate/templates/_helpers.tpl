@@ -20,14 +20,22 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{ .image }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}
 {{- end -}}
 
-{{- /* Three quarters of the memory limit: the rest is for buffers, the model and Node itself. In MiB. */ -}}
+{{- /*
+What the memory limit leaves for the heap, in MiB. Beside it stand, as measured (deploy/capacity.md): Node, code and
+buffers, and in gateways and workers the offline model where no endpoint embeds.
+*/ -}}
 {{- define "flowstate.heap" -}}
-{{- $limit := .limits.memory -}}
-{{- if hasSuffix "Gi" $limit -}}
-{{ div (mul (trimSuffix "Gi" $limit | int) 1024 75) 100 }}
-{{- else -}}
-{{ div (mul (trimSuffix "Mi" $limit | int) 75) 100 }}
+{{- $limit := .values.resources.limits.memory -}}
+{{- $mib := ternary (mul (trimSuffix "Gi" $limit | int) 1024) (trimSuffix "Mi" $limit | int) (hasSuffix "Gi" $limit) -}}
+{{- $beside := 96 -}}
+{{- if and (ne .service "controller") (not .root.Values.embeddings.baseUrl) -}}
+{{- $beside = ternary 384 320 (eq .service "gateway") -}}
 {{- end -}}
+{{- $heap := sub $mib $beside -}}
+{{- if lt $heap 64 -}}
+{{- fail (printf "%s.resources.limits.memory must be at least %dMi: %d MiB are taken beside the heap" .service (add $beside 64) $beside) -}}
+{{- end -}}
+{{ $heap }}
 {{- end -}}
 
 {{- define "flowstate.secretEnv" -}}
@@ -47,7 +55,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 - name: LOG_LEVEL
   value: {{ .root.Values.logLevel }}
 - name: NODE_OPTIONS
-  value: --max-old-space-size={{ include "flowstate.heap" .values.resources }}
+  value: --max-old-space-size={{ include "flowstate.heap" . }}
 - name: FLOWSTATE_VERSION
   value: {{ .root.Values.image.tag | default .root.Chart.AppVersion | quote }}
 - name: OTEL_ENABLED
