@@ -19,6 +19,6 @@ export {
 } from './queue-policies.ts';
 export { poissonArrivals, readTrace, type Arrival, type Burst, type TraceError } from './simulate/arrivals.ts';
 export { byCpu, byDesiredWorkers, byWaitLength, ourBehaviour, type Autoscaler } from './simulate/autoscalers.ts';
-export { createHpa, hpaSyncSeconds, replicasForAverageValue } from './simulate/hpa.ts';
+export { createHpa, hpaSyncSeconds, replicasForAverageValue, type Behaviour } from './simulate/hpa.ts';
 export { seeded } from './simulate/random.ts';
 export { simulate, type Outcome, type Sample } from './simulate/simulate.ts';

@@ -1,18 +1,18 @@
 import { randomBytes } from 'node:crypto';
-import { createServer, type AddressInfo } from 'node:net';
-import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import { setTimeout as wait } from 'node:timers/promises';
 import {
   byDesiredWorkers,
   connectionsPerWorker,
   defaultPolicies,
+  ourBehaviour,
   poissonArrivals,
   seeded,
   simulate,
   type Outcome,
 } from '@flowstate/scaling';
 import type { Bench, Surroundings } from '../bench.ts';
+import { freePort } from '../bench-process.ts';
 import { createCleanup } from '../cleanup.ts';
 import { startProduct } from '../contenders/product.ts';
 import { medianOf } from '../medians.ts';
@@ -20,24 +20,26 @@ import { startBenchStores, type BenchStores } from '../stores.ts';
 import { shown, tableOf } from '../table.ts';
 import { runForReal, type RealOutcome } from './real-run.ts';
 
-const optionsText = `    --duration S   seconds of the trace (180); half a minute of burst begins after 30
+const optionsText = `    --duration S   seconds of the trace (180); half a minute of burst begins after 30, or after --burst-at S
     --burst N      runs a second in the burst (6), beside half a run a second all the time
     --service S    mean time a run holds its place (2)
     --places N     of one worker (4)
-    --max N        workers at most (8)`;
+    --max N        workers at most (8)
+    --stabilisation S, --cooldown S  of the HPA downwards and of KEDA to zero (120 and 300, as the manifests have it): less
+                   of both shows the whole way down in less time`;
 
 /**
  * What the simulator may be off by: it knows neither how long this machine takes for a start under load nor a poll's
- * phase. One look of the HPA (15 s) is what a replica may come sooner or later.
+ * phase. One look of the HPA (15 s) is what a replica may come or go sooner or later; to zero KEDA looks every 30 s.
  */
-const tolerance = { replicas: 1, waitSeconds: 5, workerHours: 0.2 };
+const tolerance = { replicas: 1, waitSeconds: 5, workerHours: 0.2, downSeconds: 15, zeroSeconds: 45 };
 
 /** The simulator's prediction beside a real run: the same trace, the real scaler, processes for pods. */
 export const autoscaleBench: Bench = {
   summary: 'the simulator checked: one trace with processes for pods, following the scaler as KEDA and the HPA do',
   options: optionsText,
   async run(args, surroundings) {
-    const { duration, burst, service, places, max } = readOptions(args);
+    const { duration, burst, 'burst-at': burstAt, service, places, max, stabilisation, cooldown } = readOptions(args);
     const { cleanup, signal, log } = surroundings;
     const stores = await startBenchStores(surroundings);
     const drain = await measureDrain(stores, 16, surroundings);
@@ -58,12 +60,14 @@ export const autoscaleBench: Bench = {
     const shape = {
       durationSeconds: duration,
       base: 0.5,
-      bursts: [{ rate: burst, seconds: 30, at: 30 }],
+      bursts: [{ rate: burst, seconds: 30, at: burstAt }],
       serviceSeconds: service,
     };
     const arrivals = poissonArrivals(shape, seeded(1));
     log(`${arrivals.length} runs over ${duration} s …`);
-    const real = await runForReal(arrivals, { product, scaler, max, cleanup, signal });
+    const scaleDown = { ...ourBehaviour.scaleDown, stabilisationSeconds: stabilisation };
+    const downwards = { behaviour: { ...ourBehaviour, scaleDown }, cooldownSeconds: cooldown };
+    const real = await runForReal(arrivals, { product, scaler, max, ...downwards, cleanup, signal });
     const startUpSeconds = medianOf(real.startUpSeconds) ?? 1;
     const policy = {
       ...defaultPolicies.workflows,
@@ -71,7 +75,7 @@ export const autoscaleBench: Bench = {
       concurrency: places,
       connections: { budget: max * connectionsPerWorker, perWorker: connectionsPerWorker },
     };
-    const predicted = simulate(arrivals, byDesiredWorkers(policy), {
+    const predicted = simulate(arrivals, byDesiredWorkers(policy, downwards), {
       concurrency: places,
       startUpSeconds,
       stepSeconds: 0.5,
@@ -153,6 +157,7 @@ function reportOf(real: RealOutcome, predicted: Outcome, startUpSeconds: number)
       0,
       meanDifference(real, predicted) <= tolerance.replicas,
     ],
+    ...downRows(real, predicted),
   ];
   const curve = real.samples
     .filter((_, index) => index % 15 === 0)
@@ -184,6 +189,23 @@ function reportOf(real: RealOutcome, predicted: Outcome, startUpSeconds: number)
   ].join('\n');
 }
 
+/** When fewer remain than there were at most, when one, and when none. */
+function downRows(real: RealOutcome, predicted: Outcome): [string, number, number, boolean][] {
+  const steps: [string, (peak: number) => number, number][] = [
+    ['fewer workers again after, s', (peak) => peak - 1, tolerance.downSeconds],
+    ['one worker after, s', () => 1, tolerance.downSeconds],
+    ['none after, s', () => 0, tolerance.zeroSeconds],
+  ];
+  return steps.map(([name, below, within]) => {
+    const [a, b] = [real.samples, predicted.samples].map((samples) => {
+      const peak = Math.max(...samples.map(({ replicas }) => replicas));
+      const top = samples.findLastIndex(({ replicas }) => replicas === peak);
+      return samples.slice(top).find(({ replicas }) => replicas <= below(peak))?.at ?? Number.NaN;
+    }) as [number, number];
+    return [name, a, b, Math.abs(a - b) <= within];
+  });
+}
+
 const nearest = ({ samples }: Outcome, at: number) => samples.findLast((sample) => sample.at <= at);
 
 function meanDifference(real: RealOutcome, predicted: Outcome): number {
@@ -198,17 +220,17 @@ function podHours({ samples }: Outcome, until: number): number {
   return samples.filter(({ at }) => at <= until).reduce((sum, { replicas }) => sum + replicas, 0) / 3600;
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 function readOptions(args: string[]) {
-  const defaults = { duration: 180, burst: 6, service: 2, places: 4, max: 8 };
+  const defaults = {
+    duration: 180,
+    burst: 6,
+    'burst-at': 30,
+    service: 2,
+    places: 4,
+    max: 8,
+    stabilisation: ourBehaviour.scaleDown.stabilisationSeconds,
+    cooldown: 300,
+  };
   const { values } = parseArgs({
     args,
     options: Object.fromEntries(Object.keys(defaults).map((name) => [name, { type: 'string' as const }])),

@@ -2,10 +2,10 @@ import { setTimeout as wait } from 'node:timers/promises';
 import {
   createHpa,
   hpaSyncSeconds,
-  ourBehaviour,
   replicasForAverageValue,
   seeded,
   type Arrival,
+  type Behaviour,
   type Outcome,
 } from '@flowstate/scaling';
 import { createKedaClient } from '../../../services/controller/test/fixtures/keda-client.ts';
@@ -25,20 +25,25 @@ type Options = {
   product: RunningProduct;
   scaler: { address: string; token: string };
   max: number;
+  behaviour: Behaviour;
+  cooldownSeconds: number;
   cleanup: Cleanup;
   signal: AbortSignal;
 };
 
+/** How often KEDA looks by itself, in seconds. */
+const kedaPollSeconds = 30;
+
 /** Sends the trace over HTTP and does with processes what KEDA and the HPA do with pods, by what the scaler says. */
 export async function runForReal(arrivals: readonly Arrival[], options: Options): Promise<RealOutcome> {
-  const { product, scaler, max, cleanup, signal: stop } = options;
+  const { product, scaler, max, behaviour, cooldownSeconds, cleanup, signal: stop } = options;
   const { sql } = product.database;
   const broken = new AbortController();
   const signal = AbortSignal.any([stop, broken.signal]);
   const pods = createPods(product, { cleanup, random: seeded(1), onFailure: (error) => broken.abort(error) });
   const keda = createKedaClient(cleanup, scaler.address);
   const trigger = { queue: 'workflows' };
-  const hpa = createHpa(ourBehaviour, { min: 1, max });
+  const hpa = createHpa(behaviour, { min: 1, max });
   const samples: RealOutcome['samples'] = [];
   const begun = performance.now();
   const now = () => (performance.now() - begun) / 1000;
@@ -52,6 +57,15 @@ export async function runForReal(arrivals: readonly Arrival[], options: Options)
       if (pods.replicas() === 0) pods.scaleTo(1);
     }
   })();
+
+  let activeAt = 0;
+  /** KEDA's own look, beside the HPA's: to zero when nothing was to do for as long as the cool-down. */
+  async function coolDown(): Promise<void> {
+    const { code, answer } = await keda.call('IsActive', trigger, { token: scaler.token });
+    if (code !== 'OK') return;
+    if (answer?.['result'] === true) activeAt = now();
+    else if (pods.replicas() > 0 && now() - activeAt > cooldownSeconds) pods.scaleTo(0);
+  }
 
   async function send({ at, serviceSeconds }: Arrival): Promise<void> {
     await wait(Math.max(0, (at - now()) * 1000), undefined, { signal });
@@ -86,6 +100,7 @@ export async function runForReal(arrivals: readonly Arrival[], options: Options)
       const [row] = await sql<{ waiting: number }[]>`SELECT count(*)::int AS waiting FROM run_live WHERE owner IS NULL`;
       samples.push({ at: now(), waiting: row?.waiting ?? 0, replicas: pods.replicas() });
       if (second % hpaSyncSeconds === 0) await sync();
+      if (second % kedaPollSeconds === 0) await coolDown();
       await wait(Math.max(0, (second + 1 - now()) * 1000), undefined, { signal: stopped }).catch(() => {});
     }
   })();
@@ -97,8 +112,11 @@ export async function runForReal(arrivals: readonly Arrival[], options: Options)
     left = arrivals.length - (row?.ended ?? 0);
     await wait(500, undefined, { signal });
   }
+  // Until nobody is left: what comes after the burst is compared, too.
+  while (pods.replicas() > 0) await wait(500, undefined, { signal });
   over.abort();
   await watching;
+  samples.push({ at: now(), waiting: 0, replicas: 0 });
   stream.cancel();
   const waits = await sql<{ seconds: number; startedAt: Date }[]>`
     SELECT extract(epoch FROM e.started_at - r.created_at)::float8 AS seconds, e.started_at AS "startedAt"
@@ -115,7 +133,6 @@ export async function runForReal(arrivals: readonly Arrival[], options: Options)
     samples,
     wake: { toldSeconds: toldAt - acceptedAt, begunSeconds: waits[0]?.seconds ?? Number.NaN },
   };
-  pods.scaleTo(0);
   await pods.settled();
   return { ...outcome, startUpSeconds: pods.startUps, drainSeconds: pods.drains };
 }

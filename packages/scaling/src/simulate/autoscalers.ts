@@ -27,15 +27,21 @@ export const ourBehaviour: Behaviour = {
   scaleDown: { pods: 4, percent: 20, periodSeconds: 60, stabilisationSeconds: 120 },
 };
 
-/** The controller's decision, handed to KEDA as a metric with target 1, and pushed when the first run comes. */
-export function byDesiredWorkers(policy: ScalingPolicy): Autoscaler {
-  const hpa = createHpa(ourBehaviour, { min: Math.max(1, policy.min), max: policy.max });
+/**
+ * The controller's decision, handed to KEDA as a metric with target 1, and pushed when the first run comes. By default
+ * with the behaviour and the cool-down of the manifests.
+ */
+export function byDesiredWorkers(
+  policy: ScalingPolicy,
+  { behaviour = ourBehaviour, cooldownSeconds = keda.cooldownPeriod } = {},
+): Autoscaler {
+  const hpa = createHpa(behaviour, { min: Math.max(1, policy.min), max: policy.max });
   return {
     name: 'desired workers, pushed',
     least: policy.min,
     activation: {
       pollSeconds: 0,
-      cooldownSeconds: keda.cooldownPeriod,
+      cooldownSeconds,
       isActive: (sight) => desiredWorkers({ ...sight, paused: false }, policy).workers > policy.min,
     },
     sync(sight, now) {
