@@ -40,11 +40,20 @@ export function addBackupCommands(program: Command, terminal: Terminal): void {
     .description(
       "into an empty database (DATABASE_URL: its owner's login); then start the services, with both Redis empty",
     )
-    .argument('<file>', 'what backup wrote')
-    .action(async (file: string) => {
+    .argument('[file]', 'what backup wrote')
+    .option(
+      '--recovered',
+      'the database came back by other means (base backup and WAL, a snapshot): make it fit to go on',
+    )
+    .action(async (file: string | undefined, { recovered = false }: { recovered?: boolean }) => {
+      if (recovered === (file !== undefined)) {
+        throw new CommandError('Give the file of a backup, or --recovered.', exitCodes.usage);
+      }
       const url = await databaseUrl(terminal);
-      const { restore } = await import('./backup/restore.ts');
-      const { unfinished, finished, seconds } = await onStores(() => restore(url, file, terminal));
+      const { adopt, restore } = await import('./backup/restore.ts');
+      const { unfinished, finished, seconds } = await onStores(() =>
+        file === undefined ? adopt(url) : restore(url, file, terminal),
+      );
       stdout.write(
         `restored in ${seconds.toFixed(1)} s: ${unfinished} unfinished runs go on, ${finished} are finished. ` +
           'Empty both Redis (FLUSHALL) if they are not new, then start the services.\n',

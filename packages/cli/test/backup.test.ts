@@ -133,6 +133,15 @@ if (typeof tools === 'string' || typeof stores === 'string') {
     },
   );
 
+  await t.test('a database that came back by other means is made fit, once nobody is on it', async (t) => {
+    const busy = await flowstate(['restore', '--recovered'], newDatabase);
+    t.match(busy, { code: 1, err: /Services run on this database \(flowstate-.*flowstate-worker/ });
+    await Promise.all([gateway, worker, controller].map((service) => service.kill('SIGTERM')));
+    const fit = await flowstate(['restore', '--recovered'], newDatabase);
+    t.match(fit, { code: 0, out: /restored in .* are finished/ }, fit.err);
+    t.match(await flowstate(['restore'], newDatabase), { code: 2, err: /Give the file of a backup, or --recovered/ });
+  });
+
   await t.test('bad input is told', async (t) => {
     const kept = await flowstate(['backup', file, '--keep', '2'], newDatabase);
     t.match(kept, { code: 2, err: /--keep is for a folder/ });

@@ -1,6 +1,6 @@
 import { pipeline } from 'node:stream/promises';
 import { createAuditedChange } from '@flowstate/security';
-import { afterRestore, beforeRestore, countRuns, createSql, hasSchema, type Sql } from '@flowstate/store';
+import { afterRestore, beforeRestore, countRuns, createSql, hasSchema, servicesOn, type Sql } from '@flowstate/store';
 import { directOperator } from '../direct-stores.ts';
 import { CommandError, type Terminal } from '../terminal.ts';
 import { startTool } from './postgres-tools.ts';
@@ -20,6 +20,26 @@ export async function restore(databaseUrl: string, file: string, terminal: Termi
     }
     await load(databaseUrl, file, terminal);
     await recordRestore(sql, file);
+    const { unfinished, finished } = await countRuns(sql);
+    return { unfinished, finished, seconds: (performance.now() - begun) / 1000 };
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+}
+
+/**
+ * Makes a database that came back by other means (base backup and WAL, a snapshot) fit to go on from, as `restore` does.
+ * Throws a `CommandError` while services run on it, which would then lose what they hold.
+ */
+export async function adopt(databaseUrl: string): Promise<Restored> {
+  const begun = performance.now();
+  const sql = createSql(databaseUrl, { name: 'flowstate-cli', max: 1 });
+  try {
+    if (!(await hasSchema(sql))) throw new CommandError('This database holds no Flowstate: restore a backup into it.');
+    const running = await servicesOn(sql);
+    if (running.length > 0) throw new CommandError(`Services run on this database (${running.join(', ')}): stop them.`);
+    await sql.begin((tx) => tx.unsafe(afterRestore));
+    await recordRestore(sql, 'recovered');
     const { unfinished, finished } = await countRuns(sql);
     return { unfinished, finished, seconds: (performance.now() - begun) / 1000 };
   } finally {
