@@ -9,8 +9,10 @@ import { Deployment } from 'kubernetes-models/apps/v1';
 import { HorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2';
 import { CronJob, Job } from 'kubernetes-models/batch/v1';
 import { Ingress, NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1';
+import { Role, RoleBinding } from 'kubernetes-models/rbac.authorization.k8s.io/v1';
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1';
 import { PersistentVolumeClaim, Service } from 'kubernetes-models/v1';
+import { ServiceAccount } from 'kubernetes-models/v1/ServiceAccount';
 import t from 'tap';
 import { readPrices } from '@flowstate/models';
 import { parse, parseAllDocuments } from 'yaml';
@@ -33,6 +35,9 @@ const schemas = {
   ScaledObject,
   Service,
   TriggerAuthentication,
+  Role,
+  RoleBinding,
+  ServiceAccount,
 };
 const configs = { gateway: GatewayConfig, worker: WorkerConfig, controller: ControllerConfig } as const;
 
@@ -128,6 +133,31 @@ if (helm('version').status !== 0) {
     t.notOk(JSON.stringify(manifests).includes('postgres://'), 'no address stands in it');
   });
 
+  t.test('only the controller may mark pods, and no more than that; switched off, nobody may anything', async (t) => {
+    const kinds = ['ServiceAccount', 'Role', 'RoleBinding'];
+    const of = (manifests: Manifest[]) => kinds.map((wanted) => manifests.filter(({ kind }) => kind === wanted));
+    const manifests = render();
+    const [accounts = [], roles = [], bindings = []] = of(manifests);
+    t.match(roles, [{ rules: [{ apiGroups: [''], resources: ['pods/status'], verbs: ['patch'] }] }]);
+    t.match(bindings, [{ roleRef: { kind: 'Role', name: roles[0]?.metadata.name } }]);
+    const subject = { kind: 'ServiceAccount', name: accounts[0]?.metadata.name, namespace: 'default' };
+    t.match(bindings, [{ subjects: [subject] }]);
+    for (const service of Object.keys(configs)) {
+      const found = manifests.find(
+        ({ kind, metadata }) => kind === 'Deployment' && metadata.name === `test-${service}`,
+      );
+      const { serviceAccountName } = new Deployment(found as never).spec?.template.spec ?? {};
+      t.equal(serviceAccountName, service === 'controller' ? subject.name : undefined);
+    }
+    const marks = (rendered: Manifest[]) =>
+      containerOf(rendered, 'controller')?.env?.find(({ name }) => name === 'POD_DELETION_COST')?.value;
+    t.equal(marks(manifests), 'true');
+    const off = render('podDeletionCost.enabled=false');
+    t.same(of(off), [[], [], []]);
+    t.equal(marks(off), undefined);
+    t.notMatch(JSON.stringify(off), 'automountServiceAccountToken":true');
+  });
+
   t.test('workers follow the controller as the simulator has it; every replica is a target', async (t) => {
     const manifests = render();
     const scaled = new ScaledObject(manifests.find(({ kind }) => kind === 'ScaledObject') as never);
@@ -177,7 +207,8 @@ if (helm('version').status !== 0) {
         ['kubernetes.io/hostname', 'topology.kubernetes.io/zone'],
       );
       t.ok(spec?.strategy?.rollingUpdate, `${service} is replaced in turn`);
-      t.match(spec?.template.spec, { securityContext: { runAsNonRoot: true }, automountServiceAccountToken: false });
+      const automountServiceAccountToken = service === 'controller';
+      t.match(spec?.template.spec, { securityContext: { runAsNonRoot: true }, automountServiceAccountToken });
       if (service !== 'gateway') t.ok(policy.spec?.ingress?.every(({ from = [] }) => from.length > 0));
     }
     const [job] = manifests.filter(({ kind }) => kind === 'Job').map((manifest) => new Job(manifest as never));
@@ -247,7 +278,7 @@ if (helm('version').status !== 0) {
     t.same(of('gateway'), ['dns', 'stores', 'models']);
     t.same(of('worker'), ['dns', 'stores', 'models', 'gateway']);
     for (const service of ['controller', 'migrations', 'backup']) t.same(of(service), ['dns', 'stores'], service);
-    t.equal(policies.length, 5);
+    t.equal(policies.length, 6);
     const webhooks = '"cidr":"0.0.0.0/0","except":[';
     t.ok(reached('controller').includes(webhooks));
     t.notOk(reached('worker').includes(webhooks));
@@ -278,6 +309,7 @@ if (helm('version').status !== 0) {
       ['worker.resources.limits.memory=256Mi', /worker\.resources\.limits\.memory must be at least 384Mi/],
       ['worker.terminationGracePeriodSeconds=5', /terminationGracePeriodSeconds/],
       ['gatway.replicas=3', /gatway/],
+      ['podDeletionCost.apiServer[0].ports[0].port=443', /apiServer/],
       ['existingSecret=', /existingSecret/],
       ['gateway.ingress.enabled=true', /gateway\.ingress\.host is required/],
       ['image.tag=latest', /tag/],

@@ -1,3 +1,4 @@
+export { deletionCost, markEverySeconds } from './deletion-cost.ts';
 export { desiredGateways, gatewayPolicy, type GatewayDecision } from './desired-gateways.ts';
 export {
   desiredWorkers,

@@ -3,6 +3,7 @@ import {
   byCpu,
   byDesiredWorkers,
   byWaitLength,
+  deletionCost,
   poissonArrivals,
   readTrace,
   seeded,
@@ -26,6 +27,7 @@ const fixed = (replicas: number): Autoscaler => ({
   name: 'fixed',
   least: replicas,
   activation: null,
+  marksPods: false,
   sync: () => replicas,
 });
 
@@ -54,6 +56,27 @@ t.test('a worker that leaves hands its runs back at the end of a step, and all o
   t.equal(outcome.handedBack, 8);
   // Eight ran 20 s, waited until 35 s for the new one, and went on from there: 40 s were left of them.
   t.ok(Math.abs((outcome.doneAfter ?? 0) - 75) < 0.5, `done after ${outcome.doneAfter} s`);
+});
+
+t.test('of marked pods the idle ones leave first, then those with the least in hand; of others any', async (t) => {
+  t.same([0, 1, 2, 3, 4, 7, 8, 100, 1024].map(deletionCost), [0, 1, 2, 2, 4, 4, 8, 64, 1024]);
+  // Four workers of four places with 4, 4, 3 and no run; two are taken away after a mark, then one more.
+  const arrivals: Arrival[] = Array.from({ length: 11 }, () => ({ at: 0, serviceSeconds: 90 }));
+  const shrinking = (...replicas: number[]): Autoscaler => ({
+    ...fixed(4),
+    marksPods: true,
+    sync: () => replicas.shift() ?? 1,
+  });
+  const small = { ...pool, concurrency: 4, stepSeconds: 5 };
+  const handedBack = (autoscaler: Autoscaler, seed: number) => simulate(arrivals, autoscaler, small, seed).handedBack;
+  for (const seed of [1, 2, 3, 4, 5]) {
+    t.equal(handedBack(shrinking(4, 3, 3, 3, 3, 3, 3, 3), seed), 0, 'the idle one went');
+    t.equal(handedBack(shrinking(4, 2, 2, 2, 2, 2, 2, 2), seed), 3, 'and the one with three');
+  }
+  const blind = [1, 2, 3, 4, 5].map((seed) =>
+    handedBack({ ...shrinking(4, 3, 3, 3, 3, 3, 3, 3), marksPods: false }, seed),
+  );
+  t.ok(Math.max(...blind) > 0, `handed back ${blind.join(', ')}`);
 });
 
 t.test('the first run wakes a worker at once when pushed, at the next look when polled', async (t) => {

@@ -114,6 +114,7 @@ export * from './scaling/arrivals.ts';
 export * from './scaling/connections.ts';
 export * from './scaling/live-workers.ts';
 export * from './scaling/overrides.ts';
+export * from './scaling/runs-by-host.ts';
 export * from './scaling/state.ts';
 export * from './schedules/due-schedules.ts';
 export { fireSchedules, type Fired } from './schedules/fire-schedules.ts';

@@ -2,7 +2,13 @@ import { invalidInput, recurrenceErrors } from '@flowstate/contracts';
 import { loadConfig, logSinkSettings, settings } from '@flowstate/runtime';
 import { directUrl } from '@flowstate/store';
 import Type, { type Static } from 'typebox';
-import { readHttpTls, readPolicies, readScalerTls, scalingSettings } from './scaling/scaling-settings.ts';
+import {
+  readHttpTls,
+  readKubernetes,
+  readPolicies,
+  readScalerTls,
+  scalingSettings,
+} from './scaling/scaling-settings.ts';
 
 /** Everything the controller reads from its environment. */
 export const ControllerConfig = Type.Object({
@@ -50,7 +56,7 @@ export type ControllerConfig = Static<typeof ControllerConfig>;
 
 export function readConfig(env: NodeJS.ProcessEnv): ControllerConfig {
   const config = loadConfig(ControllerConfig, env);
-  for (const check of [directUrl, readPolicies, readScalerTls, readHttpTls]) check(config);
+  for (const check of [directUrl, readPolicies, readScalerTls, readHttpTls, readKubernetes]) check(config);
   const cron = rehearsalCron(config);
   if (cron === null) return config;
   const now = new Date();

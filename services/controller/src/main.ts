@@ -92,6 +92,7 @@ const loops = [
   // Everybody counts: whoever is asked for metrics must know.
   startLoop({ name: 'counting', everyMs: 500, share: 0.05, leader: { leads: () => true }, log, work: census.count }),
   startLoop({ name: 'deciding on scaling', everyMs: 1_000, share: 0.2, leader, log, work: scaling.decide }),
+  ...(scaling.markPods === undefined ? [] : [startLoop({ name: 'marking pods', leader, log, ...scaling.markPods })]),
   startLoop({ name: 'ending expired runs', everyMs: 250, leader, log, work: expire }),
   startLoop({
     name: 'resuming paused runs',

@@ -75,11 +75,15 @@ export const autoscaleBench: Bench = {
       concurrency: places,
       connections: { budget: max * connectionsPerWorker, perWorker: connectionsPerWorker },
     };
-    const predicted = simulate(arrivals, byDesiredWorkers(policy, downwards), {
-      concurrency: places,
-      startUpSeconds,
-      stepSeconds: 0.5,
-    });
+    const predicted = simulate(
+      arrivals,
+      { ...byDesiredWorkers(policy, downwards), marksPods: false },
+      {
+        concurrency: places,
+        startUpSeconds,
+        stepSeconds: 0.5,
+      },
+    );
     console.log(reportOf(real, predicted, startUpSeconds));
   },
 };

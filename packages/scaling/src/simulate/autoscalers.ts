@@ -11,6 +11,8 @@ export type Autoscaler = {
   least: number;
   /** From zero to one and back: seconds between two looks; 0: told at once. */
   activation: { pollSeconds: number; cooldownSeconds: number; isActive(sight: Sight): boolean } | null;
+  /** Somebody tells the ReplicaSet what each pod has in hand: those with the least leave first, not just any. */
+  marksPods: boolean;
   /** What its HPA sets, asked every `hpaSyncSeconds` while there are replicas. */
   sync(sight: Sight, now: number): number;
 };
@@ -39,6 +41,7 @@ export function byDesiredWorkers(
   return {
     name: 'desired workers, pushed',
     least: policy.min,
+    marksPods: true,
     activation: {
       pollSeconds: 0,
       cooldownSeconds,
@@ -58,6 +61,7 @@ export function byCpu(policy: ScalingPolicy, { target, cpuAtFull }: { target: nu
   return {
     name: `CPU ${Math.round(target * 100)} %`,
     least,
+    marksPods: false,
     activation: null,
     sync(sight, now) {
       const sum = (sight.busyPlaces / policy.concurrency) * cpuAtFull;
@@ -73,6 +77,7 @@ export function byWaitLength(policy: ScalingPolicy): Autoscaler {
   return {
     name: 'LLEN of wait',
     least: policy.min,
+    marksPods: false,
     activation: {
       pollSeconds: keda.pollingInterval,
       cooldownSeconds: keda.cooldownPeriod,

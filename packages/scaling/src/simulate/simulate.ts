@@ -1,4 +1,5 @@
 import type { Arrival } from './arrivals.ts';
+import { markEverySeconds } from '../deletion-cost.ts';
 import type { Autoscaler, Sight } from './autoscalers.ts';
 import { hpaSyncSeconds } from './hpa.ts';
 import { seeded } from './random.ts';
@@ -81,6 +82,7 @@ export function simulate(
     peakWaiting = Math.max(peakWaiting, view.waiting);
     peakReplicas = Math.max(peakReplicas, view.replicas);
     if (every(autoscaler.activation?.pollSeconds ?? Infinity, step)) activate(look(now), now);
+    if (autoscaler.marksPods && every(markEverySeconds, step)) pool.mark();
     if (every(hpaSyncSeconds, step)) {
       const sight = look(now);
       if (sight.replicas > 0) pool.scaleTo(autoscaler.sync(sight, now), now);

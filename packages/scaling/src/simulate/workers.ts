@@ -1,3 +1,4 @@
+import { deletionCost } from '../deletion-cost.ts';
 import type { Arrival } from './arrivals.ts';
 import type { Random } from './random.ts';
 
@@ -12,7 +13,7 @@ export type PoolSettings = {
 
 type Job = { arrivedAt: number; left: number; begun: boolean };
 type Held = Job & { since: number; until: number };
-type Pod = { readyAt: number; draining: boolean; held: Set<Held> };
+type Pod = { readyAt: number; draining: boolean; held: Set<Held>; cost: number };
 
 export type Begun = { at: number; waited: number };
 
@@ -49,6 +50,13 @@ export function createWorkerPool({ concurrency, startUpSeconds, stepSeconds }: P
     }
   }
 
+  /** Where one of the cheapest stands. */
+  function cheapest(among: readonly Pod[]): number {
+    const least = Math.min(...among.map(({ cost }) => cost));
+    const equal = among.flatMap(({ cost }, index) => (cost === least ? [index] : []));
+    return equal[Math.floor(random() * equal.length)] ?? 0;
+  }
+
   return {
     arrive({ at, serviceSeconds }: Arrival): void {
       line.push({ arrivedAt: at, left: serviceSeconds, begun: false });
@@ -72,15 +80,20 @@ export function createWorkerPool({ concurrency, startUpSeconds, stepSeconds }: P
       for (const pod of pods) fill(pod, now);
     },
 
-    /** Asks for so many pods. Starting ones leave first, as a ReplicaSet does; of the others any. */
+    /** Tells the ReplicaSet what each pod has in hand right now. */
+    mark(): void {
+      for (const pod of pods) pod.cost = deletionCost(pod.held.size);
+    },
+
+    /** Asks for so many pods. Starting ones leave first, as a ReplicaSet does, then the cheapest; of equal ones any. */
     scaleTo(wanted: number, now: number): void {
       const staying = [...pods].filter(({ draining }) => !draining);
       for (let more = wanted - staying.length; more > 0; more--) {
-        pods.add({ readyAt: now + startUpSeconds, draining: false, held: new Set() });
+        pods.add({ readyAt: now + startUpSeconds, draining: false, held: new Set(), cost: 0 });
       }
       for (let fewer = staying.length - wanted; fewer > 0; fewer--) {
         const starting = staying.findIndex(({ readyAt }) => readyAt > now);
-        const [pod] = staying.splice(starting >= 0 ? starting : Math.floor(random() * staying.length), 1);
+        const [pod] = staying.splice(starting >= 0 ? starting : cheapest(staying), 1);
         if (pod === undefined) return;
         pod.draining = true;
         for (const held of pod.held) {

@@ -1,5 +1,6 @@
 import { createCheck, invalidInput, PolicyChanges, queueNames, type FieldError } from '@flowstate/contracts';
 import Type, { type Static } from 'typebox';
+import { originOf, serviceAccountFolder, type KubernetesApi } from './kubernetes-pods.ts';
 import { policiesWith, type Policies } from './policies.ts';
 import type { ScalerTls } from './scaler.ts';
 
@@ -34,6 +35,20 @@ export const scalingSettings = {
         'JSON with what differs from the policy of `packages/scaling`: `{"workflows": {"max": 40, "waitGoalSeconds": 5}}`',
     }),
   ),
+  POD_DELETION_COST: Type.Boolean({
+    default: false,
+    description:
+      'In a Kubernetes cluster: marks worker pods by the runs they have in hand, so that idle ones leave first (`patch` of `pods/status`)',
+  }),
+  KUBERNETES_SERVICE_HOST: Type.Optional(
+    Type.String({ description: 'Set by Kubernetes in each pod: its API server, asked with `POD_DELETION_COST` only' }),
+  ),
+  KUBERNETES_SERVICE_PORT: Type.Integer({
+    default: 443,
+    minimum: 1,
+    maximum: 65535,
+    description: 'Set by Kubernetes in each pod',
+  }),
 };
 
 type Settings = Static<ReturnType<typeof Type.Object<typeof scalingSettings>>>;
@@ -85,4 +100,21 @@ function readPair(name: string, cert: string | undefined, key: string | undefine
   ];
   if (missing.length > 0) throw invalidInput(missing);
   return cert === undefined || key === undefined ? undefined : { cert, key };
+}
+
+/** Milliseconds for one request to Kubernetes. */
+const kubernetesTimeoutMs = 2_000;
+
+/** The API server of the cluster we run in; undefined where pods are not to be marked. */
+export function readKubernetes(settings: Settings): KubernetesApi | undefined {
+  const { POD_DELETION_COST: on, KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = settings;
+  if (!on) return undefined;
+  if (host === undefined) {
+    const message = 'is required with POD_DELETION_COST: there is no Kubernetes around this process';
+    throw invalidInput([{ field: 'KUBERNETES_SERVICE_HOST', message }]);
+  }
+  if (!URL.canParse(originOf({ host, port }))) {
+    throw invalidInput([{ field: 'KUBERNETES_SERVICE_HOST', message: 'must be an address or a name' }]);
+  }
+  return { host, port, folder: serviceAccountFolder, timeoutMs: kubernetesTimeoutMs };
 }

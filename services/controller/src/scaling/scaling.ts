@@ -9,11 +9,12 @@ import type { ControllerConfig } from '../config.ts';
 import { createActivity } from './activity.ts';
 import { createScalingAnswers } from './answers.ts';
 import { createScalingDecider } from './decider.ts';
+import { createPodCosts, markEveryMs } from './pod-costs.ts';
 import { startScaler, type Scaler } from './scaler.ts';
 import { createScalerTokenCheck } from './scaler-token.ts';
 import { measureScaling } from './scaling-metrics.ts';
 import { scalingRoute } from './scaling-route.ts';
-import { readPolicies, readScalerTls } from './scaling-settings.ts';
+import { readKubernetes, readPolicies, readScalerTls } from './scaling-settings.ts';
 
 type Options = {
   config: ControllerConfig;
@@ -27,6 +28,8 @@ type Options = {
 export type Scaling = {
   /** The leader's: decides anew. */
   decide(): Promise<void>;
+  /** The leader's: marks pods by what they have in hand; undefined where there are none to mark. */
+  markPods: { everyMs: number; work: () => Promise<void> } | undefined;
   /** Adds `GET /scaling/:queue`. */
   serve(app: FastifyInstance): void;
   /** Opens the scaler's port, when there is something by which to know who asks. */
@@ -40,6 +43,7 @@ export function createScaling({ config, sql, queues, census, registry, log }: Op
   const activity = createActivity({ answers, queues, log });
   const { SCALER_TOKEN: token, HOST: host, SCALER_PORT: port } = config;
   const tls = readScalerTls(config);
+  const kubernetes = readKubernetes(config);
   measureScaling(registry, answers, log);
   let scaler: Scaler | undefined;
 
@@ -52,6 +56,10 @@ export function createScaling({ config, sql, queues, census, registry, log }: Op
       provider: { requests: config.LLM_REQUESTS_PER_MINUTE, tokens: config.LLM_TOKENS_PER_MINUTE },
       connectionsPerWorker: isPooled(config.DATABASE_URL) ? connectionsPerPooledWorker : connectionsPerWorker,
     }),
+    markPods: kubernetes && {
+      everyMs: markEveryMs,
+      work: createPodCosts({ sql, api: kubernetes, registry, log }),
+    },
     serve: (app) =>
       scalingRoute(app, { answers, checkToken: createScalerTokenCheck({ token, clientCertificates: false }) }),
     async listen() {
