@@ -4,10 +4,8 @@ import { createSharedReads } from '../src/shared-reads.ts';
 t.test('a read is shared by those who asked before it began, and by no others', async (t) => {
   const reads = createSharedReads<number>();
   let value = 1;
-  let begun = 0;
   const gates: PromiseWithResolvers<void>[] = [];
   const read = async () => {
-    begun += 1;
     const seen = value;
     const gate = Promise.withResolvers<void>();
     gates.push(gate);
@@ -18,20 +16,20 @@ t.test('a read is shared by those who asked before it began, and by no others', 
   const first = [reads.of('a', read), reads.of('a', read)];
   value = 2;
   const other = reads.of('b', read);
-  t.equal(begun, 0, 'none before the turn ends: more may ask');
-  while (begun < 2) await turn();
+  t.equal(gates.length, 0, 'none before the turn ends: more may ask');
+  while (gates.length < 2) await turn();
   value = 3;
   const later = [reads.of('a', read), reads.of('a', read)];
   await turn();
-  t.equal(begun, 2, 'one for each key; who comes too late waits for the next');
+  t.equal(gates.length, 2, 'one for each key; who comes too late waits for the next');
   gates[0]?.resolve();
   t.same(await Promise.all(first), [2, 2]);
   value = 4;
   const last = reads.of('a', read);
-  while (begun < 3) await turn();
+  while (gates.length < 3) await turn();
   gates[2]?.resolve();
   t.same(await Promise.all(later), [3, 3], 'not what was true when the read they did not join began');
-  while (begun < 4) await turn();
+  while (gates.length < 4) await turn();
   gates[1]?.resolve();
   gates[3]?.resolve();
   t.same([await other, await last], [2, 4]);

@@ -49,19 +49,13 @@ const watched = [
  */
 export function auditRequests(app: App, { sql, audit }: Pick<Deps, 'sql' | 'audit'>): void {
   app.decorateRequest('audited', false);
-  app.addHook('onSend', (request, reply, _payload, done) => {
+  app.addHook('onSend', async (request, reply) => {
     const entry = entryOf(request, reply);
-    if (entry === null) return done();
+    if (entry === null) return;
     const isChange = isWatched(request) !== undefined && reply.statusCode < 400;
-    if (!isChange) {
-      audit.record(entry);
-      return done();
-    }
+    if (!isChange) return audit.record(entry);
     // What was changed outside Postgres (a queue's jobs) is done: its entry must not be the one thing a crash forgets.
-    void audit
-      .change(sql, (_tx, record) => record(entry))
-      .catch(() => audit.record(entry))
-      .then(() => done());
+    await audit.change(sql, (_tx, record) => record(entry)).catch(() => audit.record(entry));
   });
 }
 

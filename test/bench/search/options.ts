@@ -16,7 +16,8 @@ export type SearchPlan = {
   ingested: number;
 };
 
-export const names = ['uncached', 'cached', 'ingest', 'growth'] as const;
+const names = ['uncached', 'cached', 'ingest', 'growth'] as const;
+export type Part = (typeof names)[number];
 
 export type SearchOptions = {
   plan: SearchPlan;

@@ -15,7 +15,7 @@ import { collection, storePerturbed, storeReal } from './corpus.ts';
 import { embeddingsOf } from './embeddings.ts';
 import { ingestRate, modelRate } from './ingest.ts';
 import { cachedBodies, measureAsked, uncachedRoute, type Contestant, type Figures, type Route } from './measure.ts';
-import { names, optionsText, readOptions, type SearchPlan } from './options.ts';
+import { optionsText, readOptions, type Part, type SearchPlan } from './options.ts';
 import { recallAt10 } from './recall.ts';
 import { targetsOf, textOf, ways, type SearchReport } from './report.ts';
 import { benchQueries, benchTexts } from './texts.ts';
@@ -29,7 +29,7 @@ export const searchBench: Bench = {
   options: optionsText,
   async run(args, surroundings) {
     const { plan, json, profileDir, only } = readOptions(args);
-    const wanted = (name: (typeof names)[number]) => only.includes(name);
+    const wanted = (name: Part) => only.includes(name);
     const { log, cleanup } = surroundings;
     const texts = benchTexts(plan.real + plan.ingested);
     const real = texts.slice(0, plan.real);
