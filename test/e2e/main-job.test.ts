@@ -172,7 +172,11 @@ t.test("the runbook's probe runs the workflow on exactly this worker", async (t)
   );
   t.equal((await probe(manager.token, { input: { customerId: 'ACME' } })).status, 403);
   t.equal((await probe(undefined, {})).status, 401);
-  t.equal((await probe(admin.token, { input: {} })).status, 400);
+  const refused = await probe(admin.token, { input: {} });
+  t.match(await refused.json(), { status: 400, title: 'Bad Request', errors: [{ field: 'input.customerId' }] });
+  for (const url of [platform.worker.url, platform.controller.url]) {
+    t.match(await (await fetch(`${url}/nowhere`)).json(), { status: 404, title: 'Not Found', code: 'not_found' });
+  }
 });
 
 t.test('searching twice is answered by the cache', async (t) => {
@@ -203,4 +207,14 @@ t.test('metrics of all three services name what the runbooks watch', async (t) =
   ])
     t.match(worker, name);
   t.match(controller, /flowstate_queue_jobs\{queue="workflows",state="completed"\} [1-9]/);
+});
+
+t.test('nothing was worth a warning, but the credentials above that are none', async (t) => {
+  for (const { log } of [platform.gateway, platform.worker, platform.controller]) {
+    const warnings = log.filter(({ level }) => !['debug', 'info', 'audit'].includes(level));
+    t.same(
+      warnings.filter(({ msg }) => msg !== 'Authentication failed'),
+      [],
+    );
+  }
 });

@@ -141,6 +141,18 @@ const runner = createRunner({
   metrics,
 });
 
+let draining = false;
+const app = createApp({
+  log,
+  registry: metrics.registry,
+  metricsToken: config.METRICS_TOKEN,
+  gatewayUrl: config.GATEWAY_URL,
+  workerApiKey: config.WORKER_API_KEY,
+  incarnation: incarnation.id,
+  checks: () => workerChecks({ sql, redis, silentMs: incarnation.silentMs }),
+  draining: () => draining,
+  runOwned: runner.runOwned,
+});
 measureInstance(metrics.registry, 'worker', () => incarnation.id());
 incarnation.keepAlive(runner);
 const policyNews = hearPolicyNews(config.REDIS_URL, { onNews: () => incarnation.hurry(), onError: reportRedis });
@@ -158,18 +170,6 @@ const consumers = queueNames.flatMap((queue) => {
   ];
 });
 
-let draining = false;
-const app = createApp({
-  log,
-  registry: metrics.registry,
-  metricsToken: config.METRICS_TOKEN,
-  gatewayUrl: config.GATEWAY_URL,
-  workerApiKey: config.WORKER_API_KEY,
-  incarnation: incarnation.id,
-  checks: () => workerChecks({ sql, redis, silentMs: incarnation.silentMs }),
-  draining: () => draining,
-  runOwned: runner.runOwned,
-});
 const logLevel = followLogLevel({ log, normal: config.LOG_LEVEL, read: () => readLogLevel(sql, 'worker') });
 const dropUnused = trackUnusedConnections(app.server);
 // Before the first run can be in hand here: a SIGTERM that finds no drain would kill it.
