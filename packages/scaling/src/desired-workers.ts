@@ -65,7 +65,7 @@ export function desiredWorkers(demand: Demand, policy: ScalingPolicy, override?:
   const byLoad = ceil((active + waiting) / (policy.concurrency * policy.utilisation));
   const byLatency = ceil((arrival * service + (waiting * service) / policy.waitGoalSeconds) / policy.concurrency);
   const asked = Math.max(byLoad, byLatency);
-  const reason = asked === 0 ? 'idle' : paused ? 'paused' : byLatency > byLoad ? 'latency' : 'load';
+  const reason = paused ? 'paused' : asked === 0 ? 'idle' : byLatency > byLoad ? 'latency' : 'load';
   return { ...bounded({ workers: asked, reason }, service, policy, override), byLoad, byLatency };
 }
 

@@ -38,7 +38,7 @@ t.test('what waits begins within the goal, and what arrives is kept up with', as
 t.test('while paused only what is active counts', async (t) => {
   const demand = { waiting: 500, arrivalPerSecond: 50, serviceSeconds: 2, paused: true };
   t.match(decide({ ...demand, active: 20 }), { workers: 3, reason: 'paused' });
-  t.match(decide(demand), { workers: 0, reason: 'idle' });
+  t.match(decide(demand), { workers: 0, reason: 'paused' }, 'what is in line waits for a person, and not for workers');
 });
 
 t.test('the bound that bit is named', async (t) => {

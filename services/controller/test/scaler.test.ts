@@ -3,6 +3,7 @@ import { setQueuePaused } from '@flowstate/store';
 import { startCable } from '@flowstate/test';
 import { createCA, createCert } from 'mkcert';
 import t from 'tap';
+import { readTrigger } from '../src/scaling/scaler-trigger.ts';
 import { createScalingFixture } from './fixtures/scaling-fixture.ts';
 
 const token = 'a-token-of-the-autoscaler-3f9c';
@@ -45,7 +46,7 @@ t.test('who asks wrongly is told so, and never a zero', async (t) => {
       (await keda.call(method, metadata, { token, ...options })).code;
     t.equal(await code({ queue: 'workflow' }), 'NOT_FOUND', method);
     t.equal(await code({ queue: '__proto__' }), 'NOT_FOUND', method);
-    for (const metadata of [{}, { queue: ' ' }, { ...workflows, metric: 'cpu' }]) {
+    for (const metadata of [{}, { queue: ' ' }, { ...workflows, metric: 'cpu' }, { ...workflows, metrik: 'load' }]) {
       t.equal(await code(metadata), 'INVALID_ARGUMENT', method);
     }
     for (const wrong of [undefined, '', `${token}x`]) {
@@ -56,6 +57,10 @@ t.test('who asks wrongly is told so, and never a zero', async (t) => {
     const trigger = { ...workflows, tokenFromEnv: token, scalerAddress: 'controller:8091', enableTLS: 'true' };
     t.equal(await code(trigger, { token: undefined }), 'OK', method);
     t.equal(await code({ ...trigger, tokenFromEnv: 'another' }, { token: undefined }), 'UNAUTHENTICATED', method);
+  }
+  for (const [key, value] of Object.entries({ metrik: 'load', target: '-5', metric: '' })) {
+    const errors = [{ field: `scalerMetadata.${key}` }];
+    t.throws(() => readTrigger({ ...workflows, [key]: value }), { code: 'invalid_input', errors }, key);
   }
   t.equal((await keda.call('GetMetrics', workflows, { token, metricName: 's0-desired' })).code, 'INVALID_ARGUMENT');
   for (const [metadata, options, code] of [
