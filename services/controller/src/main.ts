@@ -23,6 +23,7 @@ import { startLoop } from './loop.ts';
 import { createControllerMetrics } from './metrics.ts';
 import { createPartitionKeeper } from './partitions.ts';
 import { createPartsBackfill } from './parts-backfill.ts';
+import { problemErrors } from './problems.ts';
 import { createRehearser } from './rehearser.ts';
 import { retentionMetrics } from './retention-metrics.ts';
 import { createRetention } from './retention.ts';
@@ -129,10 +130,10 @@ const loggerInstance: FastifyBaseLogger = log;
 const app = Fastify({
   loggerInstance,
   genReqId: () => randomUUID(),
-  requestIdLogLabel: 'requestId',
-  logController: new LogController({ disableRequestLogging: true }),
+  logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
   https: readHttpTls(config) ?? null,
 });
+problemErrors(app);
 app.get('/health', async (_request, reply) => {
   const checks = await Promise.all([
     timedCheck('postgres', () => sql`SELECT 1`),
@@ -143,11 +144,7 @@ app.get('/health', async (_request, reply) => {
   return reply.code(postgres ? 200 : 503).send({ status: postgres && redis ? 'ok' : 'degraded', checks });
 });
 app.get('/metrics', async (request, reply) => {
-  try {
-    checkMetricsToken(request.headers.authorization, config.METRICS_TOKEN);
-  } catch {
-    return reply.code(401).header('www-authenticate', 'Bearer error="invalid_token"').send();
-  }
+  checkMetricsToken(request.headers.authorization, config.METRICS_TOKEN);
   return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
 });
 scaling.serve(app);

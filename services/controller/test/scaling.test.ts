@@ -17,6 +17,7 @@ import { createCA, createCert } from 'mkcert';
 import t from 'tap';
 import { v7 as uuidv7 } from 'uuid';
 import { readConfig } from '../src/config.ts';
+import { problemErrors } from '../src/problems.ts';
 import { createProviderRate } from '../src/scaling/provider-rate.ts';
 import { createScalerTokenCheck } from '../src/scaling/scaler-token.ts';
 import { measureScaling } from '../src/scaling/scaling-metrics.ts';
@@ -199,6 +200,7 @@ t.test('metrics-api reads the same over https', async (t) => {
   const ca = await createCA(names);
   const app = Fastify({ https: await createCert({ domains: ['localhost'], validity: 2, ca }) });
   const token = 'a-token-of-the-autoscaler-3f9c';
+  problemErrors(app);
   scalingRoute(app, { answers, checkToken: createScalerTokenCheck({ token, clientCertificates: false }) });
   await app.listen({ host: '127.0.0.1', port: 0 });
   t.teardown(() => app.close());
@@ -216,7 +218,8 @@ t.test('metrics-api reads the same over https', async (t) => {
   t.match(await ask('workflows', token), { status: 503, body: { code: 'unavailable' } });
   await decide();
   t.same(await ask('workflows', token), { status: 200, body: await answers.of('workflows') });
-  t.match(await ask('workflow', token), { status: 404, body: { detail: /workflows, documents/ } });
+  t.match(await ask('workflow', token), { status: 404, body: { title: 'Not Found', detail: /workflows, documents/ } });
+  t.match(await ask('workflows/x', token), { status: 404, body: { code: 'not_found' } }, 'a path that is none');
   for (const wrong of [undefined, 'another']) t.match(await ask('workflows', wrong), { status: 401 });
   await t.rejects(fetch(`https://localhost:${port}/scaling/workflows`), 'of no authority that is known');
 });

@@ -1,8 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { FlowstateError, httpStatus, Me, createCheck } from '@flowstate/contracts';
-import { checkMetricsToken, type Check, type Logger } from '@flowstate/runtime';
+import { answerOf, checkMetricsToken, noSuchPath, toFlowstateError, type Check, type Logger } from '@flowstate/runtime';
 import type { Outcome } from '@flowstate/workflow';
-import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import Fastify, {
+  LogController,
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify';
 import type { Registry } from '@prometheus-io/client';
 
 type Options = {
@@ -29,30 +35,21 @@ export function createApp(options: Options): FastifyInstance {
     loggerInstance,
     bodyLimit: 1024 * 1024,
     genReqId: () => randomUUID(),
-    requestIdLogLabel: 'requestId',
-    logController: new LogController({ disableRequestLogging: true }),
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
   });
 
-  app.setErrorHandler<Error & { statusCode?: number }>((error, request, reply) => {
-    const status = error instanceof FlowstateError ? httpStatus[error.code] : (error.statusCode ?? 500);
+  function refuse(request: FastifyRequest, reply: FastifyReply, error: FlowstateError): FastifyReply {
+    const { status, headers, problem } = answerOf(error, request.id);
     if (status >= 500) request.log.error({ err: error }, 'request failed');
-    if (status === 401) reply.header('www-authenticate', 'Bearer error="invalid_token"');
-    if (status === 503) reply.header('retry-after', '1');
-    const code = error instanceof FlowstateError ? error.code : status < 500 ? 'invalid_input' : 'internal';
     return reply
       .code(status)
+      .headers(headers)
       .type('application/problem+json')
       .serializer(JSON.stringify)
-      .send({
-        type: `urn:flowstate:error:${code}`,
-        title: code,
-        status,
-        code,
-        detail: status === 500 ? 'Something went wrong here; see the log' : error.message,
-        requestId: request.id,
-        ...(error instanceof FlowstateError && error.errors && { errors: error.errors }),
-      });
-  });
+      .send(problem);
+  }
+  app.setErrorHandler<Error>((error, request, reply) => refuse(request, reply, toFlowstateError(error)));
+  app.setNotFoundHandler((request, reply) => refuse(request, reply, noSuchPath(request)));
 
   app.get('/health', async () => ({ status: 'ok', incarnation: incarnation() }));
 

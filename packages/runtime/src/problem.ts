@@ -1,0 +1,46 @@
+import { STATUS_CODES } from 'node:http';
+import { FlowstateError, httpStatus, type Problem } from '@flowstate/contracts';
+
+/** An error as an HTTP answer of type `application/problem+json`. */
+export type ProblemAnswer = { status: number; headers: Record<string, string>; problem: Problem };
+
+/** How every service answers a refusal or a failure (RFC 9457). */
+export function answerOf(error: FlowstateError, requestId: string): ProblemAnswer {
+  const status = httpStatus[error.code];
+  return {
+    status,
+    headers: {
+      ...(status === 401 && { 'www-authenticate': 'Bearer error="invalid_token"' }),
+      ...(error.retryAfter !== undefined && { 'retry-after': String(error.retryAfter) }),
+    },
+    problem: {
+      type: `urn:flowstate:error:${error.code}`,
+      title: STATUS_CODES[status] ?? 'Error',
+      status,
+      code: error.code,
+      // What went wrong inside is for the log, not for the caller.
+      detail:
+        error.code === 'internal' ? 'Something went wrong here; the request id finds it in the log' : error.message,
+      requestId,
+      ...(error.errors && { errors: error.errors }),
+    },
+  };
+}
+
+/** Fastify's own refusals in our words; anything else is `internal`. */
+export function toFlowstateError(error: Error & { statusCode?: number }): FlowstateError {
+  if (error instanceof FlowstateError) return error;
+  const { statusCode = 500, message } = error;
+  if (statusCode === 413) {
+    return new FlowstateError('payload_too_large', message, { errors: [{ field: 'body', message: 'is too large' }] });
+  }
+  if (statusCode === 415) return new FlowstateError('unsupported_media_type', message);
+  if (statusCode === 429) return new FlowstateError('rate_limited', message, { retryAfter: 1 });
+  if (statusCode >= 400 && statusCode < 500) return new FlowstateError('invalid_input', message);
+  return new FlowstateError('internal', message, { cause: error });
+}
+
+/** For a path that no route serves. */
+export function noSuchPath({ method, url }: { method: string; url: string }): FlowstateError {
+  return new FlowstateError('not_found', `There is no ${method} ${url.split('?')[0] ?? ''}`);
+}
