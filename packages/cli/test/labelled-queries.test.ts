@@ -39,7 +39,7 @@ await t.test('every bad line is named with its field', (t) => {
     message: new RegExp(
       [
         '^queries.jsonl:',
-        '  line 2: query must NOT have fewer than 1 characters.*',
+        '  line 2: query must not be empty.*',
         '  line 4: relevant.a must be <= 3',
         '  line 5: relevant is required',
         '  line 6: is not JSON',

@@ -18,7 +18,7 @@ export function toFieldErrors(errors: readonly ErrorObject[], root = ''): FieldE
   const named = errors
     // The branches of an anyOf/oneOf say nothing a person can act on; their parts' errors do.
     .filter((e, _, all) => !(['anyOf', 'oneOf', 'if', 'propertyNames'].includes(e.keyword) && all.length > 1))
-    .map((e) => ({ field: fieldOf(e, root), message: messageOf(e) }));
+    .map((e) => ({ field: fieldOf(e, root), message: messageOf(e, errors) }));
   const seen = new Set<string>();
   const distinct = named.filter(({ field, message }) => {
     const key = `${field} ${message}`;
@@ -37,9 +37,13 @@ function fieldOf(error: ErrorObject, root: string): string {
   return path.map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~')).join('.') || 'body';
 }
 
-function messageOf(error: ErrorObject): string {
+function messageOf(error: ErrorObject, all: readonly ErrorObject[]): string {
   if (error.propertyName !== undefined) return 'is no name: letters and digits, then also spaces and _ . : / @ -';
-  if (error.keyword === 'required') return 'is required';
+  if (error.keyword === 'required') {
+    const instead = alternativesTo(error, all);
+    return instead.length === 0 ? 'is required' : `is required, unless ${instead.join(' or ')} is given`;
+  }
+  if (isEmpty(error)) return 'must not be empty';
   if (error.keyword === 'additionalProperties') return 'is not known here';
   if (error.keyword === 'enum') {
     const { allowedValues } = error.params as { allowedValues: unknown[] };
@@ -53,6 +57,24 @@ function messageOf(error: ErrorObject): string {
       .join(' or ')}`;
   }
   return error.message ?? 'is invalid';
+}
+
+/** Where the branches of an anyOf want a field each, any of these will do. */
+function alternativesTo(error: ErrorObject, all: readonly ErrorObject[]): string[] {
+  const branches = /^.*\/anyOf\/(?=\d+\/required$)/.exec(error.schemaPath)?.[0];
+  if (branches === undefined) return [];
+  return all
+    .filter(({ keyword, instancePath, schemaPath }) => {
+      const beside = schemaPath.startsWith(branches) && schemaPath !== error.schemaPath;
+      return keyword === 'required' && instancePath === error.instancePath && beside;
+    })
+    .map(({ params }) => (params as { missingProperty: string }).missingProperty);
+}
+
+/** A text without a character, or without a visible one. */
+function isEmpty({ keyword, params }: ErrorObject): boolean {
+  const { limit, pattern } = params as { limit?: number; pattern?: string };
+  return (keyword === 'minLength' && limit === 1) || (keyword === 'pattern' && pattern === '\\S');
 }
 
 /**

@@ -24,7 +24,7 @@ await t.test('a document that brings its embedding is found at once, without a r
 });
 
 await t.test(
-  'an embedding that does not fit is refused by row and field, and nothing of its batch is stored',
+  'an embedding that does not fit is refused by row and field, and the others of its batch are stored',
   async (t) => {
     const before = await count();
     const good = { text: 'x', model, embedding: Array.from({ length: 384 }, () => 1) };
@@ -36,9 +36,13 @@ await t.test(
       [{ ...good, model: 'another' }, 'model'],
       [{ ...good, model: undefined }, 'model'],
       [{ ...good, embedding: undefined }, 'embedding'],
-      [[{ text: 'y' }, good, { ...good, embedding: [1, 2] }], 'documents.2.embedding'],
-      [[{ text: 'y' }, { ...good, model: undefined }], 'documents.1.model'],
-      [[good, { ...good, collection: 'other', model: 'another' }, { ...good, model: 'another' }], 'documents.2.model'],
+      [
+        [
+          { ...good, embedding: [1, 2] },
+          { ...good, model: undefined },
+        ],
+        'documents.0.embedding',
+      ],
     ];
     for (const [body, field] of cases) {
       const answer = await call('POST', '/api/documents', body);
@@ -46,5 +50,16 @@ await t.test(
     }
     t.match(await call('POST', '/api/documents', `{"text":"x","model":"${model}","embedding":[NaN]}`), { status: 400 });
     t.equal(await count(), before);
+    const mixed = [good, { ...good, collection: 'other', model: 'another' }, { ...good, model: 'another' }];
+    t.match(await call('POST', '/api/documents', [...mixed, { ...good, embedding: [1, 2] }, { text: 'y' }]), {
+      status: 202,
+      body: {
+        documents: [{ status: 'inserted' }, { status: 'inserted' }, { status: 'inserted' }],
+        rejections: [
+          { line: 3, errors: [{ field: 'model' }] },
+          { line: 4, errors: [{ field: 'embedding' }] },
+        ],
+      },
+    });
   },
 );

@@ -1,7 +1,9 @@
+import { maxRowLength } from '@flowstate/contracts';
 import t from 'tap';
 import { csvRows } from '../src/import/csv-rows.ts';
 import { readDate, readTimestamp } from '../src/import/dates.ts';
 import { decodeText } from '../src/import/decode-text.ts';
+import { ndjsonRows } from '../src/import/json-rows.ts';
 
 async function* torn(bytes: Uint8Array, size: number) {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
@@ -37,6 +39,29 @@ t.test('the line of the first wrong byte is found however the bytes are torn', a
         `${what}, ${size}`,
       );
     }
+  }
+});
+
+t.test('NDJSON lines are the same however their bytes are torn; a faulty one is so alone', async (t) => {
+  const bytes = Buffer.concat([
+    Buffer.from('\uFEFF{"a":"é€😀"}\r\n\n{"b":"'),
+    Buffer.from([0xfc]),
+    Buffer.from(`"}\n{"c":"${'x'.repeat(maxRowLength)}"}\n{"d":1}\n`),
+    Buffer.from('{"e":"\xE2\x82', 'latin1'),
+  ]);
+  for (const size of [1, 2, 3, 7, 4096, bytes.length]) {
+    const rows = await Array.fromAsync(ndjsonRows(torn(bytes, size)));
+    t.same(
+      rows.map((row) => [row.line, 'cells' in row ? row.cells : row.errors[0]?.message]),
+      [
+        [1, { a: 'é€😀' }],
+        [3, 'has bytes that are not UTF-8'],
+        [4, `is longer than ${maxRowLength} characters`],
+        [5, { d: 1 }],
+        [6, 'has bytes that are not UTF-8'],
+      ],
+      `${size} bytes at a time`,
+    );
   }
 });
 

@@ -1,64 +1,84 @@
 import {
   createCheck,
   EmbeddedDocumentInput,
+  FlowstateError,
   invalidInput,
   storableErrors,
   type FieldError,
+  type ImportRejection,
 } from '@flowstate/contracts';
-import Type, { type Static } from 'typebox';
+import Type from 'typebox';
 
 export const maxBatch = 1_000;
 
-const Batch = Type.Object(
-  { documents: Type.Array(EmbeddedDocumentInput, { minItems: 1, maxItems: maxBatch }) },
-  { additionalProperties: false },
-);
+const batchOf = <T extends Type.TSchema>(document: T) =>
+  Type.Object(
+    { documents: Type.Array(document, { minItems: 1, maxItems: maxBatch }) },
+    { additionalProperties: false },
+  );
+const Batch = batchOf(EmbeddedDocumentInput);
 /** One document, `{documents: […]}` or a bare array. */
 export const DocumentsBody = Type.Union([EmbeddedDocumentInput, Batch, Batch.properties.documents]);
 
 const checkOne = createCheck(EmbeddedDocumentInput);
-const checkBatch = createCheck(Batch);
+const checkBatch = createCheck(batchOf(Type.Unknown()));
 
-/**
- * Reads a `DocumentsBody`. By its shape first and then by that shape's schema, because a union's errors name no field.
- * Throws `invalid_input` naming each, such as `documents.3.text`.
- */
-export function readDocuments(body: unknown): EmbeddedDocumentInput[] {
-  if (Array.isArray(body)) return checked(checkBatch({ documents: body }));
+/** The documents of a `DocumentsBody`, unread; undefined for one that is a single document. Throws `invalid_input`. */
+export function readBatch(body: unknown): unknown[] | undefined {
+  if (Array.isArray(body)) return checkBatch({ documents: body }).documents;
   const isBatch = typeof body === 'object' && body !== null && 'documents' in body;
-  if (isBatch) return checked(checkBatch(body));
-  const document = checkOne(body);
-  refuse([
-    ...storableErrors(document, '').map(({ field, message }) => ({ field: field.replace(/^\./, ''), message })),
-    ...unpairedErrors(document, ''),
-  ]);
-  return [document];
+  return isBatch ? checkBatch(body).documents : undefined;
 }
 
-function checked({ documents }: Static<typeof Batch>): EmbeddedDocumentInput[] {
+/** Reads a document; throws `invalid_input` naming each field that is wrong. */
+export function readDocument(body: unknown): EmbeddedDocumentInput {
+  const document = checkOne(body);
+  const errors = [
+    ...storableErrors(document, '').map(({ field, message }) => ({ field: field.replace(/^\./, ''), message })),
+    ...unpairedErrors(document),
+  ];
+  if (errors.length > 0) throw invalidInput(errors);
+  return document;
+}
+
+export type ReadDocuments = {
+  good: { line: number; document: EmbeddedDocumentInput }[];
+  rejections: ImportRejection[];
+};
+
+/** Reads each for itself; `line` counts from 1. Of several with the same external id the first is taken. */
+export function readDocuments(batch: readonly unknown[]): ReadDocuments {
+  const read: ReadDocuments = { good: [], rejections: [] };
   const firstOf = new Map<string, number>();
-  refuse(
-    documents.flatMap((document, i) => {
-      const errors = [...storableErrors(document, `documents.${i}`), ...unpairedErrors(document, `documents.${i}.`)];
-      if (document.externalId === undefined) return errors;
-      const key = JSON.stringify([document.collection, document.externalId]);
-      const first = firstOf.get(key);
-      if (first !== undefined)
-        errors.push({ field: `documents.${i}.externalId`, message: `is that of documents.${first} too` });
-      else firstOf.set(key, i);
-      return errors;
-    }),
-  );
-  return documents;
+  for (const [index, value] of batch.entries()) {
+    const line = index + 1;
+    try {
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+        throw invalidInput([{ field: 'row', message: 'is not a JSON object' }]);
+      }
+      const document = readDocument(value);
+      const key = document.externalId && JSON.stringify([document.collection, document.externalId]);
+      const first = key && firstOf.get(key);
+      if (first) throw invalidInput([{ field: 'externalId', message: `is that of line ${first} too` }]);
+      if (key) firstOf.set(key, line);
+      read.good.push({ line, document });
+    } catch (error) {
+      if (!(error instanceof FlowstateError)) throw error;
+      read.rejections.push(rejection(line, value, error.errors ?? []));
+    }
+  }
+  return read;
+}
+
+/** What is said of a document that did not go in. */
+export function rejection(line: number, document: unknown, errors: FieldError[]): ImportRejection {
+  const { externalId } = (document ?? {}) as { externalId?: unknown };
+  return { line, ...(typeof externalId === 'string' && { externalId: externalId.slice(0, 255) }), errors };
 }
 
 /** Without its model an embedding could be mixed with those of another one. */
-export function unpairedErrors({ embedding, model }: EmbeddedDocumentInput, prefix: string): FieldError[] {
+export function unpairedErrors({ embedding, model }: EmbeddedDocumentInput): FieldError[] {
   if ((embedding === undefined) === (model === undefined)) return [];
   const [missing, given] = embedding === undefined ? ['embedding', 'model'] : ['model', 'embedding'];
-  return [{ field: `${prefix}${missing}`, message: `is required with ${given}` }];
-}
-
-function refuse(errors: FieldError[]): void {
-  if (errors.length > 0) throw invalidInput(errors);
+  return [{ field: missing, message: `is required with ${given}` }];
 }

@@ -1,12 +1,13 @@
-import { FlowstateError, invalidInput, maxJsonBytes, maxRowLength } from '@flowstate/contracts';
+import { FlowstateError, invalidInput, maxJsonBytes } from '@flowstate/contracts';
+import { ndjsonLines } from './ndjson-lines.ts';
 import type { SourceRow } from './source-row.ts';
 
-/** Rows of newline-delimited JSON; empty lines are passed over, a line that is no JSON object is faulty alone. */
-export async function* ndjsonRows(text: AsyncIterable<string>): AsyncGenerator<SourceRow> {
+/** Rows of newline-delimited JSON in UTF-8; empty lines are passed over, a line that is no JSON object is faulty alone. */
+export async function* ndjsonRows(source: AsyncIterable<Uint8Array>): AsyncGenerator<SourceRow> {
   let line = 0;
-  for await (const content of linesOf(text)) {
+  for await (const content of ndjsonLines(source)) {
     line += 1;
-    if (content === null) yield faulty(line, `is longer than ${maxRowLength} characters`);
+    if (typeof content !== 'string') yield faulty(line, content.fault);
     else if (content.trim() !== '') yield toRow(line, content);
   }
 }
@@ -19,29 +20,6 @@ function toRow(line: number, content: string): SourceRow {
     return faulty(line, 'is not JSON');
   }
   return isObject(value) ? { line, size: content.length, cells: value } : faulty(line, 'is not a JSON object');
-}
-
-/** Lines without their ends; null for one that is too long, of which no more than that is ever kept. */
-async function* linesOf(text: AsyncIterable<string>): AsyncGenerator<string | null> {
-  let rest = '';
-  let tooLong = false;
-  for await (const chunk of text) {
-    const parts = chunk.split('\n');
-    const last = parts.pop() ?? '';
-    for (const part of parts) {
-      const line = rest + part;
-      yield tooLong || line.length > maxRowLength ? null : line;
-      rest = '';
-      tooLong = false;
-    }
-    rest += last;
-    if (rest.length > maxRowLength) {
-      tooLong = true;
-      rest = '';
-    }
-  }
-  if (tooLong) yield null;
-  else if (rest !== '') yield rest;
 }
 
 /** Elements of one JSON array, which is read whole; `line` counts them from 1. Throws `invalid_input` if it is none. */

@@ -101,13 +101,13 @@ function jobOf(
   const target = targetOf(entity);
   const mapping = parseMapping(query.mapping);
   checkMapping(mapping, Object.keys(target.schema.properties));
-  const { type, charset } = contentTypeOf(request);
+  const { type } = contentTypeOf(request);
   return {
     sql,
     entity,
     target,
     viewer: principal,
-    rows: rowsOf(decodeText(bytesOf(request.raw), charset), type, target, mapping),
+    rows: rowsOf(request, target, mapping),
     readRow: createRowReader(target.schema, mapping),
     asText: type === 'text/csv',
     dryRun,
@@ -118,18 +118,22 @@ function jobOf(
   };
 }
 
-function rowsOf(
-  text: AsyncIterable<string>,
-  type: string,
-  target: ImportTarget,
-  mapping: ImportMapping,
-): AsyncIterable<SourceRow> {
-  if (type === 'application/x-ndjson') return ndjsonRows(text);
+function rowsOf(request: FastifyRequest, target: ImportTarget, mapping: ImportMapping): AsyncIterable<SourceRow> {
+  const { type, charset } = contentTypeOf(request);
+  const bytes = bytesOf(request.raw);
+  // Line by line, so that wrong bytes cost one line. What a file of another encoding means is known as a whole only.
+  if (type === 'application/x-ndjson' && charset === 'utf-8') return ndjsonRows(bytes);
+  const text = decodeText(bytes, charset);
+  if (type === 'application/x-ndjson') return ndjsonRows(inUtf8(text));
   if (type === 'application/json') return jsonRows(text);
   const fields = Object.keys(target.schema.properties);
   return csvRows(text, mapping.delimiter ?? ',', (columns) =>
     checkHeader(columns, fields, target.schema.required ?? [], mapping),
   );
+}
+
+async function* inUtf8(text: AsyncIterable<string>): AsyncGenerator<Uint8Array> {
+  for await (const part of text) yield Buffer.from(part);
 }
 
 function parseMapping(json: string | undefined): ImportMapping {

@@ -1,17 +1,29 @@
-import { FlowstateError, Id, invalidInput, maxRowLength, Nullable, OneOf, runStates } from '@flowstate/contracts';
+import {
+  FlowstateError,
+  Id,
+  ImportRejection,
+  invalidInput,
+  maxRowLength,
+  Nullable,
+  OneOf,
+  runStates,
+  type EmbeddedDocumentInput,
+  type Viewer,
+} from '@flowstate/contracts';
+import type { Sql, UpsertedDocument } from '@flowstate/store';
 import type { FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
 import { markAudited, operatorOf } from '../audit-trail.ts';
 import { requestDeadlineMs } from '../deadline.ts';
 import type { App, Deps } from '../deps.ts';
-import { DocumentsBody, maxBatch, readDocuments } from '../documents/document-batch.ts';
+import { DocumentsBody, maxBatch, readBatch, readDocument } from '../documents/document-batch.ts';
 import { createIngestBatches } from '../documents/ingest-batches.ts';
 import { startIngest } from '../documents/start-ingest.ts';
-import { storeGiven, type RefusedRow } from '../documents/store-given.ts';
+import { storeBatch } from '../documents/store-batch.ts';
+import { storeGiven } from '../documents/store-given.ts';
 import { answerImport, longestImportMs } from '../import/answer-import.ts';
 import { bytesOf } from '../import/body-bytes.ts';
-import { decodeText } from '../import/decode-text.ts';
 import { documentTarget } from '../import/document-target.ts';
 import { ndjsonRows } from '../import/json-rows.ts';
 import { createRecentLines } from '../import/recent-lines.ts';
@@ -32,7 +44,9 @@ const StoredDocuments = Type.Object({
       externalId: Nullable(Type.String()),
       status: OneOf(['inserted', 'updated', 'unchanged'] as const),
     }),
+    { description: 'those that were stored, in the order they were sent' },
   ),
+  rejections: Type.Array(ImportRejection, { description: 'the others of a batch, by their 1-based place in it' }),
 });
 const answers = {
   'application/json': { schema: StoredDocuments },
@@ -56,7 +70,8 @@ export function storeDocumentsRoute(app: App, deps: Pick<Deps, 'sql' | 'runs' | 
           description:
             `One document, or up to ${maxBatch} as an array or under \`documents\`. Those with the external id of a ` +
             'stored one of the collection replace it. They can be read at once and are found by searches when the run ' +
-            'has ended, at once if they bring `embedding` and `model`. As NDJSON any number of them, one a line, each with an external id and at most ' +
+            'has ended, at once if they bring `embedding` and `model`. A bad document of a batch is rejected alone, and ' +
+            'the batch refused when none is good. As NDJSON any number of them, one a line, each with an external id and at most ' +
             `${maxRowLength} characters long: a bad line is rejected alone, the others go in; so is one ` +
             'with the id of an earlier line, as far as 100,000 lines back (beyond that it replaces it). That answer is NDJSON, read it while you send: rejections by line as they happen, ' +
             '`progress` lines, and the summary with its runs last, or an `error` line.',
@@ -69,33 +84,35 @@ export function storeDocumentsRoute(app: App, deps: Pick<Deps, 'sql' | 'runs' | 
       },
       async (request, reply) => {
         if (isBulk(request)) return reply.send(await answerImport(request, reply, bulkJob(request, deps), false));
-        const rows = readDocuments(request.body);
         const principal = principalOf(request);
-        const answer = await storeGiven(sql, rows, principal);
-        if ('refused' in answer) throw refusalOf(answer.refused, isOne(request.body));
+        const batch = readBatch(request.body);
+        const answer =
+          batch === undefined
+            ? await storeOne(sql, readDocument(request.body), principal)
+            : await storeBatch(sql, batch, principal);
         const [run] = await startIngest(runs, principal, answer.documents);
         const documents = answer.documents.map(({ id, externalId, status }) => ({ id, externalId, status }));
-        if (run === undefined) return reply.code(200).send({ run: null, documents });
+        const { rejections } = answer;
+        if (run === undefined) return reply.code(200).send({ run: null, documents, rejections });
         reply.header('location', `/api/runs/${run.id}`);
-        return reply.code(202).send({ run: { id: run.id, state: run.state }, documents });
+        return reply.code(202).send({ run: { id: run.id, state: run.state }, documents, rejections });
       },
     );
   });
-}
-
-function isOne(body: unknown): boolean {
-  return typeof body === 'object' && body !== null && !Array.isArray(body) && !('documents' in body);
 }
 
 function isBulk(request: FastifyRequest): boolean {
   return request.headers['content-type']?.split(';')[0]?.trim().toLowerCase() === bulk;
 }
 
-function refusalOf(refused: readonly RefusedRow[], one: boolean): FlowstateError {
-  const named = (row: number, field: string) => (one ? field : `documents.${row}.${field}`);
-  return invalidInput(
-    refused.flatMap(({ row, errors }) => errors.map(({ field, message }) => ({ field: named(row, field), message }))),
-  );
+async function storeOne(
+  sql: Sql,
+  document: EmbeddedDocumentInput,
+  viewer: Viewer,
+): Promise<{ documents: UpsertedDocument[]; rejections: [] }> {
+  const answer = await storeGiven(sql, [document], viewer);
+  if ('refused' in answer) throw invalidInput(answer.refused.flatMap(({ errors }) => errors));
+  return { documents: answer.documents, rejections: [] };
 }
 
 function bulkJob(
@@ -115,7 +132,7 @@ function bulkJob(
     entity: 'documents',
     target: documentTarget as unknown as ImportTarget,
     viewer: principal,
-    rows: ndjsonRows(decodeText(bytesOf(request.raw), charset)),
+    rows: ndjsonRows(bytesOf(request.raw)),
     readRow: createRowReader(documentTarget.schema, {}),
     asText: false,
     dryRun: false,
