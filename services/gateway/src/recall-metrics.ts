@@ -1,3 +1,4 @@
+import { startAtZero } from '@flowstate/runtime';
 import type { RecallObserver } from '@flowstate/search';
 import { Counter, Gauge, type Registry } from '@prometheus-io/client';
 
@@ -43,6 +44,10 @@ export function recallObserver(registry: Registry, now: () => number = Date.now)
     labelNames: ['result'],
     registers,
   });
+  startAtZero(
+    sampled,
+    ['compared', 'changed', 'empty', 'skipped', 'failed'].map((result) => ({ result })),
+  );
 
   return {
     sampled: (labels) => sampled.inc(labels),

@@ -1,6 +1,6 @@
 import { createBoundedLabel, createRegistry, startAtZero, type Build } from '@flowstate/runtime';
 import { declaredName } from '@flowstate/workflow';
-import { droppedSentences, type DroppedSentences } from './guardrails/supported.ts';
+import { droppedSentences, guardedAgents, type DroppedSentences } from './guardrails/supported.ts';
 import { Counter, Gauge, Histogram } from '@prometheus-io/client';
 
 export type WorkerMetrics = ReturnType<typeof createWorkerMetrics>;
@@ -69,6 +69,10 @@ export function createWorkerMetrics(build: Build, { workflows, concurrency, acti
     labelNames: ['agent'],
     registers,
   });
+  startAtZero(
+    dropped,
+    guardedAgents.map((agent) => ({ agent })),
+  );
   const boundedAgent = createBoundedLabel(maxNames);
   droppedSentences.subscribe((told) => {
     const { agent, sentences } = told as DroppedSentences;

@@ -169,14 +169,14 @@ t.test('what nothing supports is dropped and told of once', async (t) => {
   droppedSentences.subscribe(hear);
   t.teardown(() => droppedSentences.unsubscribe(hear));
   t.same(
-    supportedOnly('writer', [1, 2, 3, 4], (n) => n % 2 === 0),
+    supportedOnly('answer-writer', [1, 2, 3, 4], (n) => n % 2 === 0),
     { kept: [2, 4], dropped: 2 },
   );
   t.same(
-    supportedOnly('writer', [2], () => true),
+    supportedOnly('answer-writer', [2], () => true),
     { kept: [2], dropped: 0 },
   );
-  t.same(told, [{ agent: 'writer', sentences: 2 }]);
+  t.same(told, [{ agent: 'answer-writer', sentences: 2 }]);
 });
 
 t.test('nothing inside a fence closes it', async (t) => {

@@ -33,6 +33,7 @@ t.test('what a run can become is shown before it happens', async (t) => {
     t.match(text, `worker_agent_workflows_total{workflow="own",status="${status}"} 0`);
   }
   t.match(text, /^worker_runs_lost_total 0$/m);
+  t.match(text, 'worker_guardrail_dropped_sentences_total{agent="answer-writer"} 0');
   t.match(text, /^worker_active_runs 3$/m);
   t.match(text, /^worker_concurrency 4$/m);
 });

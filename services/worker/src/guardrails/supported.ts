@@ -2,6 +2,9 @@ import { channel } from 'node:diagnostics_channel';
 
 /** Told of what guardrails left out: `{ agent, sentences }`. The worker's metrics listen. */
 export const droppedSentences = channel('flowstate.guardrails.dropped');
+/** Agents whose sentences are held against what supports them. */
+export const guardedAgents = ['answer-writer', 'briefing-writer', 'reason-writer'] as const;
+
 export type DroppedSentences = { agent: string; sentences: number };
 
 /**
@@ -9,7 +12,7 @@ export type DroppedSentences = { agent: string; sentences: number };
  * would be counted again.
  */
 export function supportedOnly<T>(
-  agent: string,
+  agent: (typeof guardedAgents)[number],
   sentences: readonly T[],
   isSupported: (sentence: T, index: number) => boolean,
 ): { kept: T[]; dropped: number } {
