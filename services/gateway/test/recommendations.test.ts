@@ -203,7 +203,13 @@ t.test('what helped similar customers is recommended, with reasons, and follows 
       'known to help comes before what is only about it',
     );
     t.equal((await say(after.body.id, { ...streamDocument, helpful: false })).status, 200);
-    t.equal(itemOf(await ask('new-hauler'), ids.stream), undefined, 'does not help this customer');
+    const stream = async () => itemOf(await ask('new-hauler'), ids.stream);
+    t.equal(await stream(), undefined, 'does not help this customer');
+    const helps = (role: Who) => say(after.body.id, { ...streamDocument, helpful: true }, role);
+    t.equal((await helps('manager')).status, 200);
+    t.equal(await stream(), undefined, 'whoever dismissed it does not see it again for one other opinion');
+    t.equal((await helps('admin')).status, 200);
+    t.ok(await stream(), 'more people call it helpful');
     t.ok(itemOf(await ask('stranger'), ids.govern), 'known by all customers, where nobody similar is');
     await deleteDocument(sql, ids.govern);
     t.equal(itemOf(await ask('new-hauler'), ids.govern), undefined, 'what is deleted is recommended no more');

@@ -12,7 +12,7 @@ export type TalliedOpinion = {
 
 export type OpinionTally = {
   of(kind: RecommendationKind, item: string): TalliedOpinion | null;
-  /** Whoever knows this customer said that it does not help here. */
+  /** Somebody said that it does not help this customer, and not more people that it does. */
   isRejected(kind: RecommendationKind, item: string): boolean;
   all(): TalliedOpinion[];
 };
@@ -24,7 +24,9 @@ export function tallyOpinions(opinions: readonly Opinion[], { customerId, simila
   const keyOf = (kind: RecommendationKind, item: string) => `${kind} ${item}`;
   const own = opinions.filter((opinion) => opinion.customerId === customerId);
   const rejected = new Set(
-    own.filter(({ helpful, unhelpful }) => unhelpful > helpful).map(({ kind, item }) => keyOf(kind, item)),
+    own
+      .filter(({ helpful, unhelpful }) => unhelpful > 0 && unhelpful >= helpful)
+      .map(({ kind, item }) => keyOf(kind, item)),
   );
   const tallied = new Map<string, TalliedOpinion>();
   const others = opinions.filter((opinion) => opinion.customerId !== customerId);
