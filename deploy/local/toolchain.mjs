@@ -123,7 +123,9 @@ async function ensureDependencies(context) {
     existsSync(mark) &&
     readFileSync(mark, 'utf8') === wanted &&
     !existsSync(join(modules, '.package-lock.json')) &&
-    workspaceFolders().every((dir) => existsSync(join(dir, 'node_modules')));
+    workspaceFolders()
+      .filter(hasDependencies)
+      .every((dir) => existsSync(join(dir, 'node_modules')));
   if (isComplete()) return;
   const onWait = (pid) => log(`Waiting for another start (process ${pid}) that is installing the dependencies …`);
   await withLock(join(CLONE, '.flowstate', 'install.lock'), { signal, onWait }, async () => {
@@ -162,7 +164,7 @@ function wantedDependencies() {
   return hash.digest('hex');
 }
 
-/** Folders of the workspace's members that have dependencies. */
+/** Folders of the workspace's members. */
 function workspaceFolders() {
   const groups = ['services', 'packages'].flatMap((group) =>
     readdirSync(join(CLONE, group)).map((name) => join(CLONE, group, name)),
@@ -170,6 +172,12 @@ function workspaceFolders() {
   return [...groups, join(CLONE, 'deploy', 'local'), join(CLONE, 'test')].filter((dir) =>
     existsSync(join(dir, 'package.json')),
   );
+}
+
+/** A member without any gets no `node_modules`. */
+function hasDependencies(dir) {
+  const { dependencies = {}, devDependencies = {} } = JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8'));
+  return Object.keys({ ...dependencies, ...devDependencies }).length > 0;
 }
 
 /** `npm` as this process was started by it, else the one on PATH. */

@@ -16,6 +16,14 @@ import {
   tryLock,
   withLock,
 } from '../host.mjs';
+import { ensureToolchain } from '../toolchain.mjs';
+
+t.test('dependencies that are installed are left alone', async (t) => {
+  const lines: string[] = [];
+  // Whatever it would have to wait for or run ends at once.
+  await ensureToolchain({ log: (line) => void lines.push(line), signal: AbortSignal.abort() });
+  t.same(lines, []);
+});
 
 const hostModule = new URL('../host.mjs', import.meta.url).href;
 
