@@ -13,5 +13,5 @@ export async function readJsonInput(text: string, { stdin }: Pick<Terminal, 'std
 
 /** A number; what is none is sent as it is, for the gateway to name the field. */
 export function toNumber(text: string): unknown {
-  return /^\d+$/.test(text) ? Number(text) : text;
+  return /^-?\d+$/.test(text) ? Number(text) : text;
 }

@@ -9,7 +9,7 @@ import { refuseUnknownDocuments } from './search-eval/unknown-documents.ts';
 import { formatTable } from './table.ts';
 import { CommandError, exitCodes, type Terminal } from './terminal.ts';
 
-type Options = { k: number; kind: SearchKind[]; with: Record<string, unknown>; json?: boolean };
+type Options = { k: number; kind: SearchKind[]; collection?: string; with: Record<string, unknown>; json?: boolean };
 
 type LookBackOptions = { k: number[]; cases: number; json?: boolean };
 
@@ -25,6 +25,7 @@ export function addSearchEvalCommands(search: Command, terminal: Terminal, done:
       'a query a line: {"query", "relevant": {"<external id>": 1…3}, "style"?, "collection"?}',
     )
     .option('--k <number>', 'answers looked at, 1 to 100', readK, 10)
+    .option('--collection <name>', 'look only there, for queries that name none; all you may search otherwise')
     .addOption(new Option('--kind <kind...>', 'only these').choices(searchKinds).default([...searchKinds], 'all'))
     .option('--with <json>', 'further fields of every request, such as {"threshold": 0.2}', readFields, {})
     .option('--json', 'as JSON')
@@ -34,8 +35,11 @@ export function addSearchEvalCommands(search: Command, terminal: Terminal, done:
         'the search leaves its answer empty; it counts in no other figure. The sample set is\n' +
         'deploy/sample/search-queries.jsonl.\n',
     )
-    .action(async (file: string, { k, kind: kinds, with: fields, json }: Options, self: Command) => {
-      const queries = readLabelledQueries(await readText(file), file);
+    .action(async (file: string, { k, kind: kinds, collection, with: fields, json }: Options, self: Command) => {
+      const queries = readLabelledQueries(await readText(file), file).map((query) => ({
+        ...(collection !== undefined && { collection }),
+        ...query,
+      }));
       await withClient(self, terminal, async (client) => {
         await refuseUnknownDocuments(client, queries);
         const qualities: SearchQuality[] = [];

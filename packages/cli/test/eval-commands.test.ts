@@ -69,6 +69,10 @@ await t.test('searches are judged through the API by labelled queries', async (t
     out: '',
     err: /^Labelled documents that are not there:\n {2}gone \(line 1, 2\)\n {2}sso in collection elsewhere \(line 3\)\n$/,
   });
+  t.match(await flowstate('search', 'eval', file, '--collection', 'elsewhere'), {
+    code: 1,
+    err: /refund in collection elsewhere \(line 1, 2\)\n {2}sso in collection elsewhere \(line 2\)\n$/,
+  });
   t.match(await flowstate('search', 'eval', file, '--kind', 'semantic', '--with', '{"colour": 1}'), {
     code: 1,
     err: /^semantic: POST \/api\/search\/semantic was refused \(400\): colour is not known here/,

@@ -80,7 +80,7 @@ await t.test('bad input is named', async (t) => {
   t.match(await override('workflows'), { code: 1, err: /min or max must be given/ });
   t.match(await override('workflows', '--min', '4', '--max', '3'), { code: 1, err: /min must not be above max, 3/ });
   t.match(await override('workflows', '--max', 'many'), { code: 1, err: /max must be integer/ });
-  t.match(await override('workflows', '--max', '-1'), { code: 1, err: /max must be integer/ });
+  t.match(await override('workflows', '--max', '-1'), { code: 1, err: /max must be >= 0/ });
   t.match(await override('workflows', '--max', '1', '--for', 'ever'), { code: 2, err: /--for must be a time/ });
   t.match(await override('workflows', '--max', '1', '--for', '90d'), { code: 1, err: /seconds must be <= / });
   t.match(await flowstate('scale', 'override', 'workflows', '--max', '1'), { code: 2, err: /--reason/ });
