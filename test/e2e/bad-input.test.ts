@@ -51,6 +51,7 @@ t.test('what is refused says why, in one form, and leaves nothing behind', async
     ['a limit of 201', manager.get('/api/runs?limit=201'), 400, 'invalid_input', 'querystring.limit'],
     ['a NUL as a tag', manager.get('/api/runs?tag=%00'), 400, 'invalid_input', 'querystring.tag'],
     ['a NUL as a workflow', manager.get('/api/runs?workflow=%00'), 400, 'invalid_input', 'querystring.workflow'],
+    ['a slip in a filter', manager.get('/api/runs?sate=failed'), 400, 'invalid_input', 'querystring.sate'],
     ['a made-up cursor', manager.get('/api/runs?cursor=abc'), 400, 'invalid_input', 'querystring.cursor'],
     [
       'a made-up event id',
@@ -72,6 +73,13 @@ t.test('what is refused says why, in one form, and leaves nothing behind', async
       );
   }
   t.equal(await runCount(), before, 'nothing was accepted');
+  t.match((await manager.post(runs, { input: {} })).body, {
+    detail: 'input.customerId is required, unless facts is given; input.facts is required, unless customerId is given',
+  });
+  t.match((await manager.post(runs, '{"input":{"__proto__":1}}', { 'content-type': 'application/json' })).body, {
+    errors: [{ field: 'body', message: /key __proto__/ }],
+  });
+  t.equal((await manager.get('/api/ready?t=1')).status, 200, 'what keeps caches out of a probe is nothing wrong');
 });
 
 t.test('wrong, missing and foreign credentials', async (t) => {

@@ -78,6 +78,10 @@ t.test('an effect in doubt parks the run until a person says what happened', asy
     status: 400,
     body: { errors: [{ field: 'outcome' }] },
   });
+  t.match(await manager.post(`/api/runs/${happened}/resolve`, { outcome: 'happened' }), {
+    status: 400,
+    body: { errors: [{ field: 'output', message: 'is required' }] },
+  });
   t.equal((await manager.post(`/api/runs/${happened}/resolve`, { outcome: 'happened', output: 'R-1' })).status, 202);
   t.match(await told(happened, 'run.completed'), { output: { receipt: 'R-1' } });
   t.equal((await manager.post(`/api/runs/${happened}/resolve`, { outcome: 'abandon' })).status, 409);
@@ -106,7 +110,7 @@ t.test('a run that kills its worker is parked after three; its neighbour is not 
   }
   t.match(await told(id, 'run.parked'), { state: 'parked', error: { message: /workers died/ } });
   t.match(await told(neighbour, 'run.completed'), { state: 'completed' });
-  t.match(await manager.post(`/api/runs/${id}/resolve`, { outcome: 'happened' }), {
+  t.match(await manager.post(`/api/runs/${id}/resolve`, { outcome: 'happened', output: null }), {
     status: 400,
     body: { errors: [{ field: 'outcome' }] },
   });

@@ -140,6 +140,12 @@ t.test('the same events again, from wherever a reader left off', async (t) => {
     tail,
     all.filter((event) => Number(event.id) > 3),
   );
+  for (const id of ['999', 'abc']) {
+    t.match(await manager.get(`/api/runs/${run.id}/events`, { 'last-event-id': id }), {
+      status: 400,
+      body: { errors: [{ field: 'headers.last-event-id', message: 'must be the id of an event of this run' }] },
+    });
+  }
 });
 
 t.test('the run is a job on the dashboard, for those who may look', async (t) => {

@@ -26,7 +26,7 @@ if (typeof cluster === 'string') {
     t.match(await manager.get('/api/ready?strict=1'), { status: 200, body: { status: 'ready' } });
   });
 
-  await t.test('runs are delivered, followed live, cancelled and retried on a cluster', async (t) => {
+  await t.test('runs are delivered, followed live, cancelled and held by a paused queue on a cluster', async (t) => {
     const start = async (steps: number) => {
       const input = { recorder: recorder.url, steps };
       const { status, body } = await manager.post<Run>('/api/workflows/recorded-steps/runs', { input });
@@ -48,6 +48,11 @@ if (typeof cluster === 'string') {
     recorder.release('step-1');
     t.match(await admin.post('/api/admin/queues/workflows/pause', { reason: 'a look' }), { status: 200 });
     const paused = await start(1);
+    // What comes later to the other queue is done meanwhile.
+    const document = { collection: 'manual', text: 'Invoices are sent on the first day of a month.' };
+    const { body } = await manager.post<{ run: Run }>('/api/documents', document);
+    t.equal((await Array.fromAsync(manager.events(body.run.id))).at(-1)?.event, 'run.completed');
+    t.match((await manager.get<Run>(`/api/runs/${paused}`)).body, { state: 'queued' });
     t.match(await admin.post('/api/admin/queues/workflows/resume', { reason: 'a look' }), { status: 200 });
     t.equal((await Array.fromAsync(manager.events(paused))).at(-1)?.event, 'run.completed');
   });

@@ -214,9 +214,16 @@ export const ResolveBody = Type.Unsafe<
       outcome: OneOf(['happened', 'not-happened', 'abandon'] as const, {
         description: 'Did the effect in doubt take place? `abandon` ends the run as failed',
       }),
-      output: Type.Optional(Type.Unknown({ description: 'With `happened`: what the step returns' })),
+      output: Type.Optional(
+        Type.Unknown({ description: 'What the step returns: required with `happened`, null when it returns nothing' }),
+      ),
     },
-    { additionalProperties: false },
+    {
+      additionalProperties: false,
+      // Left out by mistake, the run would go on as if the effect had returned nothing.
+      if: { properties: { outcome: { const: 'happened' } }, required: ['outcome'] },
+      then: { required: ['output'] },
+    },
   ),
 );
 export type ResolveBody = Static<typeof ResolveBody>;

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { invalidInput } from '@flowstate/contracts';
+import { invalidInput, type FlowstateError } from '@flowstate/contracts';
 import type { App } from './deps.ts';
 
 /**
@@ -10,7 +10,22 @@ export function readJsonBodies(app: App): void {
   const parse = app.getDefaultJsonParser('error', 'error');
   app.removeContentTypeParser('application/json');
   app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, body, done) => {
-    if (isUtf8(body)) void parse(request, body.toString(), done);
-    else done(invalidInput([{ field: 'body', message: 'is not UTF-8' }]));
+    if (!isUtf8(body)) return done(invalidInput([{ field: 'body', message: 'is not UTF-8' }]));
+    const text = body.toString();
+    void parse(request, text, (error, value) => done(error && isJson(text) ? forbiddenKey() : error, value));
   });
+}
+
+/** The parser refuses keys, too, that would reach into every object of a careless program. */
+function forbiddenKey(): FlowstateError {
+  return invalidInput([{ field: 'body', message: 'must not have a key __proto__, nor constructor.prototype' }]);
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -30,8 +30,15 @@ export function useLazyValidators(app: Pick<FastifyInstance, 'setValidatorCompil
   app.setValidatorCompiler(({ schema, httpPart }) => {
     let validate: ReturnType<typeof strictAjv.compile> | undefined;
     return (value) => {
-      validate ??= (httpPart === 'body' ? strictAjv : coercingAjv).compile(schema as object);
+      validate ??= (httpPart === 'body' ? strictAjv : coercingAjv).compile(
+        httpPart === 'querystring' ? knownFieldsOnly(schema as object) : (schema as object),
+      );
       return validate(value) ? true : { error: validate.errors as never };
     };
   });
+}
+
+/** A filter with a slip in its name would be none, and everything be answered. A schema may say otherwise. */
+function knownFieldsOnly(schema: object): object {
+  return { additionalProperties: false, ...schema };
 }

@@ -17,7 +17,10 @@ import { accessLifetime, issueAccessToken } from '../tokens.ts';
 const browserSessionLifetime = 12 * 3600;
 const home = '/admin/queues';
 
-const LoginQuery = Type.Object({ next: Type.Optional(Type.String({ maxLength: 512 })) });
+const LoginQuery = Type.Object(
+  { next: Type.Optional(Type.String({ maxLength: 512 })) },
+  { additionalProperties: true },
+);
 const LoginForm = Type.Object({
   email: LoginBody.properties.email,
   password: LoginBody.properties.password,

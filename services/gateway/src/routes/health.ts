@@ -4,7 +4,10 @@ import { missingMigrations } from '@flowstate/store';
 import Type from 'typebox';
 import type { App, Deps } from '../deps.ts';
 
-const ReadyQuery = Type.Object({ strict: Type.Optional(OneOf(['0', '1', 'false', 'true'] as const)) });
+const ReadyQuery = Type.Object(
+  { strict: Type.Optional(OneOf(['0', '1', 'false', 'true'] as const)) },
+  { additionalProperties: true }, // probes add what keeps caches out
+);
 
 /** Liveness, readiness with every dependency named, and metrics. */
 export function healthRoutes(app: App, { sql, redis, cache, metrics, config, draining }: Deps): void {

@@ -1,4 +1,5 @@
-import { invalidInput, type RunEvent } from '@flowstate/contracts';
+import { invalidInput, isTerminal, type FlowstateError, type RunEvent } from '@flowstate/contracts';
+import { readEvents } from '@flowstate/store';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
 import type { App, Deps } from '../deps.ts';
@@ -24,6 +25,11 @@ export function runEventRoute(app: App, { runs, sql, subscriber, metrics, stream
     async (request, reply) => {
       const run = await runs.read(request.params.id, principalOf(request));
       const lastSeq = lastSeen(request.headers['last-event-id']);
+      // Of a run that goes on it may be an event that a crashed Postgres forgot: what comes is sent.
+      if (lastSeq > 0 && isTerminal(run.state)) {
+        const last = (await readEvents(sql, run.id)).at(-1);
+        if (lastSeq > (last?.seq ?? 0)) throw noSuchEvent();
+      }
       const left = new AbortController();
       request.raw.once('close', () => left.abort());
       // A stream lasts no longer than the token that opened it.
@@ -73,7 +79,11 @@ function lastSeen(header: string | undefined): number {
   if (header === undefined || header === '') return 0;
   const seq = Number(header);
   if (Number.isSafeInteger(seq) && seq >= 0) return seq;
-  throw invalidInput([{ field: 'headers.last-event-id', message: 'must be the id of an event of this run' }]);
+  throw noSuchEvent();
+}
+
+function noSuchEvent(): FlowstateError {
+  return invalidInput([{ field: 'headers.last-event-id', message: 'must be the id of an event of this run' }]);
 }
 
 function frame(event: RunEvent | { type: string }): string {

@@ -71,6 +71,8 @@ export async function* watchEvents(
     while (!signal.aborted) {
       if (refill) {
         const stored = await readEvents(sql, runId);
+        // Nothing was sent yet: an id from beyond the end would hide all that comes.
+        if (seen === lastSeq) seen = Math.min(seen, stored.at(-1)?.seq ?? 0);
         for (const event of stored.filter(({ seq }) => seq > seen)) {
           seen = event.seq;
           yield event;
