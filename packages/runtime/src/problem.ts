@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import { FlowstateError, httpStatus, type Problem } from '@flowstate/contracts';
 
 /** An error as an HTTP answer of type `application/problem+json`. */
-export type ProblemAnswer = { status: number; headers: Record<string, string>; problem: Problem };
+type ProblemAnswer = { status: number; headers: Record<string, string>; problem: Problem };
 
 /** How every service answers a refusal or a failure (RFC 9457). */
 export function answerOf(error: FlowstateError, requestId: string): ProblemAnswer {

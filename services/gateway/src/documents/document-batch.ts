@@ -41,7 +41,7 @@ export function readDocument(body: unknown): EmbeddedDocumentInput {
   return document;
 }
 
-export type ReadDocuments = {
+type ReadDocuments = {
   good: { line: number; document: EmbeddedDocumentInput }[];
   rejections: ImportRejection[];
 };

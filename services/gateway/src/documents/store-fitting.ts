@@ -2,7 +2,7 @@ import { defaultCollection, type EmbeddedDocumentInput, type Viewer } from '@flo
 import { NoCollectionError, type Db, type UpsertedDocument } from '@flowstate/store';
 import { storeGiven, type RefusedRow } from './store-given.ts';
 
-export type Fitting = {
+type Fitting = {
   /** By the row's place. */
   stored: Map<number, UpsertedDocument>;
   refused: RefusedRow[];

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { maxRowLength } from '@flowstate/contracts';
 
 /** A line without its end, or why it cannot be read. */
-export type NdjsonLine = string | { fault: string };
+type NdjsonLine = string | { fault: string };
 
 const lineEnd = 0x0a;
 const tooLong = { fault: `is longer than ${maxRowLength} characters` };
