@@ -221,8 +221,8 @@ export const ResolveBody = Type.Unsafe<
     {
       additionalProperties: false,
       // Left out by mistake, the run would go on as if the effect had returned nothing.
-      if: { properties: { outcome: { const: 'happened' } }, required: ['outcome'] },
-      then: { required: ['output'] },
+      if: { not: { properties: { outcome: { const: 'happened' } }, required: ['outcome'] } },
+      else: { required: ['output'] },
     },
   ),
 );
