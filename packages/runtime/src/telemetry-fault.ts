@@ -1,4 +1,4 @@
-import { exportTally } from './span-export.ts';
+import { exportTally } from './export-tally.ts';
 import { telemetryNews } from './telemetry-news.ts';
 
 /** No spans are sent, and why. */

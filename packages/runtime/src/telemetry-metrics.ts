@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from '@prometheus-io/client';
-import { exportTally } from './span-export.ts';
+import { exportTally } from './export-tally.ts';
 
 /** Says how the export of traces goes: nothing else shows that a collector takes none. */
 export function measureTelemetry(registry: Registry): void {

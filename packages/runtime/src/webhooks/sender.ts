@@ -1,5 +1,5 @@
 import { checkWebhookUrl, FlowstateError } from '@flowstate/contracts';
-import { Agent, request } from 'undici';
+import type { Agent, request as undiciRequest } from 'undici';
 import { createGuardedLookup, type Resolve } from './guarded-lookup.ts';
 import { parseRetryAfter } from './retry-after.ts';
 import { signedHeaders } from './signature.ts';
@@ -40,11 +40,17 @@ const bodyLimit = 16 * 1024;
 /** Sends signed webhooks, to addresses that were checked and nowhere else. Redirects are not followed. */
 export function createWebhookSender({ key, version, allowPrivate, timeoutMs, connections, resolve }: Options) {
   const lookup = createGuardedLookup({ allowPrivate, ...(resolve && { resolve }) });
-  const agent = new Agent({ connections, allowH2: false, connect: { lookup, timeout: timeoutMs } });
+  // A hundred modules, which a start does not wait for.
+  let loaded: Promise<{ agent: Agent; request: typeof undiciRequest }> | undefined;
+  async function load() {
+    const { Agent, request } = await import('undici');
+    return { request, agent: new Agent({ connections, allowH2: false, connect: { lookup, timeout: timeoutMs } }) };
+  }
 
   async function post(url: string, { id, body }: { id: string; body: string }): Promise<WebhookAnswer> {
     // No name is looked up for an address in the URL, and the configuration may have changed since it was accepted.
     checkWebhookUrl(url, { allowPrivate });
+    const { agent, request } = await (loaded ??= load());
     const answer = await request(url, {
       method: 'POST',
       dispatcher: agent,
@@ -81,7 +87,7 @@ export function createWebhookSender({ key, version, allowPrivate, timeoutMs, con
         gone: false,
         unsent: isUnsent(error),
       })),
-    close: () => agent.close(),
+    close: async () => (await loaded)?.agent.close(),
   };
   return sender;
 }
