@@ -34,10 +34,10 @@ if (typeof stores === 'string') {
 
   await t.test('Redis hangs: a run is accepted all the same, and delivered once it goes on', async (t) => {
     const before = recorder.calls.length;
-    const pid = stores.redis.pid();
-    if (pid === undefined) throw new Error('Redis is not running');
-    process.kill(pid, 'SIGSTOP');
-    const goOn = () => process.kill(pid, 'SIGCONT');
+    const pids = stores.redis.pids();
+    t.ok(pids.length > 0);
+    for (const pid of pids) process.kill(pid, 'SIGSTOP');
+    const goOn = () => pids.forEach((pid) => process.kill(pid, 'SIGCONT'));
     t.teardown(goOn);
     const { status, body } = await start();
     t.equal(status, 202);

@@ -6,7 +6,10 @@ import { startRedisCluster } from '../support/redis-cluster.ts';
 const workflows = fileURLToPath(new URL('../fixtures/workflows', import.meta.url));
 type Run = { id: string; state: string };
 
-const cluster = await startRedisCluster(t);
+const cluster = await startRedisCluster(t, {
+  replicas: 3,
+  settings: { 'cluster-node-timeout': '2000', 'repl-diskless-sync-delay': '0' },
+});
 if (typeof cluster === 'string') {
   t.pass('Redis Cluster', { skip: cluster });
 } else {
@@ -84,5 +87,34 @@ if (typeof cluster === 'string') {
     t.equal((await analyst.get('/api/auth/me')).status, 401);
     const text = await (await fetch(`${platform.gateway.url}/api/metrics`)).text();
     t.match(text, /^redis_memory_used_bytes\{instance="queues"\} [1-9]/m);
+  });
+
+  await t.test('the master of the queues dies under load: nothing is lost, nothing runs twice', async (t) => {
+    const before = recorder.calls.length;
+    const ids: string[] = [];
+    const refused: number[] = [];
+    const start = async () => {
+      const input = { recorder: recorder.url, steps: 2 };
+      const { status, body } = await manager.post<Run>('/api/workflows/recorded-steps/runs', { input });
+      if (status === 202) ids.push(body.id);
+      else refused.push(status);
+    };
+    await Promise.all(Array.from({ length: 5 }, start));
+    const master = await cluster.masterOf('{flowstate}');
+    await master?.kill();
+    const killedAt = performance.now();
+    // Whoever is logged in stays so, and runs are accepted, while the nodes have not agreed on who follows.
+    while ((await cluster.masterOf('{flowstate}')) === master) {
+      await start();
+      t.equal((await manager.get('/api/auth/me')).status, 200);
+    }
+    const movedAfter = performance.now() - killedAt;
+    await start();
+    for (const id of ids) t.equal((await Array.fromAsync(manager.events(id))).at(-1)?.event, 'run.completed');
+    t.same(refused, []);
+    t.equal(recorder.calls.length, before + ids.length * 2, 'every step once');
+    t.comment(
+      `${ids.length} runs; moved after ${Math.round(movedAfter)} ms, all done after ${Math.round(performance.now() - killedAt)} ms`,
+    );
   });
 }

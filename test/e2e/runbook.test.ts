@@ -6,8 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { createClient, startPlatform, startWebhookReceiver, verifyWebhook } from '@flowstate/test';
-import { Redis } from 'ioredis';
+import {
+  createClient,
+  emptyRedis,
+  openRedis,
+  startPlatform,
+  startWebhookReceiver,
+  verifyWebhook,
+} from '@flowstate/test';
 import t from 'tap';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -213,13 +219,13 @@ t.test('a command that is misspelt fails its step, and so does what is not as ex
     t.equal(code, 1, wrong);
     t.match(steps, [{ state: 'failed', why }]);
   }
-  const redis = new Redis(platform.redis.url);
+  const redis = openRedis(platform.redis.url);
   t.teardown(() => redis.disconnect());
   await redis.set(`flowstate:session:${crypto.randomUUID()}`, '{}');
   const { code, steps } = await follow(['security', '--only', 'sessions are sound']);
   t.equal(code, 1);
   t.match(steps, [{ state: 'failed', why: /exit code 1/, evidence: /NOT SOUND/ }]);
-  await redis.flushdb();
+  await emptyRedis(redis);
 });
 
 t.test('with the gateways gone it says so, and evidence is kept past them', async (t) => {

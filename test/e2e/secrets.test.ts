@@ -1,8 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createClient, startPlatform } from '@flowstate/test';
-import { Redis } from 'ioredis';
+import { createClient, keysOf, openRedis, startPlatform } from '@flowstate/test';
 import t from 'tap';
 
 const folder = await mkdtemp(join(tmpdir(), 'flowstate-secrets-'));
@@ -45,7 +44,7 @@ async function logIn(role: string, password = platform.secrets.password): Promis
 
 /** All that Redis holds. */
 async function redisContents(url: string): Promise<string> {
-  const redis = new Redis(url);
+  const redis = openRedis(url);
   const readers: Record<string, (key: string) => Promise<unknown>> = {
     string: (key) => redis.get(key),
     hash: (key) => redis.hgetall(key),
@@ -55,7 +54,7 @@ async function redisContents(url: string): Promise<string> {
     stream: (key) => redis.xrange(key, '-', '+'),
   };
   try {
-    const found = (await redis.keys('*')).map(async (key) => [key, await readers[await redis.type(key)]?.(key)]);
+    const found = (await keysOf(redis)).map(async (key) => [key, await readers[await redis.type(key)]?.(key)]);
     return JSON.stringify(await Promise.all(found));
   } finally {
     redis.disconnect();

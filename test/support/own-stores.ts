@@ -4,8 +4,16 @@ import { join } from 'node:path';
 import { startStores, type Outage, type Stores } from '@flowstate/local';
 import type { Test } from 'tap';
 import { requiredEnv } from './environment.ts';
+import { startRedisCluster } from './redis-cluster.ts';
+import { onClusters } from './redis.ts';
 
-export type OwnStores = Stores & { postgres: Outage; redis: Outage };
+export type OwnStores = Omit<Stores, 'redis'> & {
+  postgres: Outage;
+  redis: Pick<Outage, 'down' | 'up'> & {
+    /** Its processes: one, or each node of a cluster. */
+    pids(): number[];
+  };
+};
 
 /** Stores of our own, which we may take away; the reason where there are no local programs to run. */
 export async function startOwnStores(
@@ -31,5 +39,17 @@ export async function startOwnStores(
   const { postgres, redis } = stores;
   if (postgres === undefined || redis === undefined)
     return 'stores are not processes of ours here, they cannot be taken away';
-  return { ...stores, postgres, redis };
+  if (!onClusters) {
+    const { down, up } = redis;
+    return { ...stores, postgres, redis: { down, up, pids: () => known([redis.pid()]) } };
+  }
+  const [queues, cache] = await Promise.all([startRedisCluster(t), startRedisCluster(t)]);
+  if (typeof queues === 'string' || typeof cache === 'string') return String(queues);
+  const { nodes, down, up } = queues;
+  const pids = () => known(nodes.map((node) => node.pid()));
+  return { ...stores, redisUrl: queues.url, redisCacheUrl: cache.url, postgres, redis: { down, up, pids } };
+}
+
+function known(pids: (number | undefined)[]): number[] {
+  return pids.filter((pid) => pid !== undefined);
 }

@@ -1,27 +1,34 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
 import { findRedisProgram } from '@flowstate/local';
 import { Redis } from 'ioredis';
 import type { Test } from 'tap';
 import { requiredEnv } from './environment.ts';
+import { startRedisNode, type RedisNode } from './redis-node.ts';
 
 const slots = 16_384;
 
 export type RedisCluster = {
   /** `redis+cluster://…` with every node named. */
   url: string;
+  /** The first `masters` of them were made masters, those behind them one replica of each in turn. */
+  nodes: RedisNode[];
   /** Keys on each node. */
   keys(): Promise<number[]>;
+  /** The node that serves this key now, as the others have it. */
+  masterOf(key: string): Promise<RedisNode | undefined>;
+  /** Kills all nodes; what they held is gone. */
+  down(): Promise<void>;
+  /** Starts them again, at the same addresses. */
+  up(): Promise<void>;
 };
 
-/** A Redis Cluster of its own of so many masters; the reason where there is no Redis to start. */
-export async function startRedisCluster(t: Pick<Test, 'teardown'>, size = 3): Promise<RedisCluster | string> {
+type Options = { masters?: number; replicas?: number; settings?: Record<string, string> };
+
+/** A Redis Cluster of its own; the reason where there is no Redis to start. */
+export async function startRedisCluster(
+  t: Pick<Test, 'teardown'>,
+  { masters = 3, replicas = 0, settings = {} }: Options = {},
+): Promise<RedisCluster | string> {
   let program: string;
   try {
     const { signal } = new AbortController();
@@ -35,55 +42,56 @@ export async function startRedisCluster(t: Pick<Test, 'teardown'>, size = 3): Pr
   } catch (error) {
     return `no Redis to start here: ${(error as Error).message}`;
   }
-  const addresses = await Promise.all(Array.from({ length: size }, () => startNode(t, program)));
-  const nodes = addresses.map(({ port }) => new Redis({ port, host: '127.0.0.1' }));
-  t.teardown(() => nodes.forEach((node) => node.disconnect()));
-  const share = Math.ceil(slots / size);
-  for (const [n, node] of nodes.entries()) {
-    await node.call('CLUSTER', 'ADDSLOTSRANGE', n * share, Math.min(slots, (n + 1) * share) - 1);
+  const nodes = await Promise.all(
+    Array.from({ length: masters + replicas }, () => startRedisNode(t, program, settings)),
+  );
+  const clients = nodes.map(({ port }) => new Redis({ port, host: '127.0.0.1', retryStrategy: () => 100 }));
+  for (const client of clients) client.on('error', () => {}); // nodes are killed
+  t.teardown(() => clients.forEach((client) => client.disconnect()));
+  const share = Math.ceil(slots / masters);
+  for (const [n, client] of clients.entries()) {
+    if (n < masters) await client.call('CLUSTER', 'ADDSLOTSRANGE', n * share, Math.min(slots, (n + 1) * share) - 1);
     // Each must have an epoch of its own before they meet.
-    await node.call('CLUSTER', 'SET-CONFIG-EPOCH', n + 1);
+    await client.call('CLUSTER', 'SET-CONFIG-EPOCH', n + 1);
   }
-  for (const { port, bus } of addresses.slice(1)) await nodes[0]?.call('CLUSTER', 'MEET', '127.0.0.1', port, bus);
-  for (const node of nodes) {
-    while (!/cluster_state:ok[^]*cluster_known_nodes:3/.test(String(await node.call('CLUSTER', 'INFO'))))
-      await wait(50);
+  // Everybody everybody: gossip would take seconds.
+  for (const [n, client] of clients.entries()) {
+    for (const { port, bus } of nodes.slice(n + 1)) await client.call('CLUSTER', 'MEET', '127.0.0.1', port, bus);
   }
-  const [first, ...others] = addresses.map(({ port }) => port);
+  /** Until each node sees all others, and all slots served. */
+  async function agree(): Promise<void> {
+    for (const client of clients)
+      while (!isWhole(String(await client.call('CLUSTER', 'INFO')), nodes.length)) await wait(20);
+  }
+  await agree();
+  for (const [n, client] of clients.slice(masters).entries()) {
+    const id = String(await clients[n % masters]?.call('CLUSTER', 'MYID'));
+    await client.call('CLUSTER', 'REPLICATE', id);
+    while (!(await client.info('replication')).includes('master_link_status:up')) await wait(20);
+  }
+
+  const [first, ...others] = nodes.map(({ port }) => port);
   return {
     url: `redis+cluster://127.0.0.1:${first}?nodes=${others.map((port) => `127.0.0.1:${port}`).join()}`,
-    keys: () => Promise.all(nodes.map((node) => node.dbsize())),
+    nodes,
+    keys: () => Promise.all(clients.map((client) => client.dbsize())),
+    async masterOf(key) {
+      const asked = clients.find(({ status }) => status === 'ready');
+      const slot = Number(await asked?.call('CLUSTER', 'KEYSLOT', key));
+      const ranges = (await asked?.call('CLUSTER', 'SLOTS')) as [number, number, [string, number]][];
+      const [, , [, port] = []] = ranges.find(([from, to]) => from <= slot && slot <= to) ?? [];
+      return nodes.find((node) => node.port === port);
+    },
+    async down() {
+      await Promise.all(nodes.map((node) => node.kill()));
+    },
+    async up() {
+      await Promise.all(nodes.map((node) => node.start()));
+      await agree();
+    },
   };
 }
 
-async function startNode(t: Pick<Test, 'teardown'>, program: string): Promise<{ port: number; bus: number }> {
-  const dir = await mkdtemp(join(tmpdir(), 'flowstate-redis-node-'));
-  const [port, bus] = [await freePort(), await freePort()];
-  const options = ['--port', port, '--cluster-port', bus, '--bind', '127.0.0.1', '--dir', dir, '--save', ''];
-  const child = spawn(program, [...options.map(String), '--cluster-enabled', 'yes'], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  const ended = once(child, 'exit');
-  t.teardown(async () => {
-    child.kill('SIGKILL');
-    await ended;
-    await rm(dir, { recursive: true, force: true });
-  });
-  const said: string[] = [];
-  for await (const line of createInterface(child.stdout)) {
-    said.push(line);
-    if (!line.includes('Ready to accept connections')) continue;
-    child.stdout.resume();
-    return { port, bus };
-  }
-  throw new Error(`a Redis node ended before it was ready:\n${said.slice(-5).join('\n')}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+function isWhole(info: string, nodes: number): boolean {
+  return info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${nodes}\r`);
 }

@@ -1,6 +1,14 @@
+import { mastersOf, openRedis } from '@flowstate/queue';
 import { Redis } from 'ioredis';
 import type { Test } from 'tap';
 import { requiredEnv } from './environment.ts';
+import { startRedisCluster } from './redis-cluster.ts';
+
+// Tests ask one server or a cluster alike, as the product does.
+export { openRedis };
+
+/** `FLOWSTATE_TEST_REDIS=cluster npm test`: each test file's Redis are two clusters of three nodes. */
+export const onClusters = process.env.FLOWSTATE_TEST_REDIS === 'cluster';
 
 export type TestRedis = {
   url: string;
@@ -14,22 +22,47 @@ export async function createTestRedis(
   t: Pick<Test, 'teardown'>,
   servers?: { redisUrl: string; redisCacheUrl: string },
 ): Promise<TestRedis> {
-  const [url, cacheUrl] = await Promise.all([
-    ownDatabase(t, servers?.redisUrl ?? requiredEnv('REDIS_URL')),
-    ownDatabase(t, servers?.redisCacheUrl ?? requiredEnv('REDIS_CACHE_URL')),
-  ]);
+  const [url, cacheUrl] = await Promise.all(
+    servers === undefined && onClusters
+      ? [ownCluster(t), ownCluster(t)]
+      : [
+          ownDatabase(t, servers?.redisUrl ?? requiredEnv('REDIS_URL')),
+          ownDatabase(t, servers?.redisCacheUrl ?? requiredEnv('REDIS_CACHE_URL')),
+        ],
+  );
   return {
     url,
     cacheUrl,
     async flush() {
-      const redis = new Redis(url);
-      await redis.flushdb();
+      const redis = openRedis(url);
+      await emptyRedis(redis);
       await redis.quit();
     },
   };
 }
 
+/** FLUSHDB, on every node where it is a cluster. */
+export async function emptyRedis(redis: Redis): Promise<void> {
+  // A cluster's client knows its nodes once it has connected.
+  await redis.ping();
+  await Promise.all(mastersOf(redis).map((node) => node.flushdb()));
+}
+
+/** The names of all keys, of every node where it is a cluster. */
+export async function keysOf(redis: Redis, pattern = '*'): Promise<string[]> {
+  await redis.ping();
+  return (await Promise.all(mastersOf(redis).map((node) => node.keys(pattern)))).flat();
+}
+
+async function ownCluster(t: Pick<Test, 'teardown'>): Promise<string> {
+  const cluster = await startRedisCluster(t);
+  if (typeof cluster === 'string') throw new Error(cluster);
+  return cluster.url;
+}
+
 async function ownDatabase(t: Pick<Test, 'teardown'>, base: string): Promise<string> {
+  // A test's own cluster has no numbered databases, and is empty.
+  if (base.includes('+cluster:')) return base;
   const shared = new Redis(base);
   const [, count] = (await shared.config('GET', 'databases')) as [string, string];
   // Database 0 only holds the counter that deals the others out.

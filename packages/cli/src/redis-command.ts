@@ -1,3 +1,4 @@
+import { readClusterAddress } from '@flowstate/contracts';
 import { addRedisPassword, openRedis, readRedisUser, retireRedisPasswords } from '@flowstate/security';
 import { Option, type Command } from 'commander';
 import { readPassword } from './connection.ts';
@@ -92,6 +93,13 @@ async function withRedis(
   const variable = instances[instance];
   const url = URL.parse(env[variable] ?? '');
   if (url === null) throw new CommandError(`${variable} must be the address of that Redis.`, exitCodes.usage);
+  if (readClusterAddress(url.href) !== null) {
+    throw new CommandError(
+      `${variable} is a cluster's, and each of its nodes has users of its own: give one node's address, ` +
+        `redis://host:port, and do it for each.`,
+      exitCodes.usage,
+    );
+  }
   const user = named ?? (decodeURIComponent(url.username) || 'default');
   const candidates = env.REDIS_ADMIN_URL
     ? [env.REDIS_ADMIN_URL]

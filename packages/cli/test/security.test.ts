@@ -1,8 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createTestDatabase, startPlatform } from '@flowstate/test';
-import { Redis } from 'ioredis';
+import { createTestDatabase, openRedis, startPlatform } from '@flowstate/test';
 import t from 'tap';
 import { flowstate as run } from './fixtures/run-cli.ts';
 
@@ -105,7 +104,7 @@ t.test('a lockdown is made, seen and ended; roles get owners', async (t) => {
 });
 
 t.test('sessions are listed, verified and ended, by the API and without a gateway', async (t) => {
-  const redis = new Redis(platform.redis.url);
+  const redis = openRedis(platform.redis.url);
   t.teardown(() => redis.disconnect());
   const [manager, agent] = [await platform.as('manager'), await platform.as('agent')];
   t.match(

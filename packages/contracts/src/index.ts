@@ -5,6 +5,7 @@ export * from './approvals.ts';
 export * from './audit.ts';
 export * from './auth.ts';
 export * from './budgets.ts';
+export * from './cluster-address.ts';
 export * from './collections.ts';
 export * from './containment.ts';
 export * from './crm.ts';

@@ -1,3 +1,4 @@
+import { readClusterAddress } from '@flowstate/contracts';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 
 type Options = Pick<
@@ -10,22 +11,14 @@ type Options = Pick<
   | 'retryStrategy'
 >;
 
-const clusterProtocol = /^(rediss?)\+cluster:/;
-
 /**
- * A client of the Redis at `url`. `redis+cluster://host:port` (with TLS `rediss+cluster://`) is a Redis Cluster: the
- * host is where it is looked up, `?nodes=host:port,…` names more. A cluster's client has the same commands, with one
+ * A client of the Redis at `url`, which may be a cluster. A cluster's client has the same commands, with one
  * restriction: keys of one command, transaction or pipeline must be of one slot, which a `{tag}` in their names makes.
  */
 export function openRedis(url: string, options: Options = {}): Redis {
-  const [, protocol] = clusterProtocol.exec(url) ?? [];
-  if (protocol === undefined) return gathersWrites(new Redis(url, options));
-  const { hostname, port, username, password, searchParams } = new URL(url);
-  const more = searchParams.get('nodes')?.split(',') ?? [];
-  const nodes = [`${hostname}:${port || '6379'}`, ...more].map((node) => {
-    const at = node.lastIndexOf(':');
-    return { host: node.slice(0, at), port: Number(node.slice(at + 1)) };
-  });
+  const address = readClusterAddress(url);
+  if (address === null) return gathersWrites(new Redis(url, options));
+  const { nodes, username, password, tls } = address;
   const { enableAutoPipelining = false, enableOfflineQueue = true, lazyConnect = false, commandTimeout } = options;
   const cluster = new Cluster(nodes, {
     enableAutoPipelining,
@@ -35,9 +28,9 @@ export function openRedis(url: string, options: Options = {}): Redis {
     redisOptions: {
       ...(commandTimeout !== undefined && { commandTimeout }),
       ...(options.maxRetriesPerRequest !== undefined && { maxRetriesPerRequest: options.maxRetriesPerRequest }),
-      ...(username !== '' && { username: decodeURIComponent(username) }),
-      ...(password !== '' && { password: decodeURIComponent(password) }),
-      ...(protocol === 'rediss' && { tls: {} }),
+      ...(username !== undefined && { username }),
+      ...(password !== undefined && { password }),
+      ...(tls && { tls: {} }),
     },
   });
   cluster.on('+node', gathersWrites);

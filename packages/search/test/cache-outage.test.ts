@@ -1,13 +1,12 @@
-import { createTestRedis } from '@flowstate/test';
+import { createTestRedis, startCable } from '@flowstate/test';
 import t from 'tap';
-import { createRedisProxy } from './fixtures/redis-proxy.ts';
 import { createSearchFixture, ingest, namesOf, openCache } from './fixtures/search-fixture.ts';
 
 const viewer = { id: '00000000-0000-7000-8000-000000000000', role: 'analyst' } as const;
 
 t.test('search goes on without its cache, and uses it again when it is back', async (t) => {
   const { cacheUrl } = await createTestRedis(t);
-  const proxy = await createRedisProxy(t, cacheUrl);
+  const proxy = await startCable(t, cacheUrl);
   const cache = openCache(t, proxy.url);
   const { sql, embedder, search, seen } = await createSearchFixture(t, { cache, cacheTimeoutMs: 50, localBytes: 0 });
   await ingest(sql, embedder, [{ externalId: 'a', text: 'Refunds take five days' }]);

@@ -7,7 +7,7 @@ import {
   revokeCollection,
   writeCollection,
 } from '@flowstate/store';
-import { createTestDatabase, createTestRedis } from '@flowstate/test';
+import { createTestDatabase, createTestRedis, emptyRedis } from '@flowstate/test';
 import type { Role, Viewer } from '@flowstate/contracts';
 import t, { type Test } from 'tap';
 import { createSearch } from '../src/index.ts';
@@ -91,7 +91,7 @@ t.test('each collection is asked by its own model, and of several models one col
   await t.test('and answers live as long as the strictest of the collections allows', async (t) => {
     await ingest(sql, embedder, [{ externalId: 'c', text: 'Refunds by card', collection: 'third' }]);
     const lifeOf = async (question: object) => {
-      await cache.flushdb();
+      await emptyRedis(cache);
       await search.semantic({ ...body, ...question }, viewer);
       const [key = ''] = await cache.keys('vector-search:{*');
       return await cache.pttl(key);

@@ -1,4 +1,5 @@
 import { createServer } from 'node:http';
+import { emptyRedis } from '@flowstate/test';
 import type { AddressInfo } from 'node:net';
 import { createEmbedder } from '@flowstate/models';
 import { deleteDocument, findDocument, upsertDocuments } from '@flowstate/store';
@@ -179,7 +180,7 @@ t.test('a collection of another model is refused, or left out when none is named
     message: /another/,
   });
   t.same((await search.semantic({ query: 'refunds' }, viewer)).items, []);
-  await cache.flushdb();
+  await emptyRedis(cache);
 });
 
 t.test('an embeddings endpoint in trouble is our trouble, said so, and not remembered', async (t) => {

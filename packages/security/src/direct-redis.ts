@@ -1,16 +1,38 @@
-import { Redis } from 'ioredis';
+import { readClusterAddress } from '@flowstate/contracts';
+import { Cluster, Redis } from 'ioredis';
+
+const once = { lazyConnect: true, enableOfflineQueue: false } as const;
+const patience = { connectTimeout: 3_000, commandTimeout: 5_000, maxRetriesPerRequest: 0 } as const;
+
+/** A client of the Redis (or the cluster) at `url` for an operator's command: it connects when told, and tries once. */
+export function createDirectRedis(url: string): Redis {
+  const cluster = readClusterAddress(url);
+  if (cluster === null) return new Redis(url, { ...once, ...patience, retryStrategy: () => null });
+  const { nodes, username, password, tls } = cluster;
+  const client: unknown = new Cluster(nodes, {
+    ...once,
+    clusterRetryStrategy: () => null,
+    redisOptions: {
+      ...patience,
+      ...(username !== undefined && { username }),
+      ...(password !== undefined && { password }),
+      ...(tls && { tls: {} }),
+    },
+  });
+  return client as Redis;
+}
+
+/** The servers a client talks to: what is asked of a server, not of a key, is asked of each. */
+export function serversOf(redis: Redis, role: 'master' | 'all' = 'master'): Redis[] {
+  const client: unknown = redis;
+  return client instanceof Cluster ? (client as Cluster).nodes(role) : [redis];
+}
 
 /** A connection for an operator's command, to the first of these addresses that lets it in. Throws what the first one said. */
 export async function openRedis(urls: readonly string[]): Promise<Redis> {
   let reason: Error | undefined;
   for (const url of urls) {
-    const redis = new Redis(url, {
-      lazyConnect: true,
-      connectTimeout: 3_000,
-      commandTimeout: 5_000,
-      maxRetriesPerRequest: 0,
-      retryStrategy: () => null,
-    });
+    const redis = createDirectRedis(url);
     // ioredis keeps the cause for its event; the promise only says that the connection is closed.
     redis.on('error', (error: Error) => (reason ??= error));
     try {

@@ -1,7 +1,7 @@
 import { createSql, type Sql } from '@flowstate/store';
-import { Redis } from 'ioredis';
 import { createAuditedChange } from './audited-change.ts';
 import { createContainments, type Containments } from './containments.ts';
+import { createDirectRedis } from './direct-redis.ts';
 import { createPolicyWatch } from './policy-watch.ts';
 import { createSessionAdmin, type SessionAdmin } from './session-admin.ts';
 import { createSessions } from './sessions.ts';
@@ -24,14 +24,7 @@ export async function openStores({
   redisUrl: string;
 }): Promise<DirectStores> {
   const sql = createSql(databaseUrl, { name: 'flowstate-cli', max: 2 });
-  const redis = new Redis(redisUrl, {
-    lazyConnect: true,
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    connectTimeout: 3_000,
-    commandTimeout: 5_000,
-    retryStrategy: () => null,
-  });
+  const redis = createDirectRedis(redisUrl);
   let redisProblem: string | undefined;
   redis.on('error', (error: Error & { code?: string }) => (redisProblem ??= error.message || error.code));
   await redis.connect().catch((error: Error) => (redisProblem ??= error.message));

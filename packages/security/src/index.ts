@@ -6,7 +6,7 @@ export { createAudit, type AuditRecorder } from './audit-recorder.ts';
 export { eraseFromAudit } from './audit-erasure.ts';
 export { createContainments, type Containments } from './containments.ts';
 export { seedDemoUsers, type DemoUser } from './demo-users.ts';
-export { openRedis } from './direct-redis.ts';
+export { createDirectRedis, openRedis, serversOf } from './direct-redis.ts';
 export { openStores, type DirectStores } from './direct.ts';
 export { createFirstAdmin } from './first-admin.ts';
 export { createIdentity, type Identity } from './identity.ts';

@@ -8,6 +8,7 @@ import {
   type Sql,
 } from '@flowstate/store';
 import type { Redis } from 'ioredis';
+import { serversOf } from './direct-redis.ts';
 import { readRedisUser } from './redis-passwords.ts';
 import { readSecretAges } from './secret-ages.ts';
 import { gatewayLivesMs } from './signing-key-verdict.ts';
@@ -91,7 +92,10 @@ async function redisCheck(name: string, redis: Redis): Promise<RehearsalCheck> {
   const title = `password of Redis (${name})`;
   try {
     const user = await redis.acl('WHOAMI');
-    const { passwords, persistence } = await readRedisUser(redis, user);
+    // Each server of a cluster has users of its own.
+    const each = await Promise.all(serversOf(redis).map((server) => readRedisUser(server, user)));
+    const passwords = Math.max(...each.map((found) => found.passwords));
+    const [persistence] = each.map((found) => found.persistence).toSorted((a, b) => b.localeCompare(a));
     if (passwords > 1) return check(title, false, `${user} has ${passwords}: retire the old ones`);
     if (passwords === 0) return check(title, false, `${user} needs none`);
     return check(title, true, `${user} has one, persisted in: ${persistence}`);

@@ -1,6 +1,7 @@
 import type { SessionFault, SessionReport } from '@flowstate/contracts';
 import { countLiveSessions, readSessions, type SessionRecord, type Sql } from '@flowstate/store';
-import { Cluster, type Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
+import { serversOf } from './direct-redis.ts';
 import { readCopy, sessionKey, userSessionsKey, type SessionCopy } from './session-copies.ts';
 
 type Finding = SessionReport['findings'][number];
@@ -153,9 +154,7 @@ function isCopy(key: string): boolean {
 
 async function* scan(redis: Redis, match: string): AsyncIterable<string[]> {
   // Of a cluster each server has its own.
-  const client: unknown = redis;
-  const servers = client instanceof Cluster ? (client as Cluster).nodes('master') : [redis];
-  for (const server of servers) {
+  for (const server of serversOf(redis)) {
     for await (const keys of server.scanStream({ match, count: batch }) as AsyncIterable<string[]>) {
       if (keys.length > 0) yield [...new Set(keys)]; // a scan may answer nothing, or the same twice
     }

@@ -1,4 +1,5 @@
 import { changeUserAccess, pruneSessions, readSession } from '@flowstate/store';
+import { emptyRedis } from '@flowstate/test';
 import t from 'tap';
 import { sessionKey, userSessionsKey } from '../src/index.ts';
 import { createIdentityFixture } from './fixtures/identity-fixture.ts';
@@ -23,13 +24,13 @@ t.test('a session is answered by its copy, and by Postgres when the copy is lost
   }
   await direct.set(sessionKey(session.id), JSON.stringify({ ...copy, role: 'admin', readAt: Date.now() - 61_000 }));
   t.match(await identity.sessions.check(session.id), live, 'a copy is believed for a minute');
-  await direct.flushdb();
+  await emptyRedis(direct);
   t.match(await identity.sessions.check(session.id), live, 'a flush logs nobody out');
   t.ok(await direct.exists(sessionKey(session.id)), 'and the copy is back');
   t.equal(await identity.sessions.check(crypto.randomUUID()), 'session_missing');
 
   await sql`UPDATE sessions SET last_seen_at = now() - interval '5 minutes' WHERE id = ${session.id}`;
-  await direct.flushdb();
+  await emptyRedis(direct);
   await identity.sessions.check(session.id);
   // The touch is not waited for by anybody but us.
   let seen: Date | undefined;
@@ -52,7 +53,7 @@ t.test('a revoked session is refused at once, everywhere, whatever Redis says', 
   t.equal(await here.identity.sessions.check(session.id), 'session_revoked');
   t.equal(await there.identity.sessions.check(session.id), 'session_revoked');
   t.match(await there.identity.sessions.check(other.id), { id: other.id }, 'its sibling lives');
-  await direct.flushdb();
+  await emptyRedis(direct);
   t.equal(await there.identity.sessions.check(session.id), 'session_revoked', 'after a flush');
 
   // What a failover to a replica that missed the deletion would do.
@@ -114,7 +115,7 @@ t.test('sessions end', async (t) => {
   const copy = JSON.parse((await direct.get(sessionKey(session.id))) as string);
   await direct.set(sessionKey(session.id), JSON.stringify({ ...copy, expiresAt: Date.now() - 1 }));
   t.equal(await identity.sessions.check(session.id), 'session_expired', 'by the copy');
-  await direct.flushdb();
+  await emptyRedis(direct);
   t.equal(await identity.sessions.check(session.id), 'session_expired', 'by the record');
   t.equal(await pruneSessions(sql), 0, 'and are kept for a while');
   await sql`UPDATE sessions SET expires_at = now() - interval '31 days' WHERE id = ${session.id}`;

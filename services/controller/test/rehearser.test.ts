@@ -1,14 +1,14 @@
 import { createLogger, createRegistry } from '@flowstate/runtime';
 import { rehearseRotation } from '@flowstate/security';
 import { publishKeys, readLastRehearsal, type KeyUse } from '@flowstate/store';
-import { createTestDatabase, createTestRedis } from '@flowstate/test';
+import { createTestDatabase, createTestRedis, openRedis } from '@flowstate/test';
 import { Redis } from 'ioredis';
 import t from 'tap';
 import { createRehearser } from '../src/rehearser.ts';
 
 const { sql } = await createTestDatabase(t);
 const { url } = await createTestRedis(t);
-const redis = new Redis(url);
+const redis = openRedis(url);
 t.teardown(() => redis.disconnect());
 const log = createLogger('controller', 'silent');
 const gateway = { id: crypto.randomUUID(), name: 'host:1' };

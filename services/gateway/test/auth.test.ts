@@ -1,4 +1,5 @@
 import { changeUserAccess, insertUser } from '@flowstate/store';
+import { emptyRedis } from '@flowstate/test';
 import t from 'tap';
 import { createGatewayFixture, password, type Gateway } from './fixtures/gateway-fixture.ts';
 
@@ -117,7 +118,7 @@ t.test('a revoked session is refused at once, on every gateway, also without Red
     gateway.call('DELETE', `/api/auth/sessions/${id}`, { token: kept.accessToken });
   t.equal((await revoke(here, flushed.sessionId)).status, 204);
   t.equal(await statusOf(there, flushed.accessToken), 401);
-  await direct.flushdb();
+  await emptyRedis(direct);
   t.equal(await statusOf(there, flushed.accessToken), 401);
   t.equal(await statusOf(here, flushed.accessToken), 401);
   t.equal(await statusOf(here, kept.accessToken), 200, 'a flush logs nobody out');

@@ -10,8 +10,7 @@ import {
   upsertDocuments,
   type Sql,
 } from '@flowstate/store';
-import { createTestDatabase, createTestRedis } from '@flowstate/test';
-import { Redis } from 'ioredis';
+import { createTestDatabase, createTestRedis, openRedis } from '@flowstate/test';
 import t from 'tap';
 import { recallObserver } from '../src/recall-metrics.ts';
 
@@ -54,7 +53,7 @@ await t.test('the gauge tells when the index finds less than an exact scan', asy
   const { sql: owner, url } = await createTestDatabase(t);
   const { cacheUrl } = await createTestRedis(t);
   const embedder = createEmbedder({ kind: 'offline' });
-  const cache = new Redis(cacheUrl);
+  const cache = openRedis(cacheUrl);
   await fill(owner, embedder.model);
   // So few documents would be read one by one: with this, the index is used as it is for many.
   const [{ name } = { name: '' }] = await owner<{ name: string }[]>`SELECT current_database() AS name`;

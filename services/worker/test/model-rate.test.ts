@@ -1,6 +1,6 @@
 import { createLogger } from '@flowstate/runtime';
-import { createTestRedis } from '@flowstate/test';
-import { Redis } from 'ioredis';
+import { createTestRedis, openRedis } from '@flowstate/test';
+import type { Redis } from 'ioredis';
 import t, { type Test } from 'tap';
 import { createModelRate, type RateLimits } from '../src/model-rate.ts';
 
@@ -9,7 +9,7 @@ const log = createLogger('test', 'silent');
 
 /** A worker's way to the common limits. */
 function workerOf(t: Pick<Test, 'teardown'>, limits: Partial<RateLimits>) {
-  const redis = new Redis(url, { maxRetriesPerRequest: 0 });
+  const redis = openRedis(url, { maxRetriesPerRequest: 0 });
   redis.on('error', () => {});
   t.teardown(() => redis.disconnect());
   return { redis, ...createModelRate(redis, { requests: undefined, tokens: undefined, ...limits }, log) };

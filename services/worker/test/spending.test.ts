@@ -3,9 +3,15 @@ import { budgetSignal, type StoredBudget } from '@flowstate/contracts';
 import { createCircuit, createEndpointModel } from '@flowstate/models';
 import { createLogger } from '@flowstate/runtime';
 import { handBackRun, putBudget, readRun, readUsage, resumePausedRuns, type AcceptedRun } from '@flowstate/store';
-import { createTestDatabase, createTestRedis, scripted, startModelServer, type ModelScript } from '@flowstate/test';
+import {
+  createTestDatabase,
+  createTestRedis,
+  openRedis,
+  scripted,
+  startModelServer,
+  type ModelScript,
+} from '@flowstate/test';
 import { defineModelAgent, defineTool, defineWorkflow, type Tool, type Workflow } from '@flowstate/workflow';
-import { Redis } from 'ioredis';
 import t, { type Test } from 'tap';
 import Type from 'typebox';
 import { createModelRate } from '../src/model-rate.ts';
@@ -15,7 +21,7 @@ import { acceptRun, beginRun } from './fixtures/begin-run.ts';
 
 const { sql } = await createTestDatabase(t);
 const { url: redisUrl } = await createTestRedis(t);
-const redis = new Redis(redisUrl);
+const redis = openRedis(redisUrl);
 t.teardown(() => redis.disconnect());
 const log = createLogger('test', 'silent');
 const prices = { big: [2_500_000, 10_000_000], small: [150_000, 600_000] } as const;

@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Redis } from 'ioredis';
+import { openRedis, serversOf } from '@flowstate/security';
+import type { Redis } from 'ioredis';
 import { setting } from '../connection.ts';
 import type { Capture } from './evidence.ts';
 
@@ -16,22 +17,25 @@ export async function captureRedis(capture: Capture): Promise<void> {
   }
 }
 
-async function captureInstance({ folder, miss }: Capture, name: string, url: string): Promise<void> {
+async function captureInstance(capture: Capture, name: string, url: string): Promise<void> {
   let redis: Redis;
-  let problem = '';
   try {
-    redis = new Redis(url, {
-      lazyConnect: true,
-      connectTimeout: 3_000,
-      commandTimeout: 10_000,
-      maxRetriesPerRequest: 0,
-      retryStrategy: () => null,
-    });
-    redis.on('error', (error: Error & { code?: string }) => (problem = error.message || (error.code ?? '')));
-    await redis.connect();
+    redis = await openRedis([url]);
   } catch (error) {
-    return miss(`${name} evidence`, `it cannot be reached (${problem || (error as Error).message})`);
+    const { message, code } = error as Error & { code?: string };
+    return capture.miss(`${name} evidence`, `it cannot be reached (${message || code})`);
   }
+  try {
+    const servers = serversOf(redis, 'all');
+    // Of a cluster each node knows what happened on it.
+    const named = (n: number) => (servers.length === 1 ? name : `${name}-node-${n + 1}`);
+    for (const [n, server] of servers.entries()) await captureServer(capture, named(n), server);
+  } finally {
+    redis.disconnect();
+  }
+}
+
+async function captureServer({ folder, miss }: Capture, name: string, redis: Redis): Promise<void> {
   const take = async (file: string, work: () => Promise<string>) => {
     try {
       await folder.write(`redis/${name}-${file}`, await work());
@@ -39,17 +43,11 @@ async function captureInstance({ folder, miss }: Capture, name: string, url: str
       miss(`${name} ${file}`, (error as Error).message);
     }
   };
-  try {
-    await take('info.txt', () => redis.info());
-    await take('acl-log.json', async () => json(await redis.call('ACL', 'LOG', '128')));
-    await take('slowlog.json', async () =>
-      json(((await redis.call('SLOWLOG', 'GET', '128')) as SlowEntry[]).map(brief)),
-    );
-    await take('clients.txt', async () => String(await redis.call('CLIENT', 'LIST')));
-    await take('server.log', () => serverLog(redis));
-  } finally {
-    redis.disconnect();
-  }
+  await take('info.txt', () => redis.info());
+  await take('acl-log.json', async () => json(await redis.call('ACL', 'LOG', '128')));
+  await take('slowlog.json', async () => json(((await redis.call('SLOWLOG', 'GET', '128')) as SlowEntry[]).map(brief)));
+  await take('clients.txt', async () => String(await redis.call('CLIENT', 'LIST')));
+  await take('server.log', () => serverLog(redis));
 }
 
 type SlowEntry = [id: number, at: number, microseconds: number, args: string[], client: string, clientName: string];

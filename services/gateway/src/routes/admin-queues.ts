@@ -113,9 +113,12 @@ class LedgerBoard extends FastifyAdapter {
   }
 }
 
-/** The client has no codes of its own for being cut off. */
+/** The clients, of a server and of a cluster, have no codes of their own for being cut off. */
 function isRedisOutage({ message }: Error): boolean {
-  return /isn't writeable|Connection is closed|Command timed out|ECONN|max retries per request/.test(message);
+  return (
+    /isn't writeable|Connection is closed|Command timed out|ECONN|max retries per request/.test(message) ||
+    /Cluster (isn't ready|is dis)|refresh slots cache|startup nodes|Cluster redirections|CLUSTERDOWN/.test(message)
+  );
 }
 
 function runIdOf(jobId: string): string {

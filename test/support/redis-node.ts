@@ -1,0 +1,96 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Test } from 'tap';
+
+export type RedisNode = {
+  port: number;
+  /** The port at which nodes talk to each other. */
+  bus: number;
+  /** Its process, while it runs. */
+  pid(): number | undefined;
+  /** Starts it, at the same ports each time; it remembers the cluster, not its keys. */
+  start(): Promise<void>;
+  kill(): Promise<void>;
+};
+
+/** One node of a Redis Cluster; `settings` as on Redis' command line. */
+export async function startRedisNode(
+  t: Pick<Test, 'teardown'>,
+  program: string,
+  settings: Record<string, string>,
+): Promise<RedisNode> {
+  for (let tries = 1; ; tries++) {
+    const node = await createRedisNode(t, program, settings);
+    try {
+      await node.start();
+      return node;
+    } catch (error) {
+      // Between its being found free and its being taken, somebody else may have come.
+      if (tries === 5 || !/bind|already in use|listen/i.test((error as Error).message)) throw error;
+    }
+  }
+}
+
+async function createRedisNode(
+  t: Pick<Test, 'teardown'>,
+  program: string,
+  settings: Record<string, string>,
+): Promise<RedisNode> {
+  const dir = await mkdtemp(join(tmpdir(), 'flowstate-redis-node-'));
+  const [port, bus] = [await freePort(), await freePort()];
+  const all = {
+    port: String(port),
+    'cluster-port': String(bus),
+    bind: '127.0.0.1',
+    dir,
+    save: '',
+    'cluster-enabled': 'yes',
+    ...settings,
+  };
+  const options = Object.entries(all).flatMap(([name, value]) => [`--${name}`, value]);
+  let child: ChildProcess | undefined;
+  let ended: Promise<unknown> | undefined;
+
+  async function kill(): Promise<void> {
+    child?.kill('SIGKILL');
+    await ended;
+    child = undefined;
+  }
+  t.teardown(async () => {
+    await kill();
+    await rm(dir, { recursive: true, force: true });
+  });
+  return {
+    port,
+    bus,
+    pid: () => child?.pid,
+    async start() {
+      const started = spawn(program, options, { stdio: ['ignore', 'pipe', 'ignore'] });
+      child = started;
+      ended = once(started, 'exit');
+      const said: string[] = [];
+      for await (const line of createInterface(started.stdout)) {
+        said.push(line);
+        if (!line.includes('Ready to accept connections')) continue;
+        started.stdout.resume();
+        return;
+      }
+      throw new Error(`a Redis node ended before it was ready:\n${said.slice(-5).join('\n')}`);
+    },
+    kill,
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
