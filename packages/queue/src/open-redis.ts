@@ -33,7 +33,11 @@ export function openRedis(url: string, options: Options = {}): Redis {
       ...(tls && { tls: {} }),
     },
   });
-  cluster.on('+node', gathersWrites);
+  cluster.on('+node', (node: Redis) => {
+    gathersWrites(node);
+    // Made only when first needed, a connection would hold up what is asked of its node meanwhile by 100 ms.
+    if (node.options.readOnly !== true) node.connect().catch(() => {}); // tried again by whoever needs it
+  });
   // Everything that is asked of it here a cluster's client has too.
   return cluster as unknown as Redis;
 }
@@ -64,8 +68,14 @@ export function isCluster(redis: Redis): boolean {
   return client instanceof Cluster;
 }
 
-/** The servers a client talks to, each with keys of its own: what is asked of a server, not of a key, is asked of each. */
+/**
+ * The servers a client talks to, each with keys of its own: what is asked of a server, not of a key, is asked of each.
+ * Throws where none of a cluster's can be reached: nothing would look like an answer.
+ */
 export function mastersOf(redis: Redis): Redis[] {
   const client: unknown = redis;
-  return client instanceof Cluster ? (client as Cluster).nodes('master') : [redis];
+  if (!(client instanceof Cluster)) return [redis];
+  const masters = client.nodes('master');
+  if (masters.length === 0) throw new Error('No node of the cluster can be reached');
+  return masters;
 }

@@ -22,10 +22,16 @@ export function createDirectRedis(url: string): Redis {
   return client as Redis;
 }
 
-/** The servers a client talks to: what is asked of a server, not of a key, is asked of each. */
+/**
+ * The servers a client talks to: what is asked of a server, not of a key, is asked of each. Throws where none of a
+ * cluster's can be reached: nothing would look like an answer.
+ */
 export function serversOf(redis: Redis, role: 'master' | 'all' = 'master'): Redis[] {
   const client: unknown = redis;
-  return client instanceof Cluster ? (client as Cluster).nodes(role) : [redis];
+  if (!(client instanceof Cluster)) return [redis];
+  const servers = client.nodes(role);
+  if (servers.length === 0) throw new Error('No node of the cluster can be reached');
+  return servers;
 }
 
 /** A connection for an operator's command, to the first of these addresses that lets it in. Throws what the first one said. */
