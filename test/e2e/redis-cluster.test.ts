@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { openStores } from '@flowstate/security';
 import { createClient, startPlatform, startRecorder } from '@flowstate/test';
 import t from 'tap';
 import { startRedisCluster } from '../support/redis-cluster.ts';
@@ -85,6 +86,14 @@ if (typeof cluster === 'string') {
     const { body: me } = await analyst.get<{ id: string }>('/api/auth/me');
     t.match(await admin.call('DELETE', `/api/admin/sessions?user=${me.id}`), { status: 200 });
     t.equal((await analyst.get('/api/auth/me')).status, 401);
+    // An operator whose gateway is down.
+    const direct = await openStores({ databaseUrl: platform.database.url, redisUrl: cluster.url });
+    t.teardown(() => direct.close());
+    t.equal(direct.redisProblem, undefined);
+    const integration = await platform.as('integration');
+    t.match(await direct.sessions.revokeUser('integration@flowstate.local', { id: null }), { revoked: 1 });
+    t.equal((await integration.get('/api/auth/me')).status, 401);
+    t.match(await direct.sessions.verify({ repair: false, by: { id: null } }), { sound: true });
     const text = await (await fetch(`${platform.gateway.url}/api/metrics`)).text();
     t.match(text, /^redis_memory_used_bytes\{instance="queues"\} [1-9]/m);
   });
