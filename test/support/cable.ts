@@ -20,7 +20,7 @@ export async function startCable(t: Pick<Test, 'teardown'>, target: string): Pro
   // Nodes name each other by where they are: who comes by cable is told where their cables are.
   const names = new Map<string, string>();
   const lines = await Promise.all([url.host, ...others].map((node) => startLine(node, names)));
-  if (others.length > 0) for (const line of lines) names.set(String(line.target), String(line.port()));
+  if (others.length > 0) for (const line of lines) names.set(line.target, String(line.port()));
   const cut = async () => void (await Promise.all(lines.map((line) => line.cut())));
   t.teardown(cut);
   const [first, ...more] = lines.map((line) => `127.0.0.1:${line.port()}`);

@@ -44,7 +44,8 @@ export async function startOwnStores(
     return { ...stores, postgres, redis: { down, up, pids: () => known([redis.pid()]) } };
   }
   const [queues, cache] = await Promise.all([startRedisCluster(t), startRedisCluster(t)]);
-  if (typeof queues === 'string' || typeof cache === 'string') return String(queues);
+  if (typeof queues === 'string') return queues;
+  if (typeof cache === 'string') return cache;
   const { nodes, down, up } = queues;
   const pids = () => known(nodes.map((node) => node.pid()));
   return { ...stores, redisUrl: queues.url, redisCacheUrl: cache.url, postgres, redis: { down, up, pids } };

@@ -1,8 +1,9 @@
+import { mastersOf } from '@flowstate/queue';
 import { createLogger, createRegistry } from '@flowstate/runtime';
 import { rehearseRotation } from '@flowstate/security';
 import { publishKeys, readLastRehearsal, type KeyUse } from '@flowstate/store';
 import { createTestDatabase, createTestRedis, openRedis } from '@flowstate/test';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import t from 'tap';
 import { createRehearser } from '../src/rehearser.ts';
 
@@ -40,12 +41,14 @@ t.test('a rehearsal passes on a sound system and names what would fail', async (
   await sql`INSERT INTO secret_values (name, fingerprint, first_seen_at) VALUES ('JWT_SECRET', 'abcd', now() - interval '1 year')`;
   t.match(await rehearse(), { failed: [/no secret is over age: JWT_SECRET/] });
   await sql`DELETE FROM secret_values`;
-  await redis.acl('SETUSER', 'rehearsed', 'on', '>one', '>two', '~*', '+@all');
-  t.teardown(() => redis.acl('DELUSER', 'rehearsed'));
+  const servers = mastersOf(redis);
+  const setUser = (server: Redis) => server.acl('SETUSER', 'rehearsed', 'on', '>one', '>two', '~*', '+@all');
+  await Promise.all(servers.map(setUser));
+  t.teardown(() => Promise.all(servers.map((server) => server.acl('DELUSER', 'rehearsed'))));
   const address = new URL(url);
   address.username = 'rehearsed';
   address.password = 'one';
-  const left = new Redis(address.href);
+  const left = openRedis(address.href);
   t.teardown(() => left.disconnect());
   await publishKeys(sql, gateway, [use('one', true)], new Date());
   const { checks } = await rehearseRotation({ sql, redis: { cache: left }, by: null });
