@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createEmbedder } from '@flowstate/models';
-import { emptyRedis } from '@flowstate/test';
+import { emptyRedis, keysOf } from '@flowstate/test';
 import type { Role, Viewer } from '@flowstate/contracts';
 import { deleteDocument, expireAnswers, insertUser } from '@flowstate/store';
 import t from 'tap';
@@ -157,7 +157,7 @@ t.test('a cleared cache is cleared in every process at once, for the named colle
     );
   await ways();
   t.same(await ways(), ['hit', 'hit', 'hit', 'hit']);
-  const keys = await cache.keys('vector-search:{*');
+  const keys = await keysOf(cache, 'vector-search:{*');
   t.same(await expireAnswers(sql, 'x'), ['x']);
   const [x1, x2, y1, y2] = await ways();
   t.ok(x1 === 'miss' || x2 === 'miss', 'computed anew, by one of the two');

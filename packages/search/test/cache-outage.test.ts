@@ -1,4 +1,4 @@
-import { createTestRedis, startCable } from '@flowstate/test';
+import { createTestRedis, keysOf, startCable } from '@flowstate/test';
 import t from 'tap';
 import { createSearchFixture, ingest, namesOf, openCache } from './fixtures/search-fixture.ts';
 
@@ -45,7 +45,7 @@ t.test('garbage in the cache is a miss and is overwritten', async (t) => {
   await ingest(sql, embedder, [{ externalId: 'a', text: 'Refunds take five days' }]);
   const ask = () => search.semantic({ query: 'refunds' }, viewer);
   await ask();
-  const [key = ''] = await cache.keys('vector-search:{*');
+  const [key = ''] = await keysOf(cache, 'vector-search:{*');
   for (const garbage of ['', '{', 'null', '[{"id":1}]', '{"items":[]}']) {
     await cache.set(key, garbage);
     t.match(await ask(), { cache: 'miss', items: [{ externalId: 'a' }] }, garbage);

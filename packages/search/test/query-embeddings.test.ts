@@ -1,5 +1,6 @@
 import { createEmbedder } from '@flowstate/models';
 import { findDocuments, storeEmbeddings, upsertDocuments } from '@flowstate/store';
+import { keysOf } from '@flowstate/test';
 import t from 'tap';
 import { createSearch } from '../src/index.ts';
 import { createEmbeddingsEndpoint, vectorOf } from './fixtures/embeddings-endpoint.ts';
@@ -32,7 +33,7 @@ t.test('a query is embedded once for all processes, whatever else is asked with 
   t.same(second.cacheStats().embeddings, { hit: 1, miss: 0, unavailable: 0 });
   t.equal(endpoint.asked(), 1);
 
-  const [key = ''] = await cache.keys('vector-search:embedding:*');
+  const [key = ''] = await keysOf(cache, 'vector-search:embedding:*');
   for (const garbage of ['', 'abc', Buffer.from(new Float32Array([NaN, 1]).buffer)]) {
     await cache.set(key, garbage);
     const third = createSearch({ sql, cache, embedder: open(), localBytes: 0 });

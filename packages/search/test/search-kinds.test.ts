@@ -1,4 +1,5 @@
 import { deleteDocument, upsertDocuments, type Sql } from '@flowstate/store';
+import { keysOf } from '@flowstate/test';
 import t from 'tap';
 import type { SlowSearch } from '../src/slow-calls.ts';
 import { createSearchFixture, ingest, namesOf, sortedNamesOf } from './fixtures/search-fixture.ts';
@@ -73,7 +74,7 @@ t.test('all kinds are cached in one way, each for itself', async (t) => {
     'defaults spelled out',
   );
   t.equal((await search.similar('refund', {}, viewer)).cache, 'hit', 'by either id');
-  const stored = await cache.keys('vector-search:{*');
+  const stored = await keysOf(cache, 'vector-search:{*');
   t.ok(stored.length >= asks.length, 'in Redis, not only here');
   await ingest(sql, embedder, [{ externalId: 'late', text: 'A card that was stolen' }]);
   t.same(

@@ -7,7 +7,7 @@ import {
   revokeCollection,
   writeCollection,
 } from '@flowstate/store';
-import { createTestDatabase, createTestRedis, emptyRedis } from '@flowstate/test';
+import { createTestDatabase, createTestRedis, emptyRedis, keysOf } from '@flowstate/test';
 import type { Role, Viewer } from '@flowstate/contracts';
 import t, { type Test } from 'tap';
 import { createSearch } from '../src/index.ts';
@@ -93,7 +93,7 @@ t.test('each collection is asked by its own model, and of several models one col
     const lifeOf = async (question: object) => {
       await emptyRedis(cache);
       await search.semantic({ ...body, ...question }, viewer);
-      const [key = ''] = await cache.keys('vector-search:{*');
+      const [key = ''] = await keysOf(cache, 'vector-search:{*');
       return await cache.pttl(key);
     };
     const admin: Viewer = { ...viewer, role: 'admin' };

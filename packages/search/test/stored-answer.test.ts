@@ -1,3 +1,4 @@
+import { keysOf } from '@flowstate/test';
 import t from 'tap';
 import { decodeAnswer, dueForRefresh, encodeAnswer } from '../src/stored-answer.ts';
 import { createSearchFixture, ingest, sortedNamesOf } from './fixtures/search-fixture.ts';
@@ -16,7 +17,7 @@ t.test('large answers are stored compressed and given back whole', async (t) => 
   const second = await search.semantic({ query: 'refunds' }, viewer);
   t.match([first.cache, second.cache], ['miss', 'hit']);
   t.same(second.items, first.items);
-  const [key = ''] = await cache.keys('vector-search:{*');
+  const [key = ''] = await keysOf(cache, 'vector-search:{*');
   const stored = (await cache.getBuffer(key)) ?? Buffer.alloc(0);
   t.equal(stored[0], 1, 'compressed');
   t.ok(stored.length < JSON.stringify(first.items).length / 4, `${stored.length} bytes`);
@@ -31,7 +32,7 @@ t.test('an answer without documents is cached shortly', async (t) => {
   const body = { query: 'refunds', threshold: 0.999 };
   t.same((await search.semantic(body, viewer)).items, []);
   t.equal((await search.semantic(body, viewer)).cache, 'hit');
-  const [key = ''] = await cache.keys('vector-search:{*');
+  const [key = ''] = await keysOf(cache, 'vector-search:{*');
   const ttl = await cache.ttl(key);
   t.ok(ttl > 0 && ttl <= 20, `expires in ${ttl} s`);
 });
@@ -40,7 +41,7 @@ t.test('an answer near its end is given, and computed anew in the background', a
   const { sql, cache, embedder, search, seen } = await createSearchFixture(t, { localBytes: 0 });
   await ingest(sql, embedder, [{ externalId: 'a', text: 'Refunds take five days' }]);
   await search.semantic({ query: 'refunds' }, viewer);
-  const [key = ''] = await cache.keys('vector-search:{*');
+  const [key = ''] = await keysOf(cache, 'vector-search:{*');
   const read = async () => decodeAnswer((await cache.getBuffer(key)) ?? Buffer.alloc(0));
   const ending = encodeAnswer({ ...(await read()), at: 1, until: Date.now() });
   await cache.set(key, ending ?? '');
