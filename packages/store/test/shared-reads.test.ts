@@ -24,9 +24,9 @@ t.test('a read is shared by those who asked before it began, and by no others', 
   t.equal(gates.length, 2, 'one for each key; who comes too late waits for the next');
   gates[0]?.resolve();
   t.same(await Promise.all(first), [2, 2]);
+  while (gates.length < 3) await turn();
   value = 4;
   const last = reads.of('a', read);
-  while (gates.length < 3) await turn();
   gates[2]?.resolve();
   t.same(await Promise.all(later), [3, 3], 'not what was true when the read they did not join began');
   while (gates.length < 4) await turn();
