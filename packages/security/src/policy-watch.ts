@@ -90,13 +90,20 @@ export function createPolicyWatch(sql: Sql): PolicyWatch {
       hanging = false;
     });
     const late = Promise.withResolvers<void>();
-    const deadline = setTimeout(() => {
+    // In small steps: where this process itself stood still, the answer may be there and only unread.
+    let waited = 0;
+    let step = setTimeout(function another() {
+      waited += everyMs;
+      if (waited < deadlineMs) {
+        step = setTimeout(another, everyMs).unref();
+        return;
+      }
       reachable = false;
       hanging = true;
       late.resolve();
-    }, deadlineMs).unref();
+    }, everyMs).unref();
     await Promise.race([pending, late.promise]);
-    clearTimeout(deadline);
+    clearTimeout(step);
     const forgotten = performance.now() - revocationsKeptSeconds * 1000;
     for (const [id, at] of noted) if (at < forgotten) noted.delete(id);
     if (!closed) timer = setTimeout(() => void poll(), everyMs).unref();
