@@ -54,7 +54,9 @@ export function createRunConsumer({ redisUrl, queue, concurrency, handle, onErro
       // BullMQ ends its blocking connection and waits for its end, which never comes while that one reconnects. With
       // Redis away there is nobody to tell of jobs; their runs are the ledger's.
       const force = !(await allReady(connections));
-      await worker.close(force);
+      const over = new AbortController();
+      const closed = worker.close(force).finally(() => over.abort());
+      await Promise.race([closed, awayForGood(connections, over.signal)]);
       for (const each of connections) each.disconnect();
     },
   };
@@ -72,6 +74,12 @@ function connect(redisUrl: string): { connection: Redis; connections: readonly R
     return copy;
   };
   return { connection, connections };
+}
+
+/** Resolves when one of them went away and did not come back. A cluster may notice only now that its nodes are. */
+async function awayForGood(connections: readonly Redis[], signal: AbortSignal): Promise<void> {
+  do await Promise.race(connections.map((connection) => once(connection, 'close', { signal })));
+  while (await allReady(connections));
 }
 
 /** Are they all connected, or will be in a moment? */
