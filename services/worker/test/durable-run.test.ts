@@ -440,10 +440,15 @@ t.test('nor an effect whose intent went on record before it stood still', async 
 });
 
 t.test('a run parked over an effect in doubt is not ended by a cancel: the effect is settled first', async (t) => {
-  const workflow = define(async (ctx) => ctx.step('pay', () => new Promise(() => {}), { effect: 'unsafe' }));
+  const paying = Promise.withResolvers<void>();
+  const pay = () => {
+    paying.resolve();
+    return new Promise(() => {});
+  };
+  const workflow = define(async (ctx) => ctx.step('pay', pay, { effect: 'unsafe' }));
   const id = await accept(workflow);
   const execution = await begin(workflow, id);
-  while (!(await readEvents(sql, id)).some(({ type }) => type === 'step.intended'));
+  await paying.promise; // intended and not begun, it would be no doubt
   execution.cancel();
   t.match(await execution.done, { state: 'parked' });
   t.match(await cancelRuns(sql, [id]), { ended: [], requested: [id] });
