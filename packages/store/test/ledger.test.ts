@@ -79,23 +79,46 @@ t.test('of two claims at once one gets the run', async (t) => {
   t.match(claims.flat()[0], { id, workflow: 'sample', chunk: 0, resumed: false, events: [] });
 });
 
-t.test('a claim that waited while a signal came in does not take it for seen', async (t) => {
+/** Resolves once a statement on this database waits for a lock. */
+async function somebodyWaits(): Promise<void> {
+  const waiting = () =>
+    sql`SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+  while ((await waiting()).length === 0);
+}
+
+t.test('a claim that waited while a signal came in has what it counts as seen', async (t) => {
   const id = await accept();
   const me = await worker();
   let claiming: ReturnType<typeof claim> | undefined;
   await sql.begin(async (other) => {
     await sendSignal(other, { runId: id, name: 'go', data: 1, principalId });
     claiming = claim(me, [id]);
-    // It has begun, and waits for the row.
-    while (
-      (await sql`SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
-        .length === 0
-    );
+    await somebodyWaits();
   });
   const [claimed] = (await claiming) ?? [];
-  t.match(claimed, { id, inbox: { seen: 0, entries: [] } });
+  t.match(claimed, { id, inbox: { seen: 1, entries: [{ name: 'go', data: 1 }] } });
   const waiting = { runId: id, owner: me, chunk: 1, events: '[]', inbox: claimed?.inbox.seen ?? -1, wakeAt: null };
-  t.equal(await suspendRun(sql, waiting), 'news', 'it must not sleep over it');
+  await sendSignal(sql, { runId: id, name: 'go', data: 2, principalId });
+  t.equal(await suspendRun(sql, waiting), 'news', 'it must not sleep over the next one');
+});
+
+t.test('a run that was taken away before its past could be read is not begun anew', async (t) => {
+  const id = await accept();
+  const first = await worker();
+  await claim(first, [id]);
+  await write(first, [{ runId: id, chunk: 1, events: JSON.stringify([stepEvent(3, 'done')]) }]);
+  await handBackRun(sql, first, id);
+  const me = await worker();
+  let claiming: ReturnType<typeof claim> | undefined;
+  await sql.begin(async (other) => {
+    await other`LOCK TABLE run_journal IN ACCESS EXCLUSIVE MODE`;
+    claiming = claim(me, [id]);
+    await somebodyWaits(); // claimed, and about to read what was recorded
+    await other`UPDATE run_live SET owner = NULL, state = 'queued' WHERE id = ${id}`;
+  });
+  t.same(await claiming, []);
+  const [again] = await claim(me, [id]);
+  t.match(again, { id, chunk: 1, resumed: true, events: [{ data: { name: 'done' } }] });
 });
 
 t.test('a worker that lost its run writes nothing: neither steps nor an end', async (t) => {

@@ -16,7 +16,8 @@ export const fullPlan: Plan = {
   rounds: 3,
   concurrency: 64,
   inFlight: 128,
-  warmUpMs: 5_000,
+  // Until most of what runs is compiled: that takes a fifth of two cores for some ten seconds.
+  warmUpMs: 15_000,
   windowMs: 10_000,
   pacedRuns: 400,
   finished: [1_000, 10_000, 100_000],

@@ -36,11 +36,7 @@ export type ClaimedRun = {
   inbox: Inbox;
 };
 
-type Row = Omit<ClaimedRun, 'events' | 'inbox'> & {
-  journal: string[] | null;
-  seen: number;
-  entries: InboxEntry[] | null;
-};
+type Row = Omit<ClaimedRun, 'events' | 'inbox'> & { signalled: boolean };
 
 /**
  * Makes `incarnation` the owner of those of `ids` that are ready, nobody's, and of a version it `carries`. The queue
@@ -62,7 +58,7 @@ export async function claimRuns(db: Db, incarnation: number, carries: number[], 
       RETURNING l.*, l.started_at < now() AS resumed
     )
     ${claimedColumns(db)}, c.resumed FROM claimed c ${claimedJoins(db)}`;
-  return rows.map(toClaimedRun);
+  return withPast(db, incarnation, rows);
 }
 
 /** The runs of `ids` this incarnation already owns (given to it when they were accepted). */
@@ -70,7 +66,7 @@ export async function loadOwnedRuns(db: Db, incarnation: number, ids: string[]):
   const rows = await db<Row[]>`
     ${claimedColumns(db)}, false AS resumed FROM run_live c ${claimedJoins(db)}
     WHERE c.id = ANY(${ids}::uuid[]) AND c.owner = ${incarnation}`;
-  return rows.map(toClaimedRun);
+  return withPast(db, incarnation, rows);
 }
 
 function claimedColumns(db: Db) {
@@ -78,25 +74,40 @@ function claimedColumns(db: Db) {
     SELECT c.id, w.name AS workflow, w.version, c.queue, r.input, r.principal_id AS "principalId", r.role, c.parent_id AS "parentId", c.owner, c.cancel AS cancelled,
            c.attempt, c.chunk, c.seq_base AS "seqBase", c.crashes, r.trace, r.created_at AS "createdAt",
            c.ready_at AS "readyAt", c.started_at AS "startedAt",
-           coalesce(r.epoch, 0) < p.epoch AS recheck,
-           CASE WHEN c.chunk > 0 THEN (
-             SELECT array_agg(j.events ORDER BY j.chunk) FROM run_journal j WHERE j.run_id = c.id
-           ) END AS journal,
-           -- As of this statement's snapshot, as the entries are: a claim that waited for the row's lock would
-           -- count what came in meanwhile, and not see it.
-           CASE WHEN c.inbox > 0 THEN (SELECT s.inbox FROM run_live s WHERE s.id = c.id) ELSE 0 END AS seen,
-           ${inboxEntries(db, 'c')} AS entries`;
+           coalesce(r.epoch, 0) < p.epoch AS recheck, c.inbox > 0 AS signalled`;
 }
 
 function claimedJoins(db: Db) {
   return db`JOIN runs r ON r.id = c.id JOIN workflows w ON w.id = r.workflow_id CROSS JOIN policy p`;
 }
 
-/** The row itself: a copy of all its columns costs as much as reading them. */
-function toClaimedRun(row: Row): ClaimedRun {
-  const { journal, seen, entries } = row;
-  return Object.assign(row, {
-    events: (journal ?? []).flatMap((events) => JSON.parse(events) as RunEvent[]),
-    inbox: { seen, entries: entries ?? [] },
+/**
+ * Adds what was recorded and sent before. A statement of its own, because few runs have a past: to prepare for the
+ * partitions of journal and inbox costs a claim as much as all the rest. A run that was taken away in between is left
+ * out: without its past, what it did would be done again.
+ */
+async function withPast(db: Db, incarnation: number, rows: Row[]): Promise<ClaimedRun[]> {
+  const old = rows.filter(hasPast).map(({ id }) => id);
+  const pasts = new Map(old.length === 0 ? [] : (await readPasts(db, incarnation, old)).map((past) => [past.id, past]));
+  return rows.flatMap((row) => {
+    const past = pasts.get(row.id);
+    if (past === undefined && hasPast(row)) return [];
+    // The row itself: a copy of all its columns costs as much as reading them.
+    return Object.assign(row, {
+      events: (past?.journal ?? []).flatMap((events) => JSON.parse(events) as RunEvent[]),
+      inbox: { seen: past?.seen ?? 0, entries: past?.entries ?? [] },
+    });
   });
+}
+
+const hasPast = ({ chunk, signalled }: Row): boolean => chunk > 0 || signalled;
+
+type Past = { id: string; journal: string[] | null; seen: number; entries: InboxEntry[] | null };
+
+/** In one snapshot: entries that come later are not counted as seen. */
+async function readPasts(db: Db, incarnation: number, ids: string[]): Promise<Past[]> {
+  return db<Past[]>`
+    SELECT l.id, l.inbox AS seen, ${inboxEntries(db)} AS entries,
+           (SELECT array_agg(j.events ORDER BY j.chunk) FROM run_journal j WHERE j.run_id = l.id) AS journal
+    FROM run_live l WHERE l.id = ANY(${ids}::uuid[]) AND l.owner = ${incarnation}`;
 }

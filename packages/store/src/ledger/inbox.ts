@@ -22,15 +22,15 @@ export async function sendSignal(db: Db, signal: Signal): Promise<{ delivery: De
 /** Everything in a live run's inbox, oldest first, and whether somebody wants it cancelled. */
 export async function readInbox(db: Db, runId: string): Promise<Inbox & { cancelled: boolean }> {
   const [row] = await db<{ seen: number; cancelled: boolean; entries: InboxEntry[] | null }[]>`
-    SELECT l.inbox AS seen, l.cancel AS cancelled, ${inboxEntries(db, 'l')} AS entries
+    SELECT l.inbox AS seen, l.cancel AS cancelled, ${inboxEntries(db)} AS entries
     FROM run_live l WHERE l.id = ${runId}`;
   return { seen: row?.seen ?? 0, cancelled: row?.cancelled ?? false, entries: row?.entries ?? [] };
 }
 
-/** Subselect: the inbox of row `row` as JSON; null while it is empty. */
-export function inboxEntries(db: Db, row: 'l' | 'c') {
-  return db`CASE WHEN ${db(row)}.inbox > 0 THEN (
+/** Subselect: the inbox of `run_live l` as JSON; null while it is empty. */
+export function inboxEntries(db: Db) {
+  return db`CASE WHEN l.inbox > 0 THEN (
     SELECT json_agg(json_build_object('id', i.id, 'kind', i.kind, 'name', i.name, 'data', i.data::json,
                                       'principalId', i.principal_id, 'at', i.at) ORDER BY i.id)
-    FROM run_inbox i WHERE i.run_id = ${db(row)}.id) END`;
+    FROM run_inbox i WHERE i.run_id = l.id) END`;
 }
