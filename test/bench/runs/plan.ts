@@ -6,6 +6,8 @@ export type Plan = {
   warmUpMs: number;
   windowMs: number;
   pacedRuns: number;
+  /** Round trips of each kind that are measured alone. */
+  hops: number;
   /** Finished runs in the ledger. */
   finished: readonly number[];
   /** Runs queued in the ledger. */
@@ -20,6 +22,7 @@ export const fullPlan: Plan = {
   warmUpMs: 15_000,
   windowMs: 10_000,
   pacedRuns: 400,
+  hops: 100,
   finished: [1_000, 10_000, 100_000],
   queued: [10_000, 100_000],
 };
@@ -31,6 +34,7 @@ export const quickPlan: Plan = {
   warmUpMs: 1_000,
   windowMs: 2_000,
   pacedRuns: 30,
+  hops: 10,
   finished: [500],
   queued: [3_000],
 };

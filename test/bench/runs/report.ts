@@ -2,6 +2,7 @@ import type { Contender } from '../contenders/contender.ts';
 import { shown, tableOf } from '../table.ts';
 import type { Target } from '../targets.ts';
 import { pacedPerSecond } from './plan.ts';
+import type { Hops } from './hops.ts';
 import type { Round } from './round.ts';
 import type { Throughput } from './throughput.ts';
 
@@ -12,6 +13,7 @@ export type Report = {
   targets: Target[];
   /** By what was in the ledger. */
   growth: Record<string, Throughput>;
+  hops: Hops;
 };
 
 /** The whole table as people read it. */
@@ -57,7 +59,18 @@ export function textOf(report: Report, contenders: readonly Contender[]): string
   );
   const parts = columns.length > 0 ? [figures] : [];
   if (Object.keys(report.growth).length > 0) parts.push(growthText(report.growth));
-  return [...parts, targets].join('\n\n');
+  return [...parts, hopsText(report.hops), targets].join('\n\n');
+}
+
+function hopsText(hops: Hops): string {
+  const pace = `at ${pacedPerSecond}/s`;
+  return tableOf(
+    ['one round trip alone, ms', `${pace}: p50`, 'p99', 'one after the other: p50', 'p99'],
+    Object.entries(hops).map(([name, { paced, atOnce }]) => [
+      name,
+      ...[paced.p50, paced.p99, atOnce.p50, atOnce.p99].map(shown),
+    ]),
+  );
 }
 
 function growthText(growth: Report['growth']): string {

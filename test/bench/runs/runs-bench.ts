@@ -8,9 +8,11 @@ import { product, strict } from '../contenders/product.ts';
 import { startBenchStores } from '../stores.ts';
 import { growthLevels } from './growth.ts';
 import { measureInTurn } from './in-turn.ts';
+import { measureHops } from './hops.ts';
 import { optionsText, readOptions } from './options.ts';
 import { textOf, type Report } from './report.ts';
 import { measureRound } from './round.ts';
+import { pacedPerSecond } from './plan.ts';
 import { ratiosOf, targetsOf } from './targets.ts';
 
 const contenders = [bare, handWritten, product, strict];
@@ -44,11 +46,13 @@ export const runsBench: Bench = {
       log,
       told: ({ runsPerSecond }) => `${runsPerSecond.toFixed(0)} runs/s`,
     });
+    const hops = await measureHops({ stores, perSecond: pacedPerSecond, each: plan.hops, signal });
     const contenderMedians = beside.medians;
     const report: Report = {
       contenders: contenderMedians,
       ratios: ratiosOf(contenderMedians),
       growth: growth.medians,
+      hops,
       targets: targetsOf(contenderMedians, growth.medians, plan),
     };
     if (json !== undefined) {
