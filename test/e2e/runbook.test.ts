@@ -19,8 +19,7 @@ import t from 'tap';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const runbook = join(root, 'deploy/runbooks/security.md');
 const folder = await mkdtemp(join(tmpdir(), 'flowstate-runbook-'));
-const compileCache = await mkdtemp(join(tmpdir(), 'flowstate-compiled-'));
-t.teardown(() => Promise.all([folder, compileCache].map((path) => rm(path, { recursive: true }))));
+t.teardown(() => rm(folder, { recursive: true }));
 const receiver = await startWebhookReceiver(t);
 const sinkFile = join(folder, 'services.log');
 const metricsToken = 'metrics-token-of-this-test';
@@ -63,14 +62,18 @@ const operator = {
   INCIDENT_WEBHOOK_URL: `${receiver.url}/tracker`,
 };
 
+/** Some forty commands are started here: compiled code is kept between them, as between all processes of the tests. */
+const compileCache: Record<string, string> = process.env.NODE_COMPILE_CACHE
+  ? { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE }
+  : {};
+
 const outputs: Record<string, string> = {};
 
 /** The command as a process of its own. */
 async function flowstate(args: string[], env: Record<string, string> = operator) {
   const child = spawn(process.execPath, [join(root, 'packages/cli/src/main.ts'), ...args], {
     cwd: folder,
-    // Some forty commands are started here: compiled code is kept between them.
-    env: { PATH: process.env.PATH ?? '', HOME: folder, NODE_COMPILE_CACHE: compileCache, ...env },
+    env: { PATH: process.env.PATH ?? '', HOME: folder, ...compileCache, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);

@@ -1,6 +1,4 @@
 import type { Containment, ContainmentReceipt, ReleaseReceipt } from '@flowstate/contracts';
-import { openStores } from '@flowstate/security';
-import { listContainments } from '@flowstate/store';
 import { connect, databaseUrl, redisUrl, type ConnectionOptions } from './connection.ts';
 import { directOperator, onStores } from './direct-stores.ts';
 import type { Terminal } from './terminal.ts';
@@ -33,6 +31,9 @@ async function throughApi(options: ConnectionOptions, terminal: Terminal): Promi
 
 /** Past the gateway: whoever has the stores' addresses needs no other permission. */
 async function direct(terminal: Terminal): Promise<ContainAccess> {
+  // Here and not above: the stores take longest to load, and the way through the gateway does without.
+  const { openStores } = await import('@flowstate/security');
+  const { listContainments } = await import('@flowstate/store');
   const stores = await openStores({ databaseUrl: await databaseUrl(terminal), redisUrl: await redisUrl(terminal) });
   const { sql, containments, redisProblem } = stores;
   if (redisProblem !== undefined) {

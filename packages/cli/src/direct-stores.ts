@@ -1,5 +1,4 @@
 import { hostname, userInfo } from 'node:os';
-import { FlowstateError } from '@flowstate/contracts';
 import type { Operator } from '@flowstate/security';
 import { CommandError } from './terminal.ts';
 
@@ -14,6 +13,8 @@ export async function onStores<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     if (error instanceof CommandError) throw error;
+    // Whoever refused has loaded it.
+    const { FlowstateError } = await import('@flowstate/contracts');
     if (error instanceof FlowstateError) throw new CommandError(error.message);
     const { message, code } = error as Error & { code?: string };
     throw new CommandError(`The stores cannot be used (DATABASE_URL, REDIS_URL): ${message || code}`);

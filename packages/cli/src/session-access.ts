@@ -1,5 +1,4 @@
 import type { AdminSession, SessionReport } from '@flowstate/contracts';
-import { openStores } from '@flowstate/security';
 import { connect, databaseUrl, redisUrl, type ConnectionOptions } from './connection.ts';
 import { directOperator, onStores } from './direct-stores.ts';
 import { CommandError, type Terminal } from './terminal.ts';
@@ -40,6 +39,8 @@ async function throughApi(options: ConnectionOptions, terminal: Terminal): Promi
 
 /** Past the gateway: whoever has the stores' addresses needs no other permission. */
 async function direct(terminal: Terminal): Promise<SessionAccess> {
+  // Here and not above: the stores take longest to load, and the way through the gateway does without.
+  const { openStores } = await import('@flowstate/security');
   const stores = await openStores({ databaseUrl: await databaseUrl(terminal), redisUrl: await redisUrl(terminal) });
   const { sessions, redisProblem } = stores;
   const by = directOperator();

@@ -1,6 +1,4 @@
 import type { KillKeyAnswer, SigningKeyReport } from '@flowstate/contracts';
-import { killSigningKeyDirectly, readSigningKeys } from '@flowstate/security';
-import { createSql } from '@flowstate/store';
 import { connect, databaseUrl, type ConnectionOptions } from './connection.ts';
 import { onStores } from './direct-stores.ts';
 import type { Terminal } from './terminal.ts';
@@ -26,7 +24,10 @@ export async function openSigningKeys(options: SigningKeyOptions, terminal: Term
 }
 
 /** Past the gateway: when all of them are down, or a killed key lets nobody log in. */
-function direct(url: string): SigningKeyAccess {
+async function direct(url: string): Promise<SigningKeyAccess> {
+  // Here and not above: the stores take longest to load, and the way through the gateway does without.
+  const { killSigningKeyDirectly, readSigningKeys } = await import('@flowstate/security');
+  const { createSql } = await import('@flowstate/store');
   const sql = createSql(url, { name: 'flowstate-cli', max: 2 });
   return {
     status: () => onStores(() => readSigningKeys(sql)),

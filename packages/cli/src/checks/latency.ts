@@ -4,7 +4,6 @@ import { sumBy } from '../metrics/samples.ts';
 import { quantile, readTwice, totalOf, type Grown } from '../metrics/two-readings.ts';
 import type { Terminal } from '../terminal.ts';
 import { verdictOf, type Finding } from './decision-tree.ts';
-import { searchPlans } from './search-plans.ts';
 import type { Verdict } from './verdict.ts';
 
 type Limits = { seconds: number; atMostMs: number };
@@ -82,6 +81,8 @@ async function matchOf(grown: Grown, atMostMs: number, terminal: Terminal): Prom
   const seen = p95 === null ? 'not called' : `p95 ${Math.round(p95 * 1000)} ms of ${calls} calls`;
   if (ok) return { step: 'match_documents', ok, seen };
   const logged = await slowCalls(terminal);
+  // Here and not above: it takes the store along, which is not needed while all is well.
+  const { searchPlans } = await import('./search-plans.ts');
   return {
     step: 'match_documents',
     ok,

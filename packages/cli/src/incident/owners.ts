@@ -1,5 +1,4 @@
 import type { RoleOwner } from '@flowstate/contracts';
-import { createSql, listRoleOwners } from '@flowstate/store';
 import { databaseUrl, connect, type ConnectionOptions } from '../connection.ts';
 import { onStores } from '../direct-stores.ts';
 import type { Terminal } from '../terminal.ts';
@@ -17,6 +16,8 @@ export async function openOwners(
       await client.close();
     }
   }
+  // Here and not above: the store takes longest to load, and the way through the gateway does without.
+  const { createSql, listRoleOwners } = await import('@flowstate/store');
   const sql = createSql(await databaseUrl(terminal), { name: 'flowstate-cli', max: 1 });
   try {
     const owners = await onStores(() => listRoleOwners(sql));
