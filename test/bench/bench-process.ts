@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../../deploy/local/src/ports.ts';
 import type { Cleanup } from './cleanup.ts';
 
 export type BenchProcess = { name: string; pid: number; url: string };
@@ -80,13 +80,4 @@ export async function serves(url: URL, lives: () => Promise<void> = async () => 
     if (Date.now() > deadline) throw new Error(`${url.href} did not answer 200 within 60 s, but ${status}`);
     await new Promise((wake) => setTimeout(wake, 50));
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

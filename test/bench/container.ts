@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { docker } from '../images/docker.ts';
 import { image, type Service } from '../images/targets.ts';
-import { freePort, serves, type BenchProcess } from './bench-process.ts';
+import { freePort } from '../../deploy/local/src/ports.ts';
+import { serves, type BenchProcess } from './bench-process.ts';
 import type { Cleanup } from './cleanup.ts';
 
 /** What a container may take, as Kubernetes' `limits` say it. */

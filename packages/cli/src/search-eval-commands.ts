@@ -131,6 +131,8 @@ function readFields(text: string): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  } catch {}
+  } catch {
+    // said below, as of JSON that is no object
+  }
   throw new InvalidArgumentError('It must be a JSON object.');
 }

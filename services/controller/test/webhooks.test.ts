@@ -1,23 +1,12 @@
-import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
 import type { Resolve } from '@flowstate/runtime';
 import { claimDeliveries, nameWebhookHosts, recordTry, redeliverWebhook, webhookBacklog } from '@flowstate/store';
 import { startWebhookReceiver, verifyWebhook } from '@flowstate/test';
 import t from 'tap';
+import { freePort } from '../../../deploy/local/src/ports.ts';
 import { createWebhookFixture, webhookSecret } from './fixtures/webhook-fixture.ts';
 
 /** Whatever the name, it leads here. */
 const toLoopback: Resolve = (_hostname, _options, done) => done(null, [{ address: '127.0.0.1', family: 4 }]);
-
-/** A port that was free a moment ago. */
-async function unusedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 t.test('after a 500 it is told again, under the same id, each time with a signature of its own', async (t) => {
   const { endRun, deliver, delivery } = await createWebhookFixture(t);
@@ -65,7 +54,7 @@ t.test('a failed run is told without its stack, and without what only the platfo
 
 t.test('a refused connection is tried again until somebody listens', async (t) => {
   const { endRun, deliver, delivery } = await createWebhookFixture(t);
-  const port = await unusedPort();
+  const port = await freePort();
   const runId = await endRun(`http://127.0.0.1:${port}/hook`);
   const { tried } = deliver();
   t.same(await tried(2), ['failed', 'failed']);

@@ -12,7 +12,7 @@ import {
   type Outcome,
 } from '@flowstate/scaling';
 import type { Bench, Surroundings } from '../bench.ts';
-import { freePort } from '../bench-process.ts';
+import { freePort } from '../../../deploy/local/src/ports.ts';
 import { createCleanup } from '../cleanup.ts';
 import { startProduct } from '../contenders/product.ts';
 import { medianOf } from '../medians.ts';
