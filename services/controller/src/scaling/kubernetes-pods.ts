@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises';
 import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
 import { FlowstateError } from '@flowstate/contracts';
-import { Agent, request } from 'undici';
 
 /** Where Kubernetes puts what a pod needs to ask the API server: `token`, `ca.crt`, `namespace`. */
 export const serviceAccountFolder = '/var/run/secrets/kubernetes.io/serviceaccount';
@@ -35,6 +34,8 @@ const bodyLimit = 256 * 1024;
 export async function openKubernetesPods(api: KubernetesApi, connections: number): Promise<KubernetesPods> {
   const read = async (name: string) => (await readFile(join(api.folder, name), 'utf8')).trim();
   const [token, ca, namespace] = await Promise.all([read('token'), read('ca.crt'), read('namespace')]);
+  // Here and not above: few controllers have pods to mark, and it takes a tenth of a start to load.
+  const { Agent, request } = await import('undici');
   const agent = new Agent({ connections, allowH2: false, connect: { ca, timeout: api.timeoutMs } });
   const origin = originOf(api);
 

@@ -10,7 +10,7 @@ import { createActivity } from './activity.ts';
 import { createScalingAnswers } from './answers.ts';
 import { createScalingDecider } from './decider.ts';
 import { createPodCosts, markEveryMs } from './pod-costs.ts';
-import { startScaler, type Scaler } from './scaler.ts';
+import type { Scaler } from './scaler.ts';
 import { createScalerTokenCheck } from './scaler-token.ts';
 import { measureScaling } from './scaling-metrics.ts';
 import { scalingRoute } from './scaling-route.ts';
@@ -69,6 +69,8 @@ export function createScaling({ config, sql, queues, census, registry, log }: Op
         return;
       }
       const checkToken = createScalerTokenCheck({ token, clientCertificates });
+      // Here and not above: gRPC, a tenth of what a controller loads, is for those who open the port.
+      const { startScaler } = await import('./scaler.ts');
       scaler = await startScaler({ host, port, tls, checkToken, answers, activity, log });
       log.info({ port: scaler.port, tls: tls !== undefined }, 'scaler ready');
     },
