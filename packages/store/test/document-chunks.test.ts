@@ -92,18 +92,21 @@ t.test('many near parts of one document do not crowd out others', async (t) => {
 
 t.test('among many parts the scan is that of their HNSW index', async (t) => {
   const { url, sql } = await createTestDatabase(t);
-  // 3,000 documents of two parts, by SQL: pseudo-random (md5) vectors, the same on every run.
-  await sql`INSERT INTO collections (name, model, dimensions) VALUES ('knowledge', 'm', 384)`;
-  await sql`
-    INSERT INTO documents (id, collection, text, content_hash, embedding, first_length)
-    SELECT md5('d' || i)::uuid, 'knowledge', 'One. Two.', 'h',
-           array(SELECT ('x' || substr(md5(i || '.' || j), 1, 4))::bit(16)::int - 32768 FROM generate_series(1, 384) j)::vector, 5
-    FROM generate_series(1, 3000) i`;
-  await sql`
-    INSERT INTO document_chunks (document_id, index, content_hash, begin, length, embedding)
-    SELECT md5('d' || i)::uuid, 1, 'h', 5, 4,
-           array(SELECT ('x' || substr(md5(i || ':' || j), 1, 4))::bit(16)::int - 32768 FROM generate_series(1, 384) j)::vector
-    FROM generate_series(1, 3000) i`;
+  // 3,000 documents of two parts, by SQL: pseudo-random vectors, the same on every run.
+  await sql.begin(async (tx) => {
+    await tx`SELECT setseed(0.5)`;
+    await tx`INSERT INTO collections (name, model, dimensions) VALUES ('knowledge', 'm', 384)`;
+    await tx`
+      INSERT INTO documents (id, collection, text, content_hash, embedding, first_length)
+      SELECT md5('d' || i)::uuid, 'knowledge', 'One. Two.', 'h',
+             array(SELECT random() - 0.5 FROM generate_series(1, 384) WHERE i > 0)::vector, 5
+      FROM generate_series(1, 3000) i`;
+    await tx`
+      INSERT INTO document_chunks (document_id, index, content_hash, begin, length, embedding)
+      SELECT md5('d' || i)::uuid, 1, 'h', 5, 4,
+             array(SELECT random() - 0.5 FROM generate_series(1, 384) WHERE i > 0)::vector
+      FROM generate_series(1, 3000) i`;
+  });
   await sql`VACUUM ANALYZE documents, document_chunks`;
   const [wanted] = await sql<{ id: string; embedding: string }[]>`
     SELECT document_id AS id, embedding::text FROM document_chunks WHERE document_id = md5('d77')::uuid`;
