@@ -21,13 +21,13 @@ export type ServiceProcess = {
   running(): boolean;
 };
 
-/** `FLOWSTATE_TEST_LOGS=1 npm test -- file` shows what the services log. */
 /** Where things are, and where compiled code is kept: hundreds of starts share it. */
 function ofThisMachine(): NodeJS.ProcessEnv {
   const { PATH = '', HOME = '', NODE_COMPILE_CACHE } = process.env;
   return { PATH, HOME, ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE }) };
 }
 
+/** `FLOWSTATE_TEST_LOGS=1 npm test -- file` shows what the services log. */
 const showLogs = process.env.FLOWSTATE_TEST_LOGS === '1';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
