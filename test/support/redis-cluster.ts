@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { findRedisProgram } from '@flowstate/local';
 import { Redis } from 'ioredis';
@@ -42,10 +43,11 @@ export async function startRedisCluster(
   } catch (error) {
     return `no Redis to start here: ${(error as Error).message}`;
   }
-  const nodes = await Promise.all(
-    Array.from({ length: masters + replicas }, () => startRedisNode(t, program, settings)),
-  );
-  const clients = nodes.map(({ port }) => new Redis({ port, host: '127.0.0.1', retryStrategy: () => 100 }));
+  // As those of `npm start` have one.
+  const password = randomBytes(24).toString('base64url');
+  const all = { requirepass: password, masterauth: password, ...settings };
+  const nodes = await Promise.all(Array.from({ length: masters + replicas }, () => startRedisNode(t, program, all)));
+  const clients = nodes.map(({ port }) => new Redis({ port, host: '127.0.0.1', password, retryStrategy: () => 100 }));
   for (const client of clients) client.on('error', () => {}); // nodes are killed
   t.teardown(() => clients.forEach((client) => client.disconnect()));
   const share = Math.ceil(slots / masters);
@@ -72,7 +74,7 @@ export async function startRedisCluster(
 
   const [first, ...others] = nodes.map(({ port }) => port);
   return {
-    url: `redis+cluster://127.0.0.1:${first}?nodes=${others.map((port) => `127.0.0.1:${port}`).join()}`,
+    url: `redis+cluster://:${password}@127.0.0.1:${first}?nodes=${others.map((port) => `127.0.0.1:${port}`).join()}`,
     nodes,
     keys: () => Promise.all(clients.map((client) => client.dbsize())),
     async masterOf(key) {

@@ -55,8 +55,24 @@ export async function keysOf(redis: Redis, pattern = '*'): Promise<string[]> {
   return (await Promise.all(mastersOf(redis).map((node) => node.keys(pattern)))).flat();
 }
 
+/** Empty ones that this test file has started and uses no more: to start one takes more than two seconds. */
+const idle: string[] = [];
+
 async function ownCluster(t: Pick<Test, 'teardown'>): Promise<string> {
-  const cluster = await startRedisCluster(t);
+  const url = idle.pop() ?? (await startClusterForFile());
+  t.teardown(async () => {
+    const redis = openRedis(url);
+    await emptyRedis(redis);
+    await redis.quit();
+    idle.push(url);
+  });
+  return url;
+}
+
+async function startClusterForFile(): Promise<string> {
+  // Imported where it is no test that runs, tap would report one.
+  const { t: file } = await import('tap');
+  const cluster = await startRedisCluster(file);
   if (typeof cluster === 'string') throw new Error(cluster);
   return cluster.url;
 }

@@ -164,6 +164,7 @@ t.test('a cleared cache is cleared in every process at once, for the named colle
   t.same([y1, y2], ['hit', 'hit']);
   t.same(await expireAnswers(sql), ['x', 'y']);
   t.notSame(await ways(), ['hit', 'hit', 'hit', 'hit']);
-  t.ok((await cache.exists(...keys)) === keys.length, 'nothing was deleted: it is out of reach');
+  const exist = await Promise.all(keys.map((key) => cache.exists(key)));
+  t.ok(!exist.includes(0) && exist.length > 0, 'nothing was deleted: it is out of reach');
   t.same(await expireAnswers(sql, 'nowhere'), []);
 });
