@@ -1,11 +1,24 @@
+import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { openStores } from '@flowstate/security';
-import { createClient, startPlatform, startRecorder } from '@flowstate/test';
+import { createClient, openRedis, startPlatform, startRecorder } from '@flowstate/test';
 import t from 'tap';
 import { startRedisCluster } from '../support/redis-cluster.ts';
 
 const workflows = fileURLToPath(new URL('../fixtures/workflows', import.meta.url));
 type Run = { id: string; state: string };
+
+t.test('a client that ends while no node is in reach refuses what it was asked', async (t) => {
+  for (const tried of [false, true]) {
+    const redis = openRedis('redis+cluster://127.0.0.1:1');
+    redis.on('error', () => {});
+    if (tried) await once(redis, 'reconnecting');
+    const refused = t.rejects(redis.get('key'));
+    redis.disconnect();
+    await refused;
+    await t.rejects(redis.get('key'));
+  }
+});
 
 const cluster = await startRedisCluster(t, {
   replicas: 3,

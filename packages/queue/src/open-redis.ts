@@ -38,8 +38,22 @@ export function openRedis(url: string, options: Options = {}): Redis {
     // Made only when first needed, a connection would hold up what is asked of its node meanwhile by 100 ms.
     if (node.options.readOnly !== true) node.connect().catch(() => {}); // tried again by whoever needs it
   });
+  endsWithoutNodes(cluster);
   // Everything that is asked of it here a cluster's client has too.
   return cluster as unknown as Redis;
+}
+
+/**
+ * ioredis takes a cluster's client for ended once its last node is disconnected: one that knows none yet, or none any
+ * more, would never end, and what it was asked never be refused.
+ */
+function endsWithoutNodes(cluster: Cluster): void {
+  const disconnect = cluster.disconnect.bind(cluster);
+  cluster.disconnect = (reconnect?: boolean) => {
+    // As before its first connection, when it ends at once.
+    if (!reconnect && cluster.status !== 'end' && cluster.nodes().length === 0) cluster.status = 'wait';
+    disconnect(reconnect);
+  };
 }
 
 /**
