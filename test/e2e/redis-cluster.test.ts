@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { openStores } from '@flowstate/security';
 import { createClient, openRedis, startPlatform, startRecorder } from '@flowstate/test';
@@ -12,7 +11,8 @@ t.test('a client that ends while no node is in reach refuses what it was asked',
   for (const tried of [false, true]) {
     const redis = openRedis('redis+cluster://127.0.0.1:1');
     redis.on('error', () => {});
-    if (tried) await once(redis, 'reconnecting');
+    t.teardown(() => redis.disconnect());
+    if (tried) await new Promise((resolve) => redis.once('reconnecting', resolve));
     const refused = t.rejects(redis.get('key'));
     redis.disconnect();
     await refused;

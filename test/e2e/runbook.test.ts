@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import {
   createClient,
   emptyRedis,
+  onClusters,
   openRedis,
   startPlatform,
   startWebhookReceiver,
@@ -169,9 +170,11 @@ t.test('with a subject every step of the file is done and does what it says', as
   t.match(files['sessions/report.json'], /"sound": true/);
   t.match(files['audit-verdict.json'], /"ok": true/);
   t.match(files['metrics/auth-failures.svg'], /<svg[^]*malformed|<svg[^]*auth_failures_total/);
-  t.match(files['redis/redis-info.txt'], /redis_version/);
-  t.match(files['redis/redis-cache-clients.txt'], /addr=/);
-  t.match(files['redis/redis-slowlog.json'], /^\[/);
+  for (const node of onClusters ? ['-node-1', '-node-2', '-node-3'] : ['']) {
+    t.match(files[`redis/redis${node}-info.txt`], /redis_version/);
+    t.match(files[`redis/redis-cache${node}-clients.txt`], /addr=/);
+    t.match(files[`redis/redis${node}-slowlog.json`], /^\[/);
+  }
   for (const service of ['gateway', 'worker', 'controller']) {
     t.ok(
       Object.keys(files).some((name) => name.startsWith(`metrics/${service}-`)),

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { startStores, type Outage, type Stores } from '@flowstate/local';
 import type { Test } from 'tap';
 import { requiredEnv } from './environment.ts';
-import { startRedisCluster } from './redis-cluster.ts';
+import { clusterSettings, startRedisCluster } from './redis-cluster.ts';
 import { onClusters } from './redis.ts';
 
 export type OwnStores = Omit<Stores, 'redis'> & {
@@ -43,7 +43,10 @@ export async function startOwnStores(
     const { down, up } = redis;
     return { ...stores, postgres, redis: { down, up, pids: () => known([redis.pid()]) } };
   }
-  const [queues, cache] = await Promise.all([startRedisCluster(t), startRedisCluster(t)]);
+  const [queues, cache] = await Promise.all([
+    startRedisCluster(t, { settings: clusterSettings.queues }),
+    startRedisCluster(t, { settings: clusterSettings.cache }),
+  ]);
   if (typeof queues === 'string') return queues;
   if (typeof cache === 'string') return cache;
   const { nodes, down, up } = queues;

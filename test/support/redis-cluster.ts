@@ -23,6 +23,12 @@ export type RedisCluster = {
   up(): Promise<void>;
 };
 
+/** As `npm start` has its servers. */
+export const clusterSettings = {
+  queues: { 'maxmemory-policy': 'noeviction' },
+  cache: { maxmemory: '256mb', 'maxmemory-policy': 'allkeys-lru' },
+};
+
 type Options = { masters?: number; replicas?: number; settings?: Record<string, string> };
 
 /** A Redis Cluster of its own; the reason where there is no Redis to start. */

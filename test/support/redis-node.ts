@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -18,7 +18,7 @@ export type RedisNode = {
   kill(): Promise<void>;
 };
 
-/** One node of a Redis Cluster; `settings` as on Redis' command line. */
+/** One node of a Redis Cluster; `settings` as in Redis' configuration. */
 export async function startRedisNode(
   t: Pick<Test, 'teardown'>,
   program: string,
@@ -52,7 +52,14 @@ async function createRedisNode(
     'cluster-enabled': 'yes',
     ...settings,
   };
-  const options = Object.entries(all).flatMap(([name, value]) => [`--${name}`, value]);
+  // A file, so that Redis can write down what is changed while it runs.
+  const config = join(dir, 'redis.conf');
+  await writeFile(
+    config,
+    Object.entries(all)
+      .map(([name, value]) => `${name} "${value}"\n`)
+      .join(''),
+  );
   let child: ChildProcess | undefined;
   let ended: Promise<unknown> | undefined;
 
@@ -70,7 +77,7 @@ async function createRedisNode(
     bus,
     pid: () => child?.pid,
     async start() {
-      const started = spawn(program, options, { stdio: ['ignore', 'pipe', 'ignore'] });
+      const started = spawn(program, [config], { stdio: ['ignore', 'pipe', 'ignore'] });
       child = started;
       ended = once(started, 'exit');
       const said: string[] = [];

@@ -3,7 +3,7 @@ import type { Test } from 'tap';
 // By its file: the package takes BullMQ along, a third of all that a test file would load.
 import { mastersOf, openRedis } from '../../packages/queue/src/open-redis.ts';
 import { requiredEnv } from './environment.ts';
-import { startRedisCluster } from './redis-cluster.ts';
+import { clusterSettings, startRedisCluster } from './redis-cluster.ts';
 
 // Tests ask one server or a cluster alike, as the product does.
 export { openRedis };
@@ -25,7 +25,7 @@ export async function createTestRedis(
 ): Promise<TestRedis> {
   const [url, cacheUrl] = await Promise.all(
     servers === undefined && onClusters
-      ? [ownCluster(t), ownCluster(t)]
+      ? [ownCluster(t, 'queues'), ownCluster(t, 'cache')]
       : [
           ownDatabase(t, servers?.redisUrl ?? requiredEnv('REDIS_URL')),
           ownDatabase(t, servers?.redisCacheUrl ?? requiredEnv('REDIS_CACHE_URL')),
@@ -56,23 +56,23 @@ export async function keysOf(redis: Redis, pattern = '*'): Promise<string[]> {
 }
 
 /** Empty ones that this test file has started and uses no more: to start one takes more than two seconds. */
-const idle: string[] = [];
+const idle = { queues: [] as string[], cache: [] as string[] };
 
-async function ownCluster(t: Pick<Test, 'teardown'>): Promise<string> {
-  const url = idle.pop() ?? (await startClusterForFile());
+async function ownCluster(t: Pick<Test, 'teardown'>, use: keyof typeof clusterSettings): Promise<string> {
+  const url = idle[use].pop() ?? (await startClusterForFile(use));
   t.teardown(async () => {
     const redis = openRedis(url);
     await emptyRedis(redis);
     await redis.quit();
-    idle.push(url);
+    idle[use].push(url);
   });
   return url;
 }
 
-async function startClusterForFile(): Promise<string> {
+async function startClusterForFile(use: keyof typeof clusterSettings): Promise<string> {
   // Imported where it is no test that runs, tap would report one.
   const { t: file } = await import('tap');
-  const cluster = await startRedisCluster(file);
+  const cluster = await startRedisCluster(file, { settings: clusterSettings[use] });
   if (typeof cluster === 'string') throw new Error(cluster);
   return cluster.url;
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { readClusterAddress } from '@flowstate/contracts';
 import { createClient, startOwnStores, startPlatform, startRecorder } from '@flowstate/test';
 import { Redis } from 'ioredis';
 import t from 'tap';
@@ -14,6 +15,12 @@ const stepsEach = 2;
 const secret = () => randomBytes(24).toString('base64url');
 
 const flowstate = (args: string[], env: Record<string, string>) => run(args, { env });
+
+/** The address of each server there. */
+function nodesOf(url: string): string[] {
+  const { nodes, username = '', password = '' } = readClusterAddress(url) ?? {};
+  return nodes?.map(({ host, port }) => `redis://${username}:${password}@${host}:${port}`) ?? [url];
+}
 
 /** Who tries to log in with this password: `PONG`, or Redis' refusal. */
 async function tryPassword(url: string): Promise<string> {
@@ -51,7 +58,12 @@ if (typeof stores === 'string') {
         return [name, url.href];
       }),
     ) as typeof servers;
-  for (const server of Object.values(servers)) {
+  /** The same of each server: a cluster's nodes have users of their own. */
+  const serversOf = (all: typeof servers): (typeof servers)[] => {
+    const [queues, cache] = [nodesOf(all.REDIS_URL), nodesOf(all.REDIS_CACHE_URL)];
+    return queues.map((url, n) => ({ REDIS_URL: url, REDIS_CACHE_URL: cache[n] ?? '' }));
+  };
+  for (const server of serversOf(servers).flatMap((each) => Object.values(each))) {
     const admin = new Redis(server);
     await admin.acl('SETUSER', 'flowstate', 'on', `>${old}`, '~*', '&*', '+@all');
     await admin.quit();
@@ -93,36 +105,33 @@ if (typeof stores === 'string') {
       if (last !== 'run.completed') throw new Error(`${id} ended as ${last}`);
     }
   };
-  const onBoth = async (command: string, args: string[], env: Record<string, string>) => {
+  const onAll = async (command: string, args: string[], env: typeof servers) => {
     const answers = [];
     for (const instance of ['queues', 'cache'])
-      answers.push(await flowstate(['redis', command, '--instance', instance, ...args], env));
+      for (const each of serversOf(env))
+        answers.push(await flowstate(['redis', command, '--instance', instance, ...args], each));
     return answers;
   };
+  const tryPasswords = (url: string) => Promise.all(nodesOf(url).map(tryPassword));
   const newPassword = ['--new-password-file', newFile];
 
   await t.test('a rotation is added, refused too early, finished, and no run is lost or repeated', async (t) => {
     await more(10);
-    t.match(await onBoth('retire-password', newPassword, addresses(old)), [
-      { code: 1, err: /add it first/ },
-      { code: 1, err: /add it first/ },
-    ]);
-    for (const { code, out, err } of await onBoth('add-password', newPassword, addresses(old))) {
+    for (const answer of await onAll('retire-password', newPassword, addresses(old)))
+      t.match(answer, { code: 1, err: /add it first/ });
+    for (const { code, out, err } of await onAll('add-password', newPassword, addresses(old))) {
       t.equal(code, 0, err);
       t.match(out, /beside the old one/);
       t.notMatch(err, /NOT PERSISTED/);
     }
-    t.match(await onBoth('status', [], addresses(old)), [
-      { out: /flowstate +2 +\d+ +config file/ },
-      { out: /flowstate +2 +\d+ +config file/ },
-    ]);
+    for (const answer of await onAll('status', [], addresses(old)))
+      t.match(answer, { out: /flowstate +2 +\d+ +config file/ });
     await more(10);
-    const tooEarly = await flowstate(
-      ['redis', 'retire-password', '--instance', 'queues', ...newPassword],
-      addresses(old),
-    );
-    t.match(tooEarly, { code: 1, err: /Still logging in with an old password of flowstate: 127\.0\.0\.1/ });
-    t.equal(await tryPassword(addresses(old).REDIS_URL), 'PONG', 'the old one is back');
+    for (const each of serversOf(addresses(old))) {
+      const tooEarly = await flowstate(['redis', 'retire-password', '--instance', 'queues', ...newPassword], each);
+      t.match(tooEarly, { code: 1, err: /Still logging in with an old password of flowstate: 127\.0\.0\.1/ });
+      t.equal(await tryPassword(each.REDIS_URL), 'PONG', 'the old one is back');
+    }
     await more(10);
     await allDone(); // everybody is back at work
 
@@ -131,19 +140,20 @@ if (typeof stores === 'string') {
       await service.restart(addresses(next));
       await more(5);
     }
-    for (const { code, out, err } of await onBoth('retire-password', newPassword, addresses(next))) {
+    for (const { code, out, err } of await onAll('retire-password', newPassword, addresses(next))) {
       t.equal(code, 0, err);
       t.match(out, /new password only. \d+ connections were closed, \d+ are back/);
       t.comment(out.trim());
     }
     for (const name of ['REDIS_URL', 'REDIS_CACHE_URL'] as const) {
-      t.match(await tryPassword(addresses(old)[name]), /WRONGPASS/);
-      t.equal(await tryPassword(addresses(next)[name]), 'PONG');
+      for (const refusal of await tryPasswords(addresses(old)[name])) t.match(refusal, /WRONGPASS/);
+      t.same(new Set(await tryPasswords(addresses(next)[name])), new Set(['PONG']));
     }
     await more(10);
     await stores.redis.down();
     await stores.redis.up();
-    t.match(await tryPassword(addresses(old).REDIS_URL), /WRONGPASS/, 'also after a restart of Redis');
+    for (const refusal of await tryPasswords(addresses(old).REDIS_URL))
+      t.match(refusal, /WRONGPASS/, 'also after a restart of Redis');
     await more(10);
     enough.abort();
     await flow;
@@ -156,25 +166,27 @@ if (typeof stores === 'string') {
 
   await t.test('what cannot be done says why', async (t) => {
     const run = (args: string[], env: Record<string, string>) => flowstate(['redis', ...args], env);
-    t.match(await run(['status'], servers), { code: 2, err: /--instance/ });
-    t.match(await run(['status', '--instance', 'queues'], {}), { code: 2, err: /REDIS_URL/ });
-    t.match(await run(['status', '--instance', 'queues', '--user', 'nobody'], servers), {
-      code: 1,
-      err: /no user nobody/,
-    });
-    t.match(await run(['status', '--instance', 'queues'], addresses(old)), { code: 1, err: /WRONGPASS/ });
+    const [server, refused, good] = [servers, addresses(old), addresses(next)].map((all) => serversOf(all)[0]);
+    if (server === undefined || refused === undefined || good === undefined) throw new Error('no server');
+    const status = ['status', '--instance', 'queues'];
+    t.match(await run(['status'], server), { code: 2, err: /--instance/ });
+    t.match(await run(status, {}), { code: 2, err: /REDIS_URL/ });
+    const cluster = { REDIS_URL: 'redis+cluster://127.0.0.1:7001' };
+    t.match(await run(status, cluster), { code: 2, err: /REDIS_URL is a cluster's.*for each/ });
+    t.match(await run([...status, '--user', 'nobody'], server), { code: 1, err: /no user nobody/ });
+    t.match(await run(status, refused), { code: 1, err: /WRONGPASS/ });
     const short = join(folder, 'short');
     await writeFile(short, 'short');
     const add = ['add-password', '--instance', 'queues', '--new-password-file'];
-    t.match(await run([...add, short], addresses(next)), { code: 2, err: /24 printable/ });
-    const admin = new Redis(servers.REDIS_URL);
+    t.match(await run([...add, short], good), { code: 2, err: /24 printable/ });
+    const admin = new Redis(server.REDIS_URL);
     t.teardown(() => admin.disconnect());
     await admin.acl('SETUSER', 'plain', 'on', `>${old}`, '~*', '+@all', '-@dangerous', '-@admin');
-    const plain = new URL(servers.REDIS_URL);
+    const plain = new URL(server.REDIS_URL);
     plain.username = 'plain';
     plain.password = old;
     t.match(await run([...add, newFile], { REDIS_URL: plain.href }), { code: 1, err: /may not administer users/ });
-    const byAdmin = { REDIS_URL: plain.href, REDIS_ADMIN_URL: servers.REDIS_URL };
+    const byAdmin = { REDIS_URL: plain.href, REDIS_ADMIN_URL: server.REDIS_URL };
     t.match(await run([...add, newFile], byAdmin), { code: 0, out: /plain has the new password/ });
   });
 }

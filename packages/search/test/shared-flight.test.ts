@@ -4,9 +4,10 @@ import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { text } from 'node:stream/consumers';
+import { readClusterAddress } from '@flowstate/contracts';
 import { createEmbedder, type Embedder } from '@flowstate/models';
 import { findDocuments, storeEmbeddings, upsertDocuments } from '@flowstate/store';
-import { createTestDatabase, createTestRedis } from '@flowstate/test';
+import { createTestDatabase, createTestRedis, keysOf } from '@flowstate/test';
 import t, { type Test } from 'tap';
 import { createSearch } from '../src/index.ts';
 import { createEmbeddingsEndpoint, vectorOf } from './fixtures/embeddings-endpoint.ts';
@@ -45,21 +46,24 @@ async function createProcesses(t: Test, leaseMs: number) {
 /** Redis tells which connections ask for a lock. Without ioredis, whose `monitor` takes such lines for answers. */
 async function watchLocks(t: Test, cacheUrl: string): Promise<(processes: number) => Promise<void>> {
   const { hostname, port, pathname, password } = new URL(cacheUrl);
-  const socket = connect(Number(port), hostname);
-  t.teardown(() => socket.destroy());
-  if (password !== '') socket.write(`AUTH ${decodeURIComponent(password)}\r\n`);
-  socket.write('MONITOR\r\n');
-  const lines = createInterface({ input: socket });
   const sources = new Set<string>();
   const news = new EventEmitter();
-  const begun = once(lines, 'line');
-  lines.on('line', (line) => {
-    const source = /\[(\d+) ([\d.]+:\d+)\] "eval" .*"2" "[^"]+" "[^"]+:lock"/i.exec(line);
-    if (source === null || `/${source[1]}` !== pathname) return;
-    sources.add(source[2] ?? '');
-    news.emit('asked');
-  });
-  await begun;
+  async function watch(node: { host: string; port: number }): Promise<void> {
+    const socket = connect(node);
+    t.teardown(() => socket.destroy());
+    if (password !== '') socket.write(`AUTH ${decodeURIComponent(password)}\r\n`);
+    socket.write('MONITOR\r\n');
+    const lines = createInterface({ input: socket });
+    const begun = once(lines, 'line');
+    lines.on('line', (line) => {
+      const source = /\[(\d+) ([\d.]+:\d+)\] "eval" .*"2" "[^"]+" "[^"]+:lock"/i.exec(line);
+      if (source === null || source[1] !== (pathname.slice(1) || '0')) return;
+      sources.add(source[2] ?? '');
+      news.emit('asked');
+    });
+    await begun;
+  }
+  await Promise.all((readClusterAddress(cacheUrl)?.nodes ?? [{ host: hostname, port: Number(port) }]).map(watch));
   return async (processes) => {
     while (sources.size < processes) await once(news, 'asked'); // the tap timeout is the bound
   };
@@ -107,5 +111,5 @@ t.test('a failure ends the lock at once, and the next one tries', async (t) => {
   await t.rejects(failing.semantic({ query: 'refunds' }, viewer));
   t.match(failing.cacheStats().requests, { miss: 1, unavailable: 0 }, 'it had the lock');
   t.match(await search.semantic({ query: 'refunds' }, viewer), { cache: 'miss', items: [{ externalId: 'a' }] });
-  t.same(await cache.keys('*:lock'), [], 'and no lock is left');
+  t.same(await keysOf(cache, '*:lock'), [], 'and no lock is left');
 });
