@@ -38,6 +38,13 @@ export function openRedis(url: string, options: Options = {}): Redis {
     // Made only when first needed, a connection would hold up what is asked of its node meanwhile by 100 ms.
     if (node.options.readOnly !== true) node.connect().catch(() => {}); // tried again by whoever needs it
   });
+  // One that is lost ioredis connects to when next it is needed: an idle client whose password was taken back there
+  // would seem to have another (`flowstate redis retire-password`), and the next command has to go another way.
+  let again: NodeJS.Timeout | undefined;
+  cluster.on('-node', () => {
+    clearTimeout(again);
+    again = setTimeout(() => cluster.status === 'ready' && cluster.refreshSlotsCache(), 500).unref();
+  });
   endsWithoutNodes(cluster);
   // Everything that is asked of it here a cluster's client has too.
   return cluster as unknown as Redis;
