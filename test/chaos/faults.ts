@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { commonLane, createRunQueues } from '@flowstate/queue';
-import { Redis } from 'ioredis';
+import { emptyRedis, openRedis } from '@flowstate/test';
 import type { Cluster, Member } from './cluster.ts';
 import type { Findings } from './findings.ts';
 import type { Fault, FaultName } from './schedule.ts';
@@ -180,9 +180,9 @@ async function deliverAgain(redisUrl: string, runIds: string[], dispatch: number
 }
 
 async function flushAll(url: string): Promise<void> {
-  const redis = new Redis(url);
+  const redis = openRedis(url);
   redis.on('error', () => {}); // it may be starting just now: the client comes back
-  await redis.flushall();
+  await emptyRedis(redis);
   redis.disconnect();
 }
 

@@ -66,10 +66,12 @@ export async function startRedisCluster(
   for (const [n, client] of clients.entries()) {
     for (const { port, bus } of nodes.slice(n + 1)) await client.call('CLUSTER', 'MEET', '127.0.0.1', port, bus);
   }
-  /** Until each node sees all others, and all slots served. */
+  /** Until each node sees all others, and all slots served, and can pass on what is published. */
   async function agree(): Promise<void> {
-    for (const client of clients)
+    for (const client of clients) {
       while (!isWhole(String(await client.call('CLUSTER', 'INFO')), nodes.length)) await wait(20);
+      while (String(await client.call('CLUSTER', 'NODES')).includes(' disconnected')) await wait(20);
+    }
   }
   await agree();
   for (const [n, client] of clients.slice(masters).entries()) {
