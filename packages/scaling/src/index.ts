@@ -18,8 +18,9 @@ export {
   workersShare,
   type QueuePolicy,
 } from './queue-policies.ts';
+export { createServiceTimes, type ServiceTimes } from './service-times.ts';
 export { poissonArrivals, readTrace, type Arrival, type Burst, type TraceError } from './simulate/arrivals.ts';
 export { byCpu, byDesiredWorkers, byWaitLength, ourBehaviour, type Autoscaler } from './simulate/autoscalers.ts';
 export { createHpa, hpaSyncSeconds, replicasForAverageValue, type Behaviour } from './simulate/hpa.ts';
 export { seeded } from './simulate/random.ts';
-export { simulate, type Outcome, type Sample } from './simulate/simulate.ts';
+export { simulate, type Look, type Outcome, type Sample } from './simulate/simulate.ts';

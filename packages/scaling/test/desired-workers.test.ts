@@ -1,5 +1,5 @@
 import t from 'tap';
-import { desiredWorkers, type Demand, type ScalingPolicy } from '../src/index.ts';
+import { createServiceTimes, desiredWorkers, type Demand, type ScalingPolicy } from '../src/index.ts';
 
 const policy: ScalingPolicy = {
   min: 0,
@@ -65,4 +65,27 @@ t.test('an override replaces the bounds, but not what Postgres can bear', async 
 t.test('sums of fractions are no extra worker', async (t) => {
   t.match(decide({ waiting: 24 }), { workers: 3 });
   t.match(decide({ waiting: 7, serviceSeconds: 1 }, { concurrency: 1, utilisation: 0.7 }), { workers: 10 });
+});
+
+t.test('places held: by stays, of late, and by no clock that jumps', async (t) => {
+  let ms = 0;
+  const queues = ['workflows', 'documents'] as const;
+  const known = new Map([['documents', 7] as const]);
+  const times = createServiceTimes(queues, known, () => ms);
+  const at = (seconds: number, ...workers: [id: number, stays: number, held: number][]) => {
+    ms = seconds * 1000;
+    times.observe(workers.map(([id, stays, held]) => ({ id, served: { workflows: { stays, seconds: held } } })));
+    return times.of('workflows');
+  };
+  t.equal(at(0, [1, 1000, 5000]), null, 'what was before is not of late');
+  t.equal(at(1, [1, 1002, 5006]), 3);
+  t.equal(at(2, [1, 1004, 5008], [2, 50, 5000]), 2);
+  t.equal(at(3, [2, 50, 5000]), 2, 'one worker less says nothing');
+  t.equal(at(50, [2, 51, 5010]), 18 / 5);
+  t.equal(at(70, [2, 51, 5010]), 10, 'the first minute is over');
+  t.equal(at(200, [2, 51, 5010]), 10, 'the last figure holds while nothing ends');
+  t.equal(at(4000, [2, 51, 5010]), null, 'but not for ever');
+  t.equal(times.of('documents'), null);
+  ms = 0;
+  t.equal(createServiceTimes(queues, known, () => ms).of('documents'), 7, 'what another controller had found out');
 });

@@ -39,7 +39,7 @@ t.test('up: four pods or double in fifteen seconds, whichever is more', async (t
 });
 
 t.test('down: to the highest of the last five minutes, then as fast as allowed', async (t) => {
-  const fiveMinutes = Array(21).fill(2);
+  const fiveMinutes = Array(20).fill(2);
   t.same(play(defaultBehaviour, 50, [50, ...fiveMinutes]).slice(-2), [50, 2]);
   const slow: Behaviour = {
     ...defaultBehaviour,

@@ -68,7 +68,8 @@ t.test('of marked pods the idle ones leave first, then those with the least in h
     sync: () => replicas.shift() ?? 1,
   });
   const small = { ...pool, concurrency: 4, stepSeconds: 5 };
-  const handedBack = (autoscaler: Autoscaler, seed: number) => simulate(arrivals, autoscaler, small, seed).handedBack;
+  const handedBack = (autoscaler: Autoscaler, seed: number) =>
+    simulate(arrivals, autoscaler, small, { seed }).handedBack;
   for (const seed of [1, 2, 3, 4, 5]) {
     t.equal(handedBack(shrinking(4, 3, 3, 3, 3, 3, 3, 3), seed), 0, 'the idle one went');
     t.equal(handedBack(shrinking(4, 2, 2, 2, 2, 2, 2, 2), seed), 3, 'and the one with three');
@@ -87,6 +88,33 @@ t.test('the first run wakes a worker at once when pushed, at the next look when 
   t.ok(polled.wait.max > 48, `29 s until the next look: ${polled.wait.max} s`);
   t.equal(pushed.samples.at(-1)?.replicas, 0, 'and back to none');
 });
+
+t.test(
+  'it knows what the controller knows: half a second late, as workers tell it, and to zero at a look',
+  async (t) => {
+    const arrivals: Arrival[] = [
+      ...Array.from({ length: 4 }, () => ({ at: 1, serviceSeconds: 3 })),
+      ...Array.from({ length: 20 }, () => ({ at: 14.8, serviceSeconds: 3 })),
+    ];
+    const ours = byDesiredWorkers({ ...policy, concurrency: 4 }, { cooldownSeconds: 45 });
+    const { looks, samples } = simulate(arrivals, ours, { ...pool, concurrency: 4, startUps: [2] });
+    t.match(looks.slice(0, 3), [
+      { at: 15, waiting: 0, active: 0, arrivalPerSecond: 0.2, serviceSeconds: 3, replicas: 1, set: 1 },
+      { at: 30, waiting: 0, active: 4, arrivalPerSecond: 1, replicas: 1, set: 2 },
+      { at: 45, waiting: 0, active: 0, arrivalPerSecond: 0, replicas: 2, set: 2 },
+    ]);
+    const known = looks.map(({ serviceSeconds }) => Math.round((serviceSeconds ?? 0) * 10) / 10);
+    t.same(known, [3, 3, 3, 3, 3], 'kept when nothing has ended for long');
+    t.match(
+      simulate(arrivals.slice(0, 4), ours, pool).looks[0],
+      { serviceSeconds: null },
+      'nobody knows before one ended',
+    );
+    // Work was last seen at 30 s: at 60 s the cool-down is not over, at 90 s it is.
+    const gone = samples.findLast(({ replicas }) => replicas > 0)?.at ?? 0;
+    t.ok(gone > 88 && gone < 90, `the last one left after ${gone} s`);
+  },
+);
 
 t.test('one seed gives one outcome; every run ends; CPU does not see what waits', async (t) => {
   const shape = { durationSeconds: 600, base: 2, bursts: [{ rate: 40, seconds: 60, at: 120 }], serviceSeconds: 4 };

@@ -22,7 +22,6 @@ import { createProviderRate } from '../src/scaling/provider-rate.ts';
 import { createScalerTokenCheck } from '../src/scaling/scaler-token.ts';
 import { measureScaling } from '../src/scaling/scaling-metrics.ts';
 import { scalingRoute } from '../src/scaling/scaling-route.ts';
-import { createServiceTimes } from '../src/scaling/service-times.ts';
 import { createScalingFixture } from './fixtures/scaling-fixture.ts';
 
 t.test('what is decided follows what workers could do', async (t) => {
@@ -154,28 +153,6 @@ t.test("the provider's limits bound the workers, by what runs ask of models", as
   t.equal(rate.of('workflows'), 1_000 / 6_000, 'what was known holds while nothing runs');
   rate.observe(new Map(), () => 5);
   t.equal(rate.of('workflows'), null, 'runs that ask no model are not bound');
-});
-
-t.test('places held: by stays, of late, and by no clock that jumps', async (t) => {
-  let ms = 0;
-  const known = new Map([['documents', 7] as const]);
-  const times = createServiceTimes(known, () => ms);
-  const at = (seconds: number, ...workers: [id: number, stays: number, held: number][]) => {
-    ms = seconds * 1000;
-    times.observe(workers.map(([id, stays, held]) => ({ id, served: { workflows: { stays, seconds: held } } })));
-    return times.of('workflows');
-  };
-  t.equal(at(0, [1, 1000, 5000]), null, 'what was before is not of late');
-  t.equal(at(1, [1, 1002, 5006]), 3);
-  t.equal(at(2, [1, 1004, 5008], [2, 50, 5000]), 2);
-  t.equal(at(3, [2, 50, 5000]), 2, 'one worker less says nothing');
-  t.equal(at(50, [2, 51, 5010]), 18 / 5);
-  t.equal(at(70, [2, 51, 5010]), 10, 'the first minute is over');
-  t.equal(at(200, [2, 51, 5010]), 10, 'the last figure holds while nothing ends');
-  t.equal(at(4000, [2, 51, 5010]), null, 'but not for ever');
-  t.equal(times.of('documents'), null);
-  ms = 0;
-  t.equal(createServiceTimes(known, () => ms).of('documents'), 7, 'what another controller had found out');
 });
 
 t.test("arrivals are counted by Postgres' clock, whatever gateways and its own jumps say", async (t) => {

@@ -6,7 +6,7 @@ export type Pods = {
   replicas(): number;
   /** Starts or ends processes until there are so many; returns at once, as a Deployment does. */
   scaleTo(wanted: number): void;
-  /** Seconds each took from being asked for to serving, and from SIGTERM to its end. */
+  /** Seconds each took from being asked for, in that order, to serving; and from SIGTERM to its end. */
   startUps: number[];
   drains: number[];
   /** Seconds of all of them together so far. */
@@ -31,7 +31,8 @@ export function createPods(
   function start(): void {
     const own = createCleanup();
     const since = performance.now();
-    const up = product.startWorker(own).then(() => startUps.push(seconds(since)));
+    const nth = startUps.push(Number.NaN) - 1;
+    const up = product.startWorker(own).then(() => (startUps[nth] = seconds(since)));
     up.catch((error: Error) => onFailure(error));
     pods.push({ own, up, since });
   }

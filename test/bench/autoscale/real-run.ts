@@ -6,14 +6,18 @@ import {
   seeded,
   type Arrival,
   type Behaviour,
+  type Look,
   type Outcome,
 } from '@flowstate/scaling';
 import { createKedaClient } from '../../../services/controller/test/fixtures/keda-client.ts';
+import { readScalingStates } from '@flowstate/store';
 import type { Cleanup } from '../cleanup.ts';
 import type { RunningProduct } from '../contenders/product.ts';
 import { createPods } from './pods.ts';
 
 export type RealOutcome = Pick<Outcome, 'runs' | 'wait' | 'peakWaiting' | 'peakReplicas' | 'workerHours'> & {
+  /** With how old what was told was. */
+  looks: (Look & { decidedSecondsAgo: number })[];
   samples: { at: number; waiting: number; replicas: number }[];
   startUpSeconds: number[];
   drainSeconds: number[];
@@ -45,20 +49,21 @@ export async function runForReal(arrivals: readonly Arrival[], options: Options)
   const trigger = { queue: 'workflows' };
   const hpa = createHpa(behaviour, { min: 1, max });
   const samples: RealOutcome['samples'] = [];
+  const looks: RealOutcome['looks'] = [];
   const begun = performance.now();
   const now = () => (performance.now() - begun) / 1000;
-  let [acceptedAt, toldAt] = [Number.NaN, Number.NaN];
+  let [acceptedAt, toldAt, activeAt] = [Number.NaN, Number.NaN, 0];
 
   const stream = keda.stream(trigger, { token: scaler.token });
   void (async () => {
     while (!signal.aborted) {
       await stream.next();
       if (Number.isNaN(toldAt)) toldAt = now();
+      activeAt = now();
       if (pods.replicas() === 0) pods.scaleTo(1);
     }
   })();
 
-  let activeAt = 0;
   /** KEDA's own look, beside the HPA's: to zero when nothing was to do for as long as the cool-down. */
   async function coolDown(): Promise<void> {
     const { code, answer } = await keda.call('IsActive', trigger, { token: scaler.token });
@@ -81,7 +86,9 @@ export async function runForReal(arrivals: readonly Arrival[], options: Options)
     if (Number.isNaN(acceptedAt)) acceptedAt = now();
   }
 
-  async function sync(): Promise<void> {
+  /** `at`: by its grid, so that no millisecond decides whether a look that long ago still counts. */
+  async function sync(at: number): Promise<void> {
+    const askedAt = Date.now();
     const { code, answer } = await keda.call('GetMetrics', trigger, { token: scaler.token });
     // Nobody knows right now: the HPA leaves things as they are.
     if (code !== 'OK') return;
@@ -90,7 +97,13 @@ export async function runForReal(arrivals: readonly Arrival[], options: Options)
     }[];
     const replicas = pods.replicas();
     if (replicas === 0) return;
-    pods.scaleTo(hpa.decide(replicasForAverageValue(metricValueFloat, 1, replicas), replicas, now()));
+    const set = hpa.decide(replicasForAverageValue(metricValueFloat, 1, replicas), replicas, at);
+    pods.scaleTo(set);
+    const decided = (await readScalingStates(sql)).get('workflows')?.state;
+    if (decided === undefined) return;
+    const { active, waiting, arrivalPerSecond, serviceSeconds, computedAt } = decided;
+    const decidedSecondsAgo = (askedAt - Date.parse(computedAt)) / 1000;
+    looks.push({ at, set, replicas, active, waiting, arrivalPerSecond, serviceSeconds, decidedSecondsAgo });
   }
 
   const over = new AbortController();
@@ -98,9 +111,9 @@ export async function runForReal(arrivals: readonly Arrival[], options: Options)
   const watching = (async () => {
     for (let second = 0; !stopped.aborted; second++) {
       const [row] = await sql<{ waiting: number }[]>`SELECT count(*)::int AS waiting FROM run_live WHERE owner IS NULL`;
-      samples.push({ at: now(), waiting: row?.waiting ?? 0, replicas: pods.replicas() });
-      if (second % hpaSyncSeconds === 0) await sync();
+      if (second % hpaSyncSeconds === 0) await sync(second);
       if (second % kedaPollSeconds === 0) await coolDown();
+      samples.push({ at: now(), waiting: row?.waiting ?? 0, replicas: pods.replicas() });
       await wait(Math.max(0, (second + 1 - now()) * 1000), undefined, { signal: stopped }).catch(() => {});
     }
   })();
@@ -131,6 +144,7 @@ export async function runForReal(arrivals: readonly Arrival[], options: Options)
     peakReplicas: Math.max(...samples.map(({ replicas }) => replicas)),
     workerHours,
     samples,
+    looks,
     wake: { toldSeconds: toldAt - acceptedAt, begunSeconds: waits[0]?.seconds ?? Number.NaN },
   };
   await pods.settled();

@@ -130,7 +130,7 @@ function compare(arrivals: Arrival[], options: Options): Outcome[] {
   };
   const pool = { concurrency, startUpSeconds: startUp, stepSeconds: step };
   return [byDesiredWorkers(policy), byCpu(policy, { target: 0.8, cpuAtFull }), byWaitLength(policy)].map((autoscaler) =>
-    simulate(arrivals, autoscaler, pool, seed),
+    simulate(arrivals, autoscaler, pool, { seed }),
   );
 }
 

@@ -1,16 +1,26 @@
-import { desiredWorkers, type Demand, type ScalingPolicy } from '../desired-workers.ts';
+import { desiredWorkers, type ScalingPolicy } from '../desired-workers.ts';
+import type { Counted } from './controller.ts';
 import { createHpa, defaultBehaviour, replicasForAverageValue, replicasForUtilisation, type Behaviour } from './hpa.ts';
 import type { PoolView } from './workers.ts';
 
-/** What an autoscaler is shown at one moment. */
-export type Sight = PoolView & Pick<Demand, 'arrivalPerSecond' | 'serviceSeconds'>;
+/** What an autoscaler is shown at one moment: the pool as it is, and as the controller last counted it. */
+export type Sight = PoolView & { counted: Counted };
+
+type Activation = {
+  /** Between two looks of KEDA itself. To zero it goes only then. */
+  pollSeconds: number;
+  cooldownSeconds: number;
+  isActive(sight: Sight): boolean;
+  /** Told at once from when on; null: only its own looks wake it. */
+  pushes: ((sight: Sight) => boolean) | null;
+};
 
 export type Autoscaler = {
   name: string;
   /** Replicas it starts with. */
   least: number;
-  /** From zero to one and back: seconds between two looks; 0: told at once. */
-  activation: { pollSeconds: number; cooldownSeconds: number; isActive(sight: Sight): boolean } | null;
+  /** From zero to one and back, beside the HPA. */
+  activation: Activation | null;
   /** Somebody tells the ReplicaSet what each pod has in hand: those with the least leave first, not just any. */
   marksPods: boolean;
   /** What its HPA sets, asked every `hpaSyncSeconds` while there are replicas. */
@@ -38,19 +48,19 @@ export function byDesiredWorkers(
   { behaviour = ourBehaviour, cooldownSeconds = keda.cooldownPeriod } = {},
 ): Autoscaler {
   const hpa = createHpa(behaviour, { min: Math.max(1, policy.min), max: policy.max });
+  const decided = ({ counted }: Sight) => desiredWorkers({ ...counted, paused: false }, policy).workers;
   return {
     name: 'desired workers, pushed',
     least: policy.min,
     marksPods: true,
     activation: {
-      pollSeconds: 0,
+      pollSeconds: keda.pollingInterval,
       cooldownSeconds,
-      isActive: (sight) => desiredWorkers({ ...sight, paused: false }, policy).workers > policy.min,
+      isActive: (sight) => decided(sight) > 0,
+      // Redis is asked for jobs ten times a second, between two decisions.
+      pushes: (sight) => sight.active + sight.waiting > 0 || decided(sight) > 0,
     },
-    sync(sight, now) {
-      const { workers } = desiredWorkers({ ...sight, paused: false }, policy);
-      return hpa.decide(replicasForAverageValue(workers, 1, sight.replicas), sight.replicas, now);
-    },
+    sync: (sight, now) => hpa.decide(replicasForAverageValue(decided(sight), 1, sight.replicas), sight.replicas, now),
   };
 }
 
@@ -82,6 +92,7 @@ export function byWaitLength(policy: ScalingPolicy): Autoscaler {
       pollSeconds: keda.pollingInterval,
       cooldownSeconds: keda.cooldownPeriod,
       isActive: ({ waiting }) => waiting > 0,
+      pushes: null,
     },
     sync: (sight, now) =>
       hpa.decide(replicasForAverageValue(sight.waiting, policy.concurrency, sight.replicas), sight.replicas, now),

@@ -52,7 +52,10 @@ export function createHpa(behaviour: Behaviour, bounds: { min: number; max: numb
       const { scaleUp, scaleDown } = behaviour;
       const wanted = Math.min(Math.max(recommended, bounds.min), bounds.max);
       recommendations.push({ at: now, replicas: wanted });
-      while ((recommendations[0]?.at ?? now) < now - scaleDown.stabilisationSeconds) recommendations.shift();
+      // One that is as old as that is no more asked; without stabilisation only this one is.
+      while ((recommendations[0]?.at ?? now) <= now - scaleDown.stabilisationSeconds && recommendations.length > 1) {
+        recommendations.shift();
+      }
       let next = wanted < replicas ? Math.min(replicas, Math.max(...recommendations.map((r) => r.replicas))) : wanted;
       if (next > replicas) {
         const before = replicas - changedSince(now - scaleUp.periodSeconds, 1);

@@ -1,6 +1,7 @@
 import type { Arrival } from './arrivals.ts';
 import { markEverySeconds } from '../deletion-cost.ts';
 import type { Autoscaler, Sight } from './autoscalers.ts';
+import { createSimulatedController, decideEverySeconds, type Counted } from './controller.ts';
 import { hpaSyncSeconds } from './hpa.ts';
 import { seeded } from './random.ts';
 import { createWorkerPool, type Begun, type PoolSettings } from './workers.ts';
@@ -25,54 +26,56 @@ export type Outcome = {
   /** Seconds after the last arrival until everything was done; null: it was not within the time looked at. */
   doneAfter: number | null;
   samples: Sample[];
+  /** What its HPA saw each time it looked, and what it set. */
+  looks: Look[];
 };
 
-/** Seconds over which arrivals and service times are averaged, as the controller does. */
-const windowSeconds = 20;
+/** One look of the HPA: what the controller had counted, the replicas there were, and what was set. */
+export type Look = Counted & { at: number; replicas: number; set: number };
+
 /** Over which the samples' waits are taken together. */
 const smoothSeconds = 10;
 const tick = 0.1;
+const every = (seconds: number, step: number) => step % Math.round(seconds / tick) === 0;
 /** At most so long is waited for the end of what arrived. */
 const patience = 3 * 3600;
 
-/** Replays a trace before one autoscaler. The same seed removes the same pods. */
+/**
+ * Replays a trace before one autoscaler. The same seed removes the same pods. `decidedSecondsAgo`: how old what the HPA
+ * is told is at its looks; half of what it can be at most, if nothing else is said.
+ */
 export function simulate(
   arrivals: readonly Arrival[],
   autoscaler: Autoscaler,
   settings: PoolSettings,
-  seed = 1,
+  { seed = 1, decidedSecondsAgo = decideEverySeconds / 2 }: { seed?: number; decidedSecondsAgo?: number } = {},
 ): Outcome {
   const pool = createWorkerPool(settings, seeded(seed));
   pool.scaleTo(autoscaler.least, -settings.startUpSeconds);
   const lastArrival = arrivals.at(-1)?.at ?? 0;
   const samples: Sample[] = [];
-  let [arrived, windowStart, serviceStart, sampledBegun] = [0, 0, 0, 0];
+  const looks: Look[] = [];
+  let [arrived, sampledBegun] = [0, 0];
   let [podSeconds, peakWaiting, peakReplicas] = [0, 0, 0];
   let doneAt: number | null = null;
   let activeAt = -Infinity;
-
-  function look(now: number): Sight {
-    while ((arrivals[windowStart]?.at ?? Infinity) < now - windowSeconds) windowStart += 1;
-    while ((pool.services[serviceStart]?.at ?? Infinity) < now - windowSeconds) serviceStart += 1;
-    const services = pool.services.slice(serviceStart);
-    return {
-      ...pool.view(now),
-      arrivalPerSecond: (arrived - windowStart) / windowSeconds,
-      serviceSeconds: services.length > 0 ? mean(services.map(({ seconds }) => seconds)) : null,
-    };
-  }
+  const controller = createSimulatedController(pool);
+  let counted: Counted = { active: 0, waiting: 0, arrivalPerSecond: 0, serviceSeconds: null };
 
   /** From zero to one and back, beside the HPA. */
-  function activate(sight: Sight, now: number): void {
-    const { activation } = autoscaler;
+  function activate(step: number, now: number, sight: Sight): void {
+    const { activation, least } = autoscaler;
     if (activation === null) return;
-    if (activation.isActive(sight)) activeAt = now;
-    if (sight.replicas === 0 && activeAt === now) pool.scaleTo(1, now);
-    if (autoscaler.least === 0 && sight.replicas > 0 && now - activeAt > activation.cooldownSeconds)
+    const looks = every(activation.pollSeconds, step);
+    const active = looks && activation.isActive(sight);
+    if (active || (sight.replicas === 0 && activation.pushes?.(sight) === true)) {
+      activeAt = now;
+      if (sight.replicas === 0) pool.scaleTo(1, now);
+    } else if (looks && least === 0 && sight.replicas > 0 && now - activeAt > activation.cooldownSeconds) {
       pool.scaleTo(0, now);
+    }
   }
 
-  const every = (seconds: number, step: number) => step % Math.max(1, Math.round(seconds / tick)) === 0;
   for (let step = 0; ; step++) {
     const now = step * tick;
     while ((arrivals[arrived]?.at ?? Infinity) <= now) pool.arrive(arrivals[arrived++] as Arrival);
@@ -81,11 +84,18 @@ export function simulate(
     podSeconds += view.pods * tick;
     peakWaiting = Math.max(peakWaiting, view.waiting);
     peakReplicas = Math.max(peakReplicas, view.replicas);
-    if (every(autoscaler.activation?.pollSeconds ?? Infinity, step)) activate(look(now), now);
+    if (every(decideEverySeconds, step + Math.round(decidedSecondsAgo / tick))) {
+      counted = controller.count(now, arrivals, arrived);
+    }
+    activate(step, now, { ...view, counted });
     if (autoscaler.marksPods && every(markEverySeconds, step)) pool.mark();
     if (every(hpaSyncSeconds, step)) {
-      const sight = look(now);
-      if (sight.replicas > 0) pool.scaleTo(autoscaler.sync(sight, now), now);
+      const sight = { ...pool.view(now), counted };
+      if (sight.replicas > 0) {
+        const set = autoscaler.sync(sight, now);
+        pool.scaleTo(set, now);
+        looks.push({ ...counted, at: now, replicas: sight.replicas, set });
+      }
     }
     if (every(1, step)) {
       const { waiting, replicas } = pool.view(now);
@@ -110,11 +120,11 @@ export function simulate(
     handedBack: pool.handedBack(),
     doneAfter: doneAt === null ? null : Math.max(0, doneAt - lastArrival),
     samples,
+    looks,
   };
 }
 
 const waited = ({ waited }: Begun) => waited;
-const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 const maxOf = (values: readonly number[]) => values.reduce((most, value) => Math.max(most, value), 0);
 
 /** Nearest rank; 0 of nothing. */

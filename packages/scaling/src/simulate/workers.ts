@@ -7,26 +7,39 @@ export type PoolSettings = {
   concurrency: number;
   /** Until a pod that was asked for serves. */
   startUpSeconds: number;
+  /** The same of the first ones, in the order they are asked for, where it is known: many at once take longer than one. */
+  startUps?: readonly number[];
   /** A run's step: at its end a draining worker hands the run back. */
   stepSeconds: number;
 };
 
 type Job = { arrivedAt: number; left: number; begun: boolean };
 type Held = Job & { since: number; until: number };
-type Pod = { readyAt: number; draining: boolean; held: Set<Held>; cost: number };
+type Pod = {
+  id: number;
+  readyAt: number;
+  draining: boolean;
+  held: Set<Held>;
+  cost: number;
+  /** How often a run gave its place back, and how long all of them had held it. */
+  stays: number;
+  seconds: number;
+};
 
 export type Begun = { at: number; waited: number };
 
 /** Pods with places, and the line before them. Time only goes on by `advance`. */
-export function createWorkerPool({ concurrency, startUpSeconds, stepSeconds }: PoolSettings, random: Random) {
+export function createWorkerPool(
+  { concurrency, startUpSeconds, startUps = [], stepSeconds }: PoolSettings,
+  random: Random,
+) {
   /** Those handed back go first: they have waited already. */
   const returned: Job[] = [];
   let line: Job[] = [];
   let head = 0;
   const pods = new Set<Pod>();
   const begun: Begun[] = [];
-  const services: { at: number; seconds: number }[] = [];
-  let handedBack = 0;
+  let [handedBack, asked] = [0, 0];
 
   const waiting = () => returned.length + line.length - head;
 
@@ -69,7 +82,8 @@ export function createWorkerPool({ concurrency, startUpSeconds, stepSeconds }: P
           if (held.until > now) continue;
           pod.held.delete(held);
           const rest = held.left - (held.until - held.since);
-          services.push({ at: held.until, seconds: held.until - held.since });
+          pod.stays += 1;
+          pod.seconds += held.until - held.since;
           if (rest > 1e-9) {
             returned.push({ arrivedAt: held.arrivedAt, left: rest, begun: true });
             handedBack += 1;
@@ -89,7 +103,9 @@ export function createWorkerPool({ concurrency, startUpSeconds, stepSeconds }: P
     scaleTo(wanted: number, now: number): void {
       const staying = [...pods].filter(({ draining }) => !draining);
       for (let more = wanted - staying.length; more > 0; more--) {
-        pods.add({ readyAt: now + startUpSeconds, draining: false, held: new Set(), cost: 0 });
+        const id = asked++;
+        const readyAt = now + (startUps[id] ?? startUpSeconds);
+        pods.add({ id, readyAt, draining: false, held: new Set(), cost: 0, stays: 0, seconds: 0 });
       }
       for (let fewer = staying.length - wanted; fewer > 0; fewer--) {
         const starting = staying.findIndex(({ readyAt }) => readyAt > now);
@@ -119,8 +135,11 @@ export function createWorkerPool({ concurrency, startUpSeconds, stepSeconds }: P
       };
     },
 
+    /** What those that live say they have served so far. */
+    served: (now: number) =>
+      [...pods].filter(({ readyAt }) => readyAt <= now).map(({ id, stays, seconds }) => ({ id, stays, seconds })),
+
     begun,
-    services,
     handedBack: () => handedBack,
     idle: () => waiting() === 0 && [...pods].every(({ held }) => held.size === 0),
   };

@@ -1,6 +1,6 @@
 import { queueNames, type QueueName } from '@flowstate/contracts';
 import type { RunQueues } from '@flowstate/queue';
-import { desiredWorkers } from '@flowstate/scaling';
+import { createServiceTimes, desiredWorkers, type ServiceTimes } from '@flowstate/scaling';
 import {
   arrivalsPerSecond,
   connectionsAllowed,
@@ -15,7 +15,6 @@ import type { Census } from '../census.ts';
 import { queueLoad } from '../queue-metrics.ts';
 import { effectivePolicy, type Policies } from './policies.ts';
 import { createProviderRate, type ProviderLimits } from './provider-rate.ts';
-import { createServiceTimes, type ServiceTimes } from './service-times.ts';
 
 type Options = {
   sql: Sql;
@@ -42,10 +41,10 @@ export function createScalingDecider({
 }: Options): () => Promise<void> {
   const providerRate = createProviderRate(provider);
   const isLimited = provider.requests !== undefined || provider.tokens !== undefined;
-  let times: ServiceTimes | undefined;
+  let times: ServiceTimes<QueueName> | undefined;
 
   return async function decide(): Promise<void> {
-    times ??= createServiceTimes(await publishedTimes(sql));
+    times ??= createServiceTimes(queueNames, await publishedTimes(sql));
     const [workers, arrivals, overrides, allowed] = await Promise.all([
       liveWorkers(sql),
       arrivalsPerSecond(sql),
