@@ -38,7 +38,7 @@ export async function readUsage(stores: BenchStores, processes: readonly BenchPr
 }
 
 /** All of a Postgres server: the postmaster, its children, and those that have ended. */
-function serverCpuMs(postmaster: number): number | null {
+export function serverCpuMs(postmaster: number): number | null {
   const parent = statOf(postmaster);
   if (parent === null) return null;
   const children = readdirSync('/proc')

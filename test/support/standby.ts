@@ -15,6 +15,8 @@ const run = promisify(execFile);
 
 export type Standby = {
   url: string;
+  /** Of its postmaster. */
+  pid: number;
   /** Ends it at once, as a machine that fails does. */
   kill(): Promise<void>;
 };
@@ -65,7 +67,7 @@ export async function startStandby(t: Pick<Test, 'teardown'>, primaryUrl: string
     child.stderr.resume();
     const url = new URL(primaryUrl);
     url.port = String(port);
-    return { url: url.href, kill };
+    return { url: url.href, pid: child.pid ?? 0, kill };
   }
   throw new Error(`the standby ended before it followed the primary:\n${said.slice(-5).join('\n')}`);
 }

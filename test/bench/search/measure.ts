@@ -1,7 +1,7 @@
 import type { BenchProcess } from '../bench-process.ts';
 import { measureInTurn, type Measured } from '../runs/in-turn.ts';
 import type { BenchStores } from '../stores.ts';
-import { readUsage } from '../usage.ts';
+import { readUsage, serverCpuMs } from '../usage.ts';
 import { askFor } from './ask.ts';
 import type { Asked } from './asker.ts';
 import { collection } from './corpus.ts';
@@ -13,10 +13,16 @@ export type Contestant = {
   questions: () => Questions;
   /** Who answers, beside Postgres. */
   process?: BenchProcess | undefined;
+  /** A second Postgres that may have a share in it, by its postmaster. */
+  standby?: { pid: number };
 };
 
 /** With the CPU time of one question: what bounds throughput, and what other work on the machine hardly changes. */
-export type Figures = Asked & { serverCpuMs: number | null; postgresCpuMs: number | null };
+export type Figures = Asked & {
+  serverCpuMs: number | null;
+  postgresCpuMs: number | null;
+  standbyCpuMs: number | null;
+};
 
 /** Asks each in turn; whoever asks and what is asked is the same for all but the way. */
 export function measureAsked(
@@ -31,16 +37,21 @@ export function measureAsked(
     signal,
     log,
     told: ({ perSecond, p50, p99 }) => `${perSecond.toFixed(0)}/s, p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`,
-    async measure({ questions, process }) {
+    async measure({ questions, process, standby }) {
       const processes = process === undefined ? [] : [process];
-      const before = await readUsage(stores, processes);
+      const standbyMs = () => (standby === undefined ? null : serverCpuMs(standby.pid));
+      const [before, standbyBefore] = [await readUsage(stores, processes), standbyMs()];
       const asked = await askFor(questions(), { concurrency, warmUpMs, windowMs }, signal);
-      const after = await readUsage(stores, processes);
-      const each = (name: string) => {
-        const [from, to] = [before.cpuMs[name], after.cpuMs[name]];
-        return typeof from === 'number' && typeof to === 'number' ? (to - from) / asked.answered : null;
+      const [after, standbyAfter] = [await readUsage(stores, processes), standbyMs()];
+      const each = (from: number | null | undefined, to: number | null | undefined) =>
+        typeof from === 'number' && typeof to === 'number' ? (to - from) / asked.answered : null;
+      const of = (name: string) => each(before.cpuMs[name], after.cpuMs[name]);
+      return {
+        ...asked,
+        serverCpuMs: of(process?.name ?? ''),
+        postgresCpuMs: of('postgres'),
+        standbyCpuMs: each(standbyBefore, standbyAfter),
       };
-      return { ...asked, serverCpuMs: each(process?.name ?? ''), postgresCpuMs: each('postgres') };
     },
   });
 }

@@ -16,7 +16,7 @@ export type SearchPlan = {
   ingested: number;
 };
 
-const names = ['uncached', 'cached', 'ingest', 'growth'] as const;
+const names = ['uncached', 'cached', 'ingest', 'replica', 'growth'] as const;
 export type Part = (typeof names)[number];
 
 export type SearchOptions = {

@@ -17,6 +17,7 @@ import { ingestRate, modelRate } from './ingest.ts';
 import { cachedBodies, measureAsked, uncachedRoute, type Contestant, type Figures, type Route } from './measure.ts';
 import { optionsText, readOptions, type Part, type SearchPlan } from './options.ts';
 import { recallAt10 } from './recall.ts';
+import { measureReplica, replicaTable } from './replica-part.ts';
 import { targetsOf, textOf, ways, type SearchReport } from './report.ts';
 import { benchQueries, benchTexts } from './texts.ts';
 
@@ -39,7 +40,13 @@ export const searchBench: Bench = {
 
     const stores = await startBenchStores(surroundings);
     const dir = profileDir === undefined ? undefined : resolve(profileDir);
-    const product = await startProduct({ stores, cleanup, concurrency: 8, profileDir: dir }, 'bench-four-steps');
+    let gatewayEnv: Record<string, string> = {};
+    const product = await startProduct({ stores, cleanup, concurrency: 8, profileDir: dir }, 'bench-four-steps', {
+      async launch(_until, { name, env }) {
+        if (name === 'gateway') gatewayEnv = env;
+        return undefined; // as a process, as ever
+      },
+    });
     await liftRateLimit(product);
     const client = await product.as('integration');
     log(`storing ${plan.real} documents`);
@@ -61,6 +68,9 @@ export const searchBench: Bench = {
     const stretch = { from: begun, to: monotonicMicroseconds() };
     const ingested = texts.slice(plan.real).map(({ text }) => text);
     const ingest = wanted('ingest') ? await measureIngest(product, ingested, plan, surroundings) : null;
+    const replica = wanted('replica')
+      ? await measureReplica({ product, gatewayEnv, queries, plan, stores, ...surroundings })
+      : null;
     if (wanted('growth')) {
       log(`growing to ${plan.grown} documents`);
       await storePerturbed(product.database.sql, plan.grown, real, embeddings);
@@ -83,6 +93,7 @@ export const searchBench: Bench = {
       await writeFile(json, `${JSON.stringify({ machine, plan, ...report, targets, rounds }, null, 2)}\n`);
     }
     console.log(`\n${machine}; ${plan.concurrency} at a time, medians of ${plan.rounds}\n\n${textOf(report, targets)}`);
+    if (replica !== null) console.log(`\n${replicaTable(replica)}`);
     if (dir !== undefined) {
       await cleanup.run(); // a process writes its profile when it ends
       console.log(`\n${await topFunctions(join(dir, 'gateway.cpuprofile'), stretch, 30)}`);
