@@ -130,6 +130,8 @@ if (helm('version').status !== 0) {
     t.equal(heap('controller'), '--max-old-space-size=288');
     const small = ['worker.resources.limits.memory=256Mi', 'embeddings.baseUrl=https://embeddings.example/v1'];
     t.equal(heap('worker', ...small), '--max-old-space-size=160', 'without the offline model there is more room');
+    const least = ['gateway.resources.limits.memory=192Mi', 'embeddings.baseUrl=https://embeddings.example/v1'];
+    t.equal(heap('gateway', ...least), '--max-old-space-size=64', 'the least that came through');
     t.notOk(JSON.stringify(manifests).includes('postgres://'), 'no address stands in it');
   });
 

@@ -12,6 +12,8 @@ export type ContainerLimits = { memoryMb: number; cpus: number | null };
 export type Contained = BenchProcess & {
   /** How it goes, and how it went: what the engine knows. */
   look(): Promise<{ running: boolean; oomKilled: boolean; exitCode: number }>;
+  /** The end of what it said. */
+  words(lines: number): Promise<string>;
   /** Most MiB resident so far, and how many of them now are no file's; null once it has ended. */
   memory(): { peakMb: number; anonymousMb: number } | null;
 };
@@ -58,13 +60,17 @@ export async function startContainer(
     ).split(' ');
     return { running: running === 'true', oomKilled: oomKilled === 'true', exitCode: Number(exitCode) };
   };
+  const words = async (lines: number) => {
+    const { stdout: out, stderr: err } = await docker(['logs', '--tail', String(lines), id], answerMs);
+    return `${out}${err}`;
+  };
   const pid = Number(await inspect('{{.State.Pid}}'));
   const url = `http://127.0.0.1:${port}`;
   await serves(new URL(ready, url), async () => {
     const { running, oomKilled, exitCode } = await look();
     if (!running) throw new Error(`${name} ended (${oomKilled ? 'OOM-killed' : exitCode}) before it served`);
   });
-  return { name, pid, url, look, memory: () => memoryOf(pid) };
+  return { name, pid, url, look, words, memory: () => memoryOf(pid) };
 }
 
 /** `man 5 proc_pid_status`: kB, the peak with the pages of files it has mapped. */

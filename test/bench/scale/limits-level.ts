@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { createCleanup, type Cleanup } from '../cleanup.ts';
 import { startContainer, type Contained, type ContainerLimits } from '../container.ts';
 import { startProduct, type RunningProduct } from '../contenders/product.ts';
-import { besideHeapMb, type Service } from '../../images/targets.ts';
+import { besideHeapMb, besideHeapWithoutModelMb, type Service } from '../../images/targets.ts';
 import { startLoad } from '../load/client.ts';
 import { benchQueries, benchTexts } from '../search/texts.ts';
 import { settleStores, type BenchStores } from '../stores.ts';
@@ -19,23 +19,29 @@ export type LimitsLevel = ContainerLimits & {
   anonymousMb: number | null;
 };
 
-type Options = { stores: BenchStores; plan: LevelPlan; signal: AbortSignal };
+type Options = {
+  stores: BenchStores;
+  plan: LevelPlan;
+  /** Documents are embedded and searches answered by the offline model, beside the runs. */
+  embeds: boolean;
+  signal: AbortSignal;
+};
 
 /** The chart's rule; where it would refuse a limit, the least heap it knows. */
-const heapOf = (service: Service, memoryMb: number) => Math.max(64, memoryMb - besideHeapMb[service]);
+export function heapOf(service: Service, memoryMb: number, embeds = true): number {
+  return Math.max(64, memoryMb - (embeds ? besideHeapMb : besideHeapWithoutModelMb)[service]);
+}
+
 const textsAtOnce = 20;
 const questionsAtOnce = 5;
 
-/**
- * One service in a container with limits, the others as they are, while runs flow, documents are embedded by the offline
- * model and searches asked.
- */
+/** One service in a container with limits, the others as they are, while runs flow. */
 export async function measureLimits(
   service: Service,
   limits: ContainerLimits,
-  { stores, plan, signal }: Options,
+  { stores, plan, embeds, signal }: Options,
 ): Promise<LimitsLevel> {
-  const heapMb = heapOf(service, limits.memoryMb);
+  const heapMb = heapOf(service, limits.memoryMb, embeds);
   const cleanup = createCleanup();
   let contained: Contained | undefined;
   const level = { ...limits, service, heapMb, end: null, runsPerSecond: null, peakMb: null, anonymousMb: null };
@@ -51,14 +57,15 @@ export async function measureLimits(
     });
     const load = await startLoad({ cleanup, signal }, product.target, plan.inFlight);
     const over = new AbortController();
-    const reading = await embedAndSearch(product, cleanup, AbortSignal.any([signal, over.signal]));
+    const until = AbortSignal.any([signal, over.signal]);
+    const reading = embeds ? await embedAndSearch(product, cleanup, until) : undefined;
     await load.flood(plan.inFlight);
     await wait(plan.warmUpMs, undefined, { signal });
     const from = await load.count();
     await wait(plan.windowMs, undefined, { signal });
     const to = await load.count();
     over.abort();
-    await reading.ended;
+    await reading?.ended;
     const memory = contained?.memory() ?? null;
     const ended = await endOf(contained);
     if (ended !== null) return { ...level, end: ended };
@@ -82,7 +89,7 @@ async function endOf(contained: Contained | undefined): Promise<string | null> {
  * Documents to embed and questions to answer, for as long as it lasts. Begun once the first are answered, so that both
  * have their model loaded; a service that dies meanwhile is told by others.
  */
-async function embedAndSearch(
+export async function embedAndSearch(
   product: RunningProduct,
   cleanup: Cleanup,
   signal: AbortSignal,

@@ -12,6 +12,7 @@ type Options = {
   /** Shares of a core, each with a memory limit that is no matter. */
   cpus: readonly number[];
   plan: LevelPlan;
+  embeds: boolean;
   stores: BenchStores;
 } & Pick<Surroundings, 'signal' | 'log'>;
 
@@ -19,13 +20,11 @@ const ampleMb = 1024;
 
 /** Services in containers with ever more memory, then with less than a core; nothing where no image can be built. */
 export async function measureAllLimits({ of, memoryMb, cpus, log, ...rest }: Options): Promise<LimitsLevel[]> {
-  const reason = await noEngine();
-  const base = reason === undefined ? await nodeImage() : { reason };
-  if ('reason' in base) {
-    log(`no limits: ${base.reason}`);
+  const reason = await buildImages(of);
+  if (reason !== undefined) {
+    log(`no limits: ${reason}`);
     return [];
   }
-  for (const target of of) await buildImage(target, { name: image(target), base: base.image });
   const measured: LimitsLevel[] = [];
   for (const service of of) {
     for (const limits of [
@@ -40,6 +39,15 @@ export async function measureAllLimits({ of, memoryMb, cpus, log, ...rest }: Opt
     }
   }
   return measured;
+}
+
+/** Builds what is to run in containers; the reason where that is not possible. */
+export async function buildImages(of: readonly Service[]): Promise<string | undefined> {
+  const reason = await noEngine();
+  const base = reason === undefined ? await nodeImage() : { reason };
+  if ('reason' in base) return base.reason;
+  for (const target of of) await buildImage(target, { name: image(target), base: base.image });
+  return undefined;
 }
 
 export function limitsTable(levels: LimitsLevel[]): string {

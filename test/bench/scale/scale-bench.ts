@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import type { Bench } from '../bench.ts';
 import { startBenchStores } from '../stores.ts';
 import { shown, tableOf } from '../table.ts';
+import { fillHeap } from './full-heap-part.ts';
 import { measureHeap, type HeapLevel } from './heap-level.ts';
 import { limitsTable, measureAllLimits, readServices } from './limits-part.ts';
 import { measureRestore, type RestoreLevel } from './restore-level.ts';
@@ -11,11 +12,14 @@ import { measureWaiting, type WaitingLevel } from './waiting-level.ts';
 import { measureWorkers, type WorkersLevel } from './workers-level.ts';
 
 const optionsText = `    --quick       a minute: 1 and 2 workers, 1,000 and 5,000 waiting runs, one heap
-    --only NAMES  some of workers, waiting, restore, heap, limits, separated by commas
+    --only NAMES  some of workers, waiting, restore, heap, limits, full-heap, separated by commas
+    --workers N,N how many worker processes, each in turn (1,2,4)
     --services NAMES  whose containers \`limits\` tries (worker,gateway,controller); it takes a Docker engine
+    --limits N,N  MiB that containers may take, each in turn
+    --no-embedding  \`limits\` without documents and searches, the heap as the chart has it where an endpoint embeds
     --json FILE   also writes the figures as JSON`;
 
-const parts = ['workers', 'waiting', 'restore', 'heap', 'limits'];
+const parts = ['workers', 'waiting', 'restore', 'heap', 'limits', 'full-heap'];
 
 const long = {
   workers: [1, 2, 4],
@@ -43,7 +47,7 @@ export const scaleBench: Bench = {
   summary: 'capacity: what one core of each service does, memory, connections and bytes, and how they grow',
   options: optionsText,
   async run(args, surroundings) {
-    const { levels, only, of, json } = readOptions(args);
+    const { levels, only, of, embeds, json } = readOptions(args);
     const { signal, log } = surroundings;
     const stores = await startBenchStores(surroundings);
     const workers: WorkersLevel[] = [];
@@ -76,16 +80,18 @@ export const scaleBench: Bench = {
           memoryMb: levels.limits,
           cpus: levels.cpus,
           plan: levels.plan,
+          embeds,
           stores,
           signal,
           log,
         })
       : [];
+    const fullHeap = only.includes('full-heap') ? await fillHeap({ stores, signal, log }) : '';
     const machine = `${availableParallelism()} × ${cpus()[0]?.model ?? 'CPU'}, Node ${process.versions.node}`;
     if (json !== undefined)
       await writeFile(json, `${JSON.stringify({ machine, workers, waiting, restored, heaps, limits }, null, 2)}\n`);
     console.log(
-      `\n${machine}\n\n${[workersTable(workers), waitingTable(waiting), restoreTable(restored), heapTable(heaps), limitsTable(limits)].filter(Boolean).join('\n\n')}\n`,
+      `\n${machine}\n\n${[workersTable(workers), waitingTable(waiting), restoreTable(restored), heapTable(heaps), limitsTable(limits), fullHeap].filter(Boolean).join('\n\n')}\n`,
     );
   },
 };
@@ -168,6 +174,9 @@ function readOptions(args: string[]) {
     options: {
       quick: { type: 'boolean', default: false },
       only: { type: 'string' },
+      workers: { type: 'string' },
+      limits: { type: 'string' },
+      'no-embedding': { type: 'boolean', default: false },
       services: { type: 'string' },
       json: { type: 'string' },
     },
@@ -175,5 +184,18 @@ function readOptions(args: string[]) {
   const only = values.only?.split(',') ?? parts;
   const unknown = only.find((name) => !parts.includes(name));
   if (unknown !== undefined) throw new Error(`--only: there is no ${unknown}, only ${parts.join(', ')}`);
-  return { levels: values.quick ? quick : long, only, of: readServices(values.services), json: values.json };
+  const base = values.quick ? quick : long;
+  const numbers = (name: 'workers' | 'limits') => {
+    const list = values[name]?.split(',').map(Number) ?? base[name];
+    if (list.every((each) => Number.isInteger(each) && each > 0)) return list;
+    throw new Error(`--${name}: ${values[name]} is no list of whole numbers from 1 on`);
+  };
+  const levels = {
+    ...base,
+    workers: numbers('workers'),
+    limits: numbers('limits'),
+    // Who names limits does not ask for shares of a core.
+    cpus: values.limits === undefined ? base.cpus : [],
+  };
+  return { levels, only, of: readServices(values.services), embeds: !values['no-embedding'], json: values.json };
 }

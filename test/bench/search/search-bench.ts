@@ -92,7 +92,8 @@ export const searchBench: Bench = {
       };
       await writeFile(json, `${JSON.stringify({ machine, plan, ...report, targets, rounds }, null, 2)}\n`);
     }
-    console.log(`\n${machine}; ${plan.concurrency} at a time, medians of ${plan.rounds}\n\n${textOf(report, targets)}`);
+    console.log(`\n${machine}; ${plan.concurrency} at a time, medians of ${plan.rounds}\n`);
+    if (only.some((part) => part !== 'replica')) console.log(textOf(report, targets));
     if (replica !== null) console.log(`\n${replicaTable(replica)}`);
     if (dir !== undefined) {
       await cleanup.run(); // a process writes its profile when it ends

@@ -27,7 +27,7 @@ buffers, and in gateways and workers the offline model where no endpoint embeds.
 {{- define "flowstate.heap" -}}
 {{- $limit := .values.resources.limits.memory -}}
 {{- $mib := ternary (mul (trimSuffix "Gi" $limit | int) 1024) (trimSuffix "Mi" $limit | int) (hasSuffix "Gi" $limit) -}}
-{{- $beside := 96 -}}
+{{- $beside := ternary 128 96 (eq .service "gateway") -}}
 {{- if and (ne .service "controller") (not .root.Values.embeddings.baseUrl) -}}
 {{- $beside = ternary 384 320 (eq .service "gateway") -}}
 {{- end -}}
