@@ -1,5 +1,5 @@
 import type { Db } from '../client.ts';
-import { toVector } from './match.ts';
+import { toVector } from './vector-text.ts';
 
 type StoredChunk = {
   documentId: string;

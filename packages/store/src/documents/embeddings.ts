@@ -9,7 +9,7 @@ import type { Db, Sql } from '../client.ts';
 import { deleteStaleChunks, findIncomplete, storeChunks } from './chunks.ts';
 import { lockCollectionsOf, visibleTo, type Collection } from './collections.ts';
 import { findReindexed, stageParts } from '../reindex/stage.ts';
-import { toVector } from './match.ts';
+import { toVector } from './vector-text.ts';
 
 type Target = { id: string; collection: string; content_hash: string };
 type FixedModel = Pick<Collection, 'name' | 'model' | 'dimensions'>;

@@ -1,9 +1,10 @@
 import type { SearchHit, Viewer } from '@flowstate/contracts';
 import postgres from 'postgres';
 import type { Db } from '../client.ts';
+import { queryVector } from './vector-text.ts';
 
 export type Match = {
-  embedding: readonly number[];
+  embedding: ArrayLike<number>;
   /** Least cosine similarity, -1 to 1. */
   threshold: number;
   limit: number;
@@ -30,7 +31,7 @@ export async function matchDocuments(
 ): Promise<SearchHit[]> {
   return await db<SearchHit[]>`
     SELECT id, external_id AS "externalId", collection, title, text, metadata, similarity
-    FROM match_documents(${toVector(embedding)}::vector, ${threshold}, ${limit}, ${JSON.stringify(filter)}::text::jsonb,
+    FROM match_documents(${queryVector(embedding)}::vector, ${threshold}, ${limit}, ${JSON.stringify(filter)}::text::jsonb,
                          ${[...collections]}, ${viewer?.id ?? null}, ${viewer?.role ?? null}, ${model ?? null},
                          ${exact})`;
 }
@@ -38,9 +39,4 @@ export async function matchDocuments(
 /** What `searchable_collections` raises: whoever chose the collections must choose again by what there is now. */
 export function isOutdatedScope(error: unknown): boolean {
   return error instanceof postgres.PostgresError && error.code === 'FS001';
-}
-
-/** pgvector's text form. */
-export function toVector(embedding: readonly number[]): string {
-  return `[${embedding.join()}]`;
 }

@@ -1,6 +1,6 @@
 import { FlowstateError, invalidInput } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
-import { toVector } from '../documents/match.ts';
+import { toVector } from '../documents/vector-text.ts';
 
 export type StagedPart = {
   /** Its place in the request, for errors. */

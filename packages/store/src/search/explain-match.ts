@@ -1,5 +1,6 @@
 import type { Db } from '../client.ts';
-import { toVector, type Match } from '../documents/match.ts';
+import type { Match } from '../documents/match.ts';
+import { queryVector } from '../documents/vector-text.ts';
 
 /** How Postgres would go about the scans of such a call now (`EXPLAIN (FORMAT JSON)`); it runs none of them. */
 export async function explainMatch(
@@ -7,7 +8,7 @@ export async function explainMatch(
   { embedding, limit, filter, collections, exact = false }: Match,
 ): Promise<unknown[]> {
   const rows = await db<{ plan: unknown }[]>`
-    SELECT plan FROM match_documents_plans(${toVector(embedding)}::vector, ${limit}, ${JSON.stringify(filter)}::text::jsonb,
+    SELECT plan FROM match_documents_plans(${queryVector(embedding)}::vector, ${limit}, ${JSON.stringify(filter)}::text::jsonb,
                                            ${[...collections]}, ${exact}) AS plan`;
   return rows.map((row) => row.plan);
 }

@@ -1,6 +1,7 @@
 import type { SearchHit, SearchWeights } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
-import { toVector, type Match } from '../documents/match.ts';
+import type { Match } from '../documents/match.ts';
+import { queryVector } from '../documents/vector-text.ts';
 
 export type HybridMatch = Match & {
   /** Documents that share its words are found too, whatever their similarity. */
@@ -19,7 +20,7 @@ export async function matchHybrid(
     SELECT id, external_id AS "externalId", collection, title, text, metadata, similarity, score,
            vector_rank AS "vectorRank", text_rank AS "textRank"
     FROM hybrid_documents(
-      ${toVector(embedding)}::vector, ${text}, ${threshold}, ${limit}, ${weights.vector}, ${weights.text},
+      ${queryVector(embedding)}::vector, ${text}, ${threshold}, ${limit}, ${weights.vector}, ${weights.text},
       ${JSON.stringify(filter)}::text::jsonb, ${[...collections]}, ${viewer?.id ?? null}, ${viewer?.role ?? null},
       ${model ?? null}, ${exact})`;
   return rows.map(({ vectorRank, textRank, ...hit }) => ({ ...hit, ranks: { vector: vectorRank, text: textRank } }));
