@@ -32,18 +32,20 @@ export function createAnswers({ cache, local, tally, emptyTtlSeconds, leaseMs }:
 
   /** Stores what is computed, and ends the lock either way: after a failure the next one may try. */
   async function computed(key: string, { compute, ttlSeconds }: Question, token: string | null): Promise<Answer> {
+    const begun = performance.now();
+    let hits: SearchHit[];
     try {
-      const begun = performance.now();
-      const hits = await compute();
-      const at = Date.now();
-      const ttl = hits.length === 0 ? Math.min(ttlSeconds, emptyTtlSeconds) : ttlSeconds;
-      const answer: StoredAnswer = { hits, at, until: at + ttl * 1000, cost: performance.now() - begun };
-      local.set(key, answer);
-      cache.put(key, answer);
-      return { items: hits, cache: 'miss' };
-    } finally {
+      hits = await compute();
+    } catch (error) {
       if (token !== null) cache.release(key, token);
+      throw error;
     }
+    const at = Date.now();
+    const ttl = hits.length === 0 ? Math.min(ttlSeconds, emptyTtlSeconds) : ttlSeconds;
+    const answer: StoredAnswer = { hits, at, until: at + ttl * 1000, cost: performance.now() - begun };
+    local.set(key, answer);
+    cache.put(key, answer, token);
+    return { items: hits, cache: 'miss' };
   }
 
   /** Nobody waits for it, and when it fails the cached answer still holds until it expires. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { SearchKind, SearchWeights } from '@flowstate/contracts';
 import type { Collection } from '@flowstate/store';
 import { LRUCache } from 'lru-cache';
@@ -26,7 +26,7 @@ export function normaliseQuery(query: string): string {
 
 /** What stands for the query where a document asks: its content may change while its collection is not searched. */
 export function documentQuery(id: string, embedding: readonly number[]): string {
-  return `${id} ${createHash('sha256').update(JSON.stringify(embedding)).digest('base64url')}`;
+  return `${id} ${hash('sha256', JSON.stringify(embedding), 'base64url')}`;
 }
 
 /**
@@ -58,7 +58,7 @@ function keyOf(text: string): string {
   let key = known.get(text);
   if (key === undefined) {
     // In braces: an answer and its lock are on one node of a cluster.
-    key = `vector-search:{${createHash('sha256').update(text).digest('base64url')}}`;
+    key = `vector-search:{${hash('sha256', text, 'base64url')}}`;
     if (text.length <= longestKnown) known.set(text, key);
   }
   return key;

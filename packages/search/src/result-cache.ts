@@ -18,6 +18,8 @@ export type Claim = {
 
 /** Only its holder ends a lock: it may have expired and be another's by now. */
 const releaseScript = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
+/** Both at once: whoever waits for the lock finds the answer. */
+const putScript = "redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3]) " + releaseScript;
 /** The answer, or the lock for who has to compute it (1) or must wait for another (0), in one round trip. */
 const findScript =
   "local known = redis.call('GET', KEYS[1]) if known then return known end " +
@@ -34,6 +36,10 @@ export function createResultCache({ guard, leaseMs, moved }: Options) {
     } catch {
       return null; // not ours, or of another version: overwritten next
     }
+  }
+
+  function release(key: string, token: string): void {
+    guard.tell((redis) => redis.eval(releaseScript, 1, lockOf(key), token));
   }
 
   return {
@@ -67,16 +73,17 @@ export function createResultCache({ guard, leaseMs, moved }: Options) {
       return { answer: read(Buffer.isBuffer(bytes) ? bytes : null), token: locked === 'OK' ? token : null };
     },
 
-    put(key: string, answer: StoredAnswer): void {
+    /** Ends the lock, too, if it is ours. */
+    put(key: string, answer: StoredAnswer, token: string | null): void {
       const bytes = encodeAnswer(answer);
-      if (bytes === null) return;
+      if (bytes === null) return token === null ? undefined : release(key, token);
       moved('written', bytes.length);
-      guard.tell((redis) => redis.set(key, bytes, 'PX', Math.max(1, Math.ceil(answer.until - Date.now()))));
+      const ttl = Math.max(1, Math.ceil(answer.until - Date.now()));
+      if (token === null) guard.tell((redis) => redis.set(key, bytes, 'PX', ttl));
+      else guard.tell((redis) => redis.eval(putScript, 2, lockOf(key), key, token, bytes, ttl));
     },
 
-    release(key: string, token: string): void {
-      guard.tell((redis) => redis.eval(releaseScript, 1, lockOf(key), token));
-    },
+    release,
   };
 }
 

@@ -7,16 +7,18 @@ export type Stopwatch = ReturnType<typeof createStopwatch>;
 export function createStopwatch() {
   const begun = performance.now();
   const spent: Partial<Record<Part, number>> = {};
-  const total = () => Object.values(spent).reduce((sum, ms) => sum + ms, 0);
+  let total = 0;
 
   return {
     async time<T>(part: Part, work: () => Promise<T>): Promise<T> {
       const from = performance.now();
-      const inner = total();
+      const before = total;
       try {
         return await work();
       } finally {
-        spent[part] = (spent[part] ?? 0) + Math.max(0, performance.now() - from - (total() - inner));
+        const own = Math.max(0, performance.now() - from - (total - before));
+        spent[part] = (spent[part] ?? 0) + own;
+        total += own;
       }
     },
     seconds: (): number => (performance.now() - begun) / 1000,
