@@ -31,6 +31,7 @@ export function enforceAccess(
   scopedRoutes: ScopedRoutes = {},
 ): void {
   app.decorateRequest('principal', null);
+  app.decorateRequest('foreseen', null);
 
   app.addHook('onRoute', (route) => {
     for (const method of [route.method].flat()) {
