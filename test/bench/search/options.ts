@@ -4,6 +4,8 @@ import { parseArgs } from 'node:util';
 export type SearchPlan = {
   rounds: number;
   concurrency: number;
+  /** The same of cached answers, beside `concurrency`: reads that requests share weigh less the more there are. */
+  crowd: number;
   warmUpMs: number;
   windowMs: number;
   /** Documents with real embeddings. */
@@ -29,7 +31,8 @@ export type SearchOptions = {
 const fullPlan: SearchPlan = {
   rounds: 3,
   concurrency: 8,
-  warmUpMs: 1_000,
+  crowd: 64,
+  warmUpMs: 3_000, // code that runs a thousand times is compiled only then
   windowMs: 5_000,
   real: 10_000,
   grown: 100_000,
