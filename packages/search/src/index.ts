@@ -3,5 +3,4 @@ export { filterErrors } from './filter.ts';
 export { createLoopLoad } from './loop-load.ts';
 export { createRecallSampler, type RecallObserver, type RecallSampler, type SampleResult } from './recall-sampler.ts';
 export { createRecommender, type Recommender } from './recommendations/recommend.ts';
-export type { Foreseen } from './scope-reads.ts';
 export { createSearch, type Search, type SearchObserver, type SearchOptions } from './search.ts';

@@ -17,6 +17,7 @@ import {
 } from '@flowstate/contracts';
 import type { Embedder } from '@flowstate/models';
 import {
+  createSharedReads,
   findDocumentEmbedding,
   matchDocuments,
   matchHybrid,
@@ -39,7 +40,6 @@ import { createReplicaReads, type ReadFrom, type Reads } from './replica-reads.t
 import type { RecallSampler } from './recall-sampler.ts';
 import { createResultCache } from './result-cache.ts';
 import { chooseScope, inPresentScope, otherModel, type Models, type SearchScope } from './search-scope.ts';
-import { createScopeReads, type Foreseen } from './scope-reads.ts';
 import { createSlowCalls, type SlowSearch } from './slow-calls.ts';
 import { createStopwatch, type Stopwatch } from './stopwatch.ts';
 
@@ -90,9 +90,6 @@ type Asked = {
 };
 export type SimilarSearch = Omit<SimilarQuery, 'filter'> & Pick<Asked, 'filter'>;
 
-/** Who asks, and how much of it is served. */
-type Asking = { viewer: Viewer; ceilings: SearchCeilings | undefined; foreseen?: Foreseen | undefined };
-
 /** One search, ready to be answered. */
 type Question = {
   kind: SearchKind;
@@ -115,20 +112,15 @@ export type Search = {
    * Throws `invalid_input`, `not_found` (unknown collection), `conflict` (embedded by a model not known here), and
    * `unavailable` or `timeout` when the query's embedding cannot be had.
    */
-  semantic(body: SemanticBody, viewer: Viewer, ceilings?: SearchCeilings, foreseen?: Foreseen): Promise<SearchAnswer>;
+  semantic(body: SemanticBody, viewer: Viewer, ceilings?: SearchCeilings): Promise<SearchAnswer>;
   /** The same by meaning and shared words together, best first: weighted reciprocal rank fusion. */
-  hybrid(body: HybridSearchBody, viewer: Viewer, ceilings?: SearchCeilings, foreseen?: Foreseen): Promise<SearchAnswer>;
+  hybrid(body: HybridSearchBody, viewer: Viewer, ceilings?: SearchCeilings): Promise<SearchAnswer>;
   /**
    * Documents nearest in meaning to one that is there, without itself, by our id or its external id. Throws `not_found`
    * also for one that the viewer does not see, and `conflict` while it has no embedding or when several collections know
    * the external id.
    */
   similar(documentId: string, query: SimilarSearch, viewer: Viewer, ceilings?: SearchCeilings): Promise<SearchAnswer>;
-  /**
-   * For whom a token names, before it is known to be good: begins to read what that user's search will probably need.
-   * To be handed to the search itself, once it is known who asks.
-   */
-  foresee(userId: string): Foreseen | undefined;
   /** Models whose queries are embedded here. */
   readonly models: readonly string[];
   /** What the cache did in this process since it began. */
@@ -163,7 +155,7 @@ export function createSearch({
   const queryEmbeddings = new Map(
     [embedder, ...otherEmbedders].map((each) => [each.model, createQueryEmbeddings({ embedder: each, guard, tally })]),
   );
-  const scopes = createScopeReads();
+  const scopes = createSharedReads<SearchScope>();
   const models: Models = { known: new Set(queryEmbeddings.keys()), first: embedder.model };
   const reads: Reads =
     replica === undefined
@@ -194,21 +186,19 @@ export function createSearch({
   /** Every kind of search comes through here: one cache, one measure, one ceiling. */
   async function answer(
     { threshold = 0.25, limit = 10, exact = false, explain = false, filter = {} }: Asked,
-    { viewer, ceilings, foreseen }: Asking,
+    { viewer, ceilings }: { viewer: Viewer; ceilings: SearchCeilings | undefined },
     ask: (watch: Stopwatch) => Promise<Question>,
   ): Promise<SearchAnswer> {
     const watch = createStopwatch();
     const { clamped, ...bounds } = clamp({ threshold, limit }, ceilings);
     const match = { ...bounds, filter, exact, viewer };
-    let ahead = foreseen;
     const answered = await inPresentScope(async () => {
       const question = await ask(watch);
       const { kind, query, weights, within } = question;
       const asker = JSON.stringify([viewer.id, viewer.role, within ?? null, [...question.models.known]]);
       const scope = await watch.time('sql', () =>
-        scopes.of(viewer.id, asker, () => chooseScope(sql, question.models, within, viewer), ahead),
+        scopes.of(asker, () => chooseScope(sql, question.models, within, viewer)),
       );
-      ahead = undefined; // a second time it is old
       if (kind === 'semantic' && question.embedding !== null) {
         checkDimensions(question.embedding, scope.collections[0]?.dimensions ?? embedder.dimensions);
       }
@@ -250,22 +240,17 @@ export function createSearch({
   }
 
   return {
-    async semantic(body, viewer, ceilings, foreseen) {
+    async semantic(body, viewer, ceilings) {
       const words = worded(body);
       const question: Question = { kind: 'semantic', ...words, find: matchDocuments };
-      return await answer(body, { viewer, ceilings, foreseen }, async () => question);
+      return await answer(body, { viewer, ceilings }, async () => question);
     },
-    async hybrid(body, viewer, ceilings, foreseen) {
+    async hybrid(body, viewer, ceilings) {
       const words = worded(body);
       const weights = { ...defaultWeights, ...body.weights };
       refuse(weights.vector + weights.text > 0 ? [] : [{ field: 'weights', message: 'must not both be 0' }]);
       const find = (db: Db, match: Match) => matchHybrid(db, { ...match, text: words.query, weights });
-      return await answer(body, { viewer, ceilings, foreseen }, async () => ({
-        kind: 'hybrid',
-        ...words,
-        weights,
-        find,
-      }));
+      return await answer(body, { viewer, ceilings }, async () => ({ kind: 'hybrid', ...words, weights, find }));
     },
     async similar(documentId, { collection, within, ...asked }, viewer, ceilings) {
       refuse(filterErrors(asked.filter ?? {}));
@@ -284,7 +269,6 @@ export function createSearch({
         };
       });
     },
-    foresee: scopes.foresee,
     models: [...models.known],
     cacheStats: () => ({ ...tally.counts(), here: local.size() }),
   };

@@ -31,7 +31,6 @@ export function enforceAccess(
   scopedRoutes: ScopedRoutes = {},
 ): void {
   app.decorateRequest('principal', null);
-  app.decorateRequest('foreseen', null);
 
   app.addHook('onRoute', (route) => {
     for (const method of [route.method].flat()) {

@@ -54,9 +54,7 @@ export function createAuthenticator({
     if (typeof token === 'string') throw refuse(token);
     if (page && token.kind !== 'access') throw refuse('wrong_kind');
     const principal =
-      token.kind === 'access'
-        ? await ownerOfSession(request, token.claims, refuse)
-        : await ownerOfRun(token.claims, refuse);
+      token.kind === 'access' ? await ownerOfSession(token.claims, refuse) : await ownerOfRun(token.claims, refuse);
     onVerified(token.kid);
     request.authority = { expiresAt: token.expiresAt, kid: token.kid, cookie: credential.from === 'cookie' };
     return principal;
@@ -65,16 +63,10 @@ export function createAuthenticator({
   type Refuse = (reason: AuthFailure, details?: { userId: string; sessionId?: string }) => Error;
 
   /** The role is the user's role now, whatever the token was issued with. */
-  async function ownerOfSession(
-    request: FastifyRequest,
-    { sub, sid }: AccessClaims,
-    refuse: Refuse,
-  ): Promise<Principal> {
+  async function ownerOfSession({ sub, sid }: AccessClaims, refuse: Refuse): Promise<Principal> {
     const details = { userId: sub, sessionId: sid };
     const epoch = identity.policy.appliedEpoch();
-    const checked = identity.sessions.check(sid);
-    request.foreseen = request.routeOptions.config.foresee?.(sub) ?? null;
-    const session = await checked;
+    const session = await identity.sessions.check(sid);
     if (typeof session === 'string') throw refuse(session, details);
     if (session.userId !== sub) throw refuse('session_mismatch', details);
     return { id: session.userId, role: session.role, via: { session: sid }, epoch };

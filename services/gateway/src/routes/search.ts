@@ -1,5 +1,5 @@
 import { AnyId, HybridSearchBody, SearchAnswer, SemanticBody, SimilarQuery } from '@flowstate/contracts';
-import { answerText, type Foreseen } from '@flowstate/search';
+import { answerText } from '@flowstate/search';
 import { NoCollectionError } from '@flowstate/store';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
@@ -16,11 +16,9 @@ const narrowing =
 
 /** Searching documents: by meaning, by meaning and words, and from a document on. */
 export function searchRoutes(app: App, { search, admission }: Pick<Deps, 'search' | 'admission'>): void {
-  const config = { foresee: search.foresee };
   app.post(
     '/api/search/semantic',
     {
-      config,
       schema: {
         tags,
         summary: 'Documents nearest in meaning',
@@ -32,15 +30,13 @@ export function searchRoutes(app: App, { search, admission }: Pick<Deps, 'search
     },
     async (request) => {
       const principal = principalOf(request);
-      const ceilings = admission.searchCeilings(principal);
-      return search.semantic(request.body, principal, ceilings, request.foreseen ?? undefined);
+      return search.semantic(request.body, principal, admission.searchCeilings(principal));
     },
   );
 
   app.post(
     '/api/search/hybrid',
     {
-      config,
       schema: {
         tags,
         summary: 'Documents best by meaning and words together',
@@ -54,8 +50,7 @@ export function searchRoutes(app: App, { search, admission }: Pick<Deps, 'search
     },
     async (request) => {
       const principal = principalOf(request);
-      const ceilings = admission.searchCeilings(principal);
-      return search.hybrid(request.body, principal, ceilings, request.foreseen ?? undefined);
+      return search.hybrid(request.body, principal, admission.searchCeilings(principal));
     },
   );
 
@@ -85,14 +80,4 @@ export function searchRoutes(app: App, { search, admission }: Pick<Deps, 'search
       }
     },
   );
-}
-
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** What can be read for whom a token names while its session is asked about; nothing of it is shown before. */
-    foresee?: (userId: string) => Foreseen | undefined;
-  }
-  interface FastifyRequest {
-    foreseen: Foreseen | null;
-  }
 }
