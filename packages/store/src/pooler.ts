@@ -5,6 +5,8 @@ export const ledgerSettings = {
   enable_seqscan: 'off',
   enable_hashjoin: 'off',
   enable_mergejoin: 'off',
+  // By the order of the heap two statements would lock the same rows in different orders.
+  enable_bitmapscan: 'off',
   plan_cache_mode: 'force_generic_plan',
   // What is forbidden above counts as very dear where there is nothing else, and would be compiled each time.
   jit: 'off',

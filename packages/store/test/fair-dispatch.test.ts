@@ -78,13 +78,13 @@ t.test('handing over reads no more than it hands over, though it was planned whe
   await sql`TRUNCATE run_live`;
 });
 
-t.test("the ledger's pool plans without sequential scans and hashes", async (t) => {
+t.test("the ledger's pool plans without sequential scans, bitmaps and hashes", async (t) => {
   const ledger = ledgerPool(t);
-  const names = ['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin'];
+  const names = ['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'enable_bitmapscan'];
   const set = await ledger<{ setting: string }[]>`SELECT setting FROM pg_settings WHERE name = ANY(${names})`;
   t.same(
     set.map(({ setting }) => setting),
-    ['off', 'off', 'off'],
+    ['off', 'off', 'off', 'off'],
   );
 });
 

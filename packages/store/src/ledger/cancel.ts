@@ -1,5 +1,6 @@
 import { expiredError, type RunError } from '@flowstate/contracts';
 import type { Db, Sql } from '../client.ts';
+import { among } from './among.ts';
 import { endUnowned, type Ended } from './end-unowned.ts';
 import { inDoubt } from './in-doubt.ts';
 
@@ -70,7 +71,8 @@ async function cancelGroup(db: Db, group: string[], { error, where }: Why): Prom
         SELECT id FROM run_live
         WHERE id = ANY(${left}::uuid[]) AND (owner IS NOT NULL OR ${inDoubt(db)}) AND ${where} ORDER BY id FOR UPDATE
       )
-      UPDATE run_live l SET cancel = true FROM told WHERE l.id = told.id RETURNING l.id`;
+      UPDATE run_live l SET cancel = true FROM told
+      WHERE l.id = told.id AND ${among(db, 'l', left)} RETURNING l.id`;
     all.ended.push(...ended);
     all.woken.push(...woken);
     all.requested.push(...asked.map(({ id }) => id));

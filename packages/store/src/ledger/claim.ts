@@ -1,5 +1,6 @@
 import type { Inbox, InboxEntry, RunEvent } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
+import { among } from './among.ts';
 import { inboxEntries } from './inbox.ts';
 
 /** A run as its new owner gets it: everything needed to go on from where the journal ends. */
@@ -43,12 +44,12 @@ type Row = Omit<ClaimedRun, 'events' | 'inbox'> & { signalled: boolean };
  * delivers, this decides: a second delivery of a run finds it owned, and gets nothing.
  */
 export async function claimRuns(db: Db, incarnation: number, carries: number[], ids: string[]): Promise<ClaimedRun[]> {
+  const wanted = ids.toSorted();
   const rows = await db<Row[]>`
     WITH claimed AS (
       UPDATE run_live l SET owner = ${incarnation}, state = 'running', due_at = NULL,
         started_at = coalesce(l.started_at, clock_timestamp())
-      FROM unnest(${ids.toSorted()}::uuid[]) AS i(id)
-      WHERE l.id = i.id AND l.owner IS NULL AND l.state = 'queued'
+      WHERE ${among(db, 'l', wanted)} AND l.owner IS NULL AND l.state = 'queued'
         -- Declared dead, it would own runs that nobody takes from it again.
         AND EXISTS (SELECT FROM workers w WHERE w.id = ${incarnation} AND w.ended_at IS NULL)
         AND l.workflow_id = ANY(${carries}::int[])
@@ -57,14 +58,14 @@ export async function claimRuns(db: Db, incarnation: number, carries: number[], 
       -- now() is when this statement's transaction began: an earlier start was another owner's.
       RETURNING l.*, l.started_at < now() AS resumed
     )
-    ${claimedColumns(db)}, c.resumed FROM claimed c ${claimedJoins(db)}`;
+    ${claimedColumns(db)}, c.resumed FROM claimed c ${claimedJoins(db, wanted)}`;
   return withPast(db, incarnation, rows);
 }
 
 /** The runs of `ids` this incarnation already owns (given to it when they were accepted). */
 export async function loadOwnedRuns(db: Db, incarnation: number, ids: string[]): Promise<ClaimedRun[]> {
   const rows = await db<Row[]>`
-    ${claimedColumns(db)}, false AS resumed FROM run_live c ${claimedJoins(db)}
+    ${claimedColumns(db)}, false AS resumed FROM run_live c ${claimedJoins(db, ids)}
     WHERE c.id = ANY(${ids}::uuid[]) AND c.owner = ${incarnation}`;
   return withPast(db, incarnation, rows);
 }
@@ -77,8 +78,9 @@ function claimedColumns(db: Db) {
            coalesce(r.epoch, 0) < p.epoch AS recheck, c.inbox > 0 AS signalled`;
 }
 
-function claimedJoins(db: Db) {
-  return db`JOIN runs r ON r.id = c.id JOIN workflows w ON w.id = r.workflow_id CROSS JOIN policy p`;
+function claimedJoins(db: Db, ids: string[]) {
+  // Said of `r`, too: the partitions that cannot have them are not even prepared for.
+  return db`JOIN runs r ON r.id = c.id AND ${among(db, 'r', ids)} JOIN workflows w ON w.id = r.workflow_id CROSS JOIN policy p`;
 }
 
 /**

@@ -21,10 +21,10 @@ export function endings(db: Db) {
     ),
     old AS (
       SELECT id, state FROM run_live
-      WHERE id IN (SELECT parent_id FROM ended WHERE parent_id IS NOT NULL) ORDER BY id FOR UPDATE
+      WHERE id = ANY(ARRAY(SELECT parent_id FROM ended WHERE parent_id IS NOT NULL)) ORDER BY id FOR UPDATE
     ),
     woken AS (
-      UPDATE run_live l SET ${wakeUp(db)} FROM old WHERE l.id = old.id
+      UPDATE run_live l SET ${wakeUp(db)} FROM old WHERE l.id = old.id AND l.id = ANY(ARRAY(SELECT id FROM old))
       RETURNING ${deliveryColumns(db, 'l')}, ${mayDeliver(db)} AS deliver
     )`;
 }

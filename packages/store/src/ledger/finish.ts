@@ -1,6 +1,7 @@
 import { expiredError, type Delivery, type TerminalState } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
 import type { Settles } from '../spending/settle.ts';
+import { among } from './among.ts';
 import { endings } from './endings.ts';
 
 /**
@@ -30,10 +31,11 @@ export type FinishAnswer = 'finished' | 'expired' | 'cancel-requested' | 'lost';
  */
 export async function finishRuns(db: Db, ends: RunEnd[]): Promise<{ answers: FinishAnswer[]; woken: Delivery[] }> {
   const sorted = ends.toSorted((a, b) => (a.runId < b.runId ? -1 : 1));
+  const wanted = sorted.map((e) => e.runId);
   const rows = await db<({ ended: string; expired: boolean } | { ended: null; woken: Delivery })[]>`
     WITH input AS (
       SELECT * FROM unnest(
-        ${sorted.map((e) => e.runId)}::uuid[], ${sorted.map((e) => e.chunk)}::int[], ${sorted.map((e) => e.state)}::text[],
+        ${wanted}::uuid[], ${sorted.map((e) => e.chunk)}::int[], ${sorted.map((e) => e.state)}::text[],
         ${sorted.map((e) => e.lastSeq)}::int[], ${sorted.map((e) => e.events)}::text[],
         ${sorted.map((e) => e.output)}::text[], ${sorted.map((e) => e.outputRef ?? null)}::text[],
         ${sorted.map((e) => e.error)}::text[], ${sorted.map((e) => e.owner)}::int[]
@@ -41,7 +43,7 @@ export async function finishRuns(db: Db, ends: RunEnd[]): Promise<{ answers: Fin
     ),
     ended AS (
       DELETE FROM run_live l USING input i
-      WHERE l.id = i.id AND l.owner = i.owner AND l.chunk = i.chunk AND (NOT l.cancel OR i.state = 'cancelled')
+      WHERE l.id = i.id AND ${among(db, 'l', wanted)} AND l.owner = i.owner AND l.chunk = i.chunk AND (NOT l.cancel OR i.state = 'cancelled')
       RETURNING l.id, l.attempt, l.started_at, l.seq_base, l.webhook, l.parent_id,
                 i.chunk, i.state, i.last_seq, i.events, i.output, i.output_ref,
                 i.state = 'cancelled' AND coalesce(l.expires_at <= now(), false) AS expired,
@@ -64,16 +66,17 @@ export async function finishRuns(db: Db, ends: RunEnd[]): Promise<{ answers: Fin
 /** Either cancelled before us, or lost, or finished by an earlier try of ours whose answer never came. */
 async function whyNot(db: Db, ends: RunEnd[], finished: ReadonlyMap<string, FinishAnswer>): Promise<FinishAnswer[]> {
   const rest = ends.filter((e) => !finished.has(e.runId));
+  const ids = rest.map((e) => e.runId);
   const rows = await db<{ id: string; answer: FinishAnswer }[]>`
     SELECT i.id, CASE
         WHEN l.owner = i.owner AND l.cancel THEN 'cancel-requested'
         WHEN l.id IS NULL AND e.id IS NOT NULL THEN 'finished' ELSE 'lost'
       END AS answer
     FROM unnest(
-      ${rest.map((e) => e.runId)}::uuid[], ${rest.map((e) => e.owner)}::int[], ${rest.map((e) => e.state)}::text[],
+      ${ids}::uuid[], ${rest.map((e) => e.owner)}::int[], ${rest.map((e) => e.state)}::text[],
       ${rest.map((e) => e.chunk)}::int[], ${rest.map((e) => e.lastSeq)}::int[]
     ) AS i(id, owner, state, chunk, last_seq)
-    LEFT JOIN run_live l ON l.id = i.id
+    LEFT JOIN run_live l ON l.id = i.id AND ${among(db, 'l', ids)}
     -- Another owner's end would have gone through other chunks or come to another event.
     LEFT JOIN run_ends e ON e.id = i.id AND e.state = i.state AND e.chunk = i.chunk AND e.last_seq = i.last_seq`;
   const answers = new Map(rows.map(({ id, answer }) => [id, answer]));

@@ -12,7 +12,7 @@ export async function sendSignal(db: Db, signal: Signal): Promise<{ delivery: De
       INSERT INTO run_inbox (run_id, kind, name, data, principal_id)
       SELECT id, 'signal', ${signal.name}, ${JSON.stringify(signal.data ?? null)}, ${signal.principalId}::uuid FROM old
     )
-    UPDATE run_live l SET ${wakeUp(db)} FROM old WHERE l.id = old.id
+    UPDATE run_live l SET ${wakeUp(db)} FROM old WHERE l.id = old.id AND l.id = ${signal.runId}
     RETURNING ${deliveryColumns(db, 'l')}, ${mayDeliver(db)} AS deliver`;
   if (row === undefined) return null;
   const { deliver, ...delivery } = row;

@@ -71,7 +71,7 @@ async function letGo(
     ),
     released AS (
       UPDATE run_live l SET owner = NULL, chunk = ${chunk}, ${set}
-      FROM mine WHERE l.id = mine.id AND NOT mine.news RETURNING l.id
+      FROM mine WHERE l.id = mine.id AND l.id = ${runId} AND NOT mine.news RETURNING l.id
     ),
     journal AS (INSERT INTO run_journal (run_id, chunk, events) SELECT id, ${chunk}, ${events} FROM released)
     SELECT EXISTS (SELECT FROM released) AS released FROM mine`;

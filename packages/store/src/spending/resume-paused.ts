@@ -26,7 +26,7 @@ export async function resumePausedRuns(db: Db, limit: number): Promise<Delivery[
     ),
     -- What others have locked at this moment has its turn next time: this holds much and must wait for nobody.
     took AS (SELECT run_id FROM budget_pauses WHERE run_id IN (SELECT run_id FROM roomy) FOR UPDATE SKIP LOCKED),
-    old AS (SELECT id, state FROM run_live WHERE id IN (SELECT run_id FROM took) FOR UPDATE SKIP LOCKED),
+    old AS (SELECT id, state FROM run_live WHERE id = ANY(ARRAY(SELECT run_id FROM took)) FOR UPDATE SKIP LOCKED),
     told AS (
       DELETE FROM budget_pauses p USING took t WHERE p.run_id = t.run_id
         AND (p.run_id IN (SELECT id FROM old) OR NOT EXISTS (SELECT FROM run_live l WHERE l.id = p.run_id))
@@ -34,7 +34,7 @@ export async function resumePausedRuns(db: Db, limit: number): Promise<Delivery[
     sent AS (
       INSERT INTO run_inbox (run_id, kind, name, data) SELECT id, 'signal', ${budgetSignal}, 'null' FROM old
     )
-    UPDATE run_live l SET ${wakeUp(db)} FROM old WHERE l.id = old.id
+    UPDATE run_live l SET ${wakeUp(db)} FROM old WHERE l.id = old.id AND l.id = ANY(ARRAY(SELECT id FROM old))
     RETURNING ${deliveryColumns(db, 'l')}, ${mayDeliver(db)} AS deliver`;
   return rows.flatMap(({ deliver, ...delivery }) => (deliver ? [delivery] : []));
 }
