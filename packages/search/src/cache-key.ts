@@ -12,7 +12,8 @@ type Question = {
   threshold: number;
   limit: number;
   model: string;
-  collections: Pick<Collection, 'name' | 'version' | 'accessEpoch'>[];
+  /** Of what is searched (`validityOf`). */
+  validity: string;
 };
 
 /** Printable ASCII with single spaces within: as most queries are. */
@@ -33,19 +34,9 @@ export function documentQuery(id: string, embedding: readonly number[]): string 
  * Covers everything an answer depends on. The collections' versions are part of it, so whatever is written to one of
  * them makes its cached answers unreachable; nothing needs to be found and deleted.
  */
-export function cacheKey({
-  kind,
-  query,
-  weights,
-  exact,
-  filter,
-  threshold,
-  limit,
-  model,
-  collections,
-}: Question): string {
+export function cacheKey({ kind, query, weights, exact, filter, threshold, limit, model, validity }: Question): string {
   const balance = weights && [weights.vector, weights.text];
-  const parts = [kind, query, balance, exact, sorted(filter), threshold, limit, model, validity(collections)];
+  const parts = [kind, query, balance, exact, sorted(filter), threshold, limit, model, validity];
   return keyOf(JSON.stringify(parts));
 }
 
@@ -69,8 +60,9 @@ function keyOf(text: string): string {
  * with its version and access epoch. Taken access shortens the list, any change of access raises the epoch, a write or
  * a cleared cache the version; neither is ever the same again. Askers with equal lists share answers.
  */
-function validity(collections: Question['collections']): unknown {
-  return collections.map(({ name, version, accessEpoch }) => [name, version, accessEpoch]);
+export function validityOf(collections: Pick<Collection, 'name' | 'version' | 'accessEpoch'>[]): string {
+  const list = collections.map(({ name, version, accessEpoch }) => [name, version, accessEpoch]);
+  return hash('sha256', JSON.stringify(list), 'base64url');
 }
 
 /** Objects with their keys in one order, at every level. */

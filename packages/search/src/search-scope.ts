@@ -1,9 +1,10 @@
 import { FlowstateError, invalidInput, type Viewer } from '@flowstate/contracts';
 import { findCollections, isOutdatedScope, NoCollectionError, type Collection, type Sql } from '@flowstate/store';
+import { validityOf } from './cache-key.ts';
 
 export type Models = {
   /** Whose embeddings can be compared with what is asked. */
-  known: ReadonlySet<string>;
+  known: readonly string[];
   /** Of collections without embeddings. */
   first: string;
 };
@@ -12,6 +13,8 @@ export type SearchScope = {
   /** What embedded them all, and embeds the query. */
   model: string;
   collections: Collection[];
+  /** Of all of this: another one once any of it has changed (`validityOf`). */
+  validity: string;
 };
 
 /**
@@ -30,10 +33,10 @@ export async function chooseScope(
   if (name !== undefined) {
     const [collection] = found;
     if (collection === undefined) throw new NoCollectionError(name);
-    if (collection.model === null) return { model: first, collections: [] }; // nothing embedded yet
-    if (!known.has(collection.model)) throw otherModel(collection, [...known].join(', '));
+    if (collection.model === null) return scopeOf(first, []); // nothing embedded yet
+    if (!known.includes(collection.model)) throw otherModel(collection, known.join(', '));
   }
-  const collections = found.filter(({ model }) => model !== null && known.has(model));
+  const collections = found.filter(({ model }) => model !== null && known.includes(model));
   const models = [...new Set(collections.flatMap(({ model }) => model ?? []))];
   if (models.length > 1) {
     const each = models.map((model) => {
@@ -43,14 +46,18 @@ export async function chooseScope(
     const message = `is required: you see collections of several models, ${each.join('; ')}`;
     throw invalidInput([{ field: 'collection', message }]);
   }
-  return { model: models[0] ?? first, collections };
+  return scopeOf(models[0] ?? first, collections);
+}
+
+function scopeOf(model: string, collections: Collection[]): SearchScope {
+  return { model, collections, validity: validityOf(collections) };
 }
 
 /** Access or models may change between what was chosen and the query: then it is chosen again. */
-export async function inPresentScope<T>(ask: () => Promise<T>): Promise<T> {
+export async function inPresentScope<T>(ask: (again: boolean) => Promise<T>): Promise<T> {
   for (let left = 5; ; left -= 1) {
     try {
-      return await ask();
+      return await ask(left < 5);
     } catch (error) {
       if (!isOutdatedScope(error)) throw error;
       if (left === 0) throw new FlowstateError('unavailable', 'The collections keep changing', { cause: error });

@@ -17,7 +17,6 @@ import {
 } from '@flowstate/contracts';
 import type { Embedder } from '@flowstate/models';
 import {
-  createSharedReads,
   findDocumentEmbedding,
   matchDocuments,
   matchHybrid,
@@ -39,9 +38,11 @@ import { createQueryEmbeddings } from './query-embeddings.ts';
 import { createReplicaReads, type ReadFrom, type Reads } from './replica-reads.ts';
 import type { RecallSampler } from './recall-sampler.ts';
 import { createResultCache } from './result-cache.ts';
-import { chooseScope, inPresentScope, otherModel, type Models, type SearchScope } from './search-scope.ts';
+import type { ScopeEpoch } from './scope-epoch.ts';
+import { createScopeReads } from './scope-reads.ts';
+import { inPresentScope, otherModel, type Models, type SearchScope } from './search-scope.ts';
 import { createSlowCalls, type SlowSearch } from './slow-calls.ts';
-import { createStopwatch, type Stopwatch } from './stopwatch.ts';
+import { createStopwatch, unwatched, type Stopwatch } from './stopwatch.ts';
 
 /** Where measurements go; all in seconds. */
 export type SearchObserver = CacheObserver & {
@@ -62,6 +63,8 @@ export type SearchOptions = {
   embedder: Embedder;
   /** Collections embedded by one of these are asked by it. */
   otherEmbedders?: readonly Embedder[];
+  /** Told of every change of what may be searched; without it Postgres is asked at each search. */
+  epoch?: Pick<ScopeEpoch, 'read'>;
   observe?: SearchObserver;
   /** Compares a sample of what the index answers with exact scans. */
   recall?: Pick<RecallSampler, 'offer'>;
@@ -88,6 +91,13 @@ type Asked = {
   explain?: boolean;
   filter?: Record<string, unknown>;
 };
+
+/** How a search is asked for. */
+export type Asking = {
+  ceilings?: SearchCeilings | undefined;
+  /** The scope epoch (`ScopeEpoch`), where it was asked for already, while the asker was proved. */
+  epoch?: Promise<string | undefined> | undefined;
+};
 export type SimilarSearch = Omit<SimilarQuery, 'filter'> & Pick<Asked, 'filter'>;
 
 /** One search, ready to be answered. */
@@ -112,15 +122,15 @@ export type Search = {
    * Throws `invalid_input`, `not_found` (unknown collection), `conflict` (embedded by a model not known here), and
    * `unavailable` or `timeout` when the query's embedding cannot be had.
    */
-  semantic(body: SemanticBody, viewer: Viewer, ceilings?: SearchCeilings): Promise<SearchAnswer>;
+  semantic(body: SemanticBody, viewer: Viewer, asking?: Asking): Promise<SearchAnswer>;
   /** The same by meaning and shared words together, best first: weighted reciprocal rank fusion. */
-  hybrid(body: HybridSearchBody, viewer: Viewer, ceilings?: SearchCeilings): Promise<SearchAnswer>;
+  hybrid(body: HybridSearchBody, viewer: Viewer, asking?: Asking): Promise<SearchAnswer>;
   /**
    * Documents nearest in meaning to one that is there, without itself, by our id or its external id. Throws `not_found`
    * also for one that the viewer does not see, and `conflict` while it has no embedding or when several collections know
    * the external id.
    */
-  similar(documentId: string, query: SimilarSearch, viewer: Viewer, ceilings?: SearchCeilings): Promise<SearchAnswer>;
+  similar(documentId: string, query: SimilarSearch, viewer: Viewer, asking?: Asking): Promise<SearchAnswer>;
   /** Models whose queries are embedded here. */
   readonly models: readonly string[];
   /** What the cache did in this process since it began. */
@@ -133,6 +143,7 @@ export function createSearch({
   cache,
   embedder,
   otherEmbedders = [],
+  epoch: epochs,
   observe,
   recall,
   ttlSeconds = 600,
@@ -155,8 +166,8 @@ export function createSearch({
   const queryEmbeddings = new Map(
     [embedder, ...otherEmbedders].map((each) => [each.model, createQueryEmbeddings({ embedder: each, guard, tally })]),
   );
-  const scopes = createSharedReads<SearchScope>();
-  const models: Models = { known: new Set(queryEmbeddings.keys()), first: embedder.model };
+  const scopes = createScopeReads(sql);
+  const models: Models = { known: [...queryEmbeddings.keys()], first: embedder.model };
   const reads: Reads =
     replica === undefined
       ? (_collections, read) => read(sql)
@@ -186,33 +197,35 @@ export function createSearch({
   /** Every kind of search comes through here: one cache, one measure, one ceiling. */
   async function answer(
     { threshold = 0.25, limit = 10, exact = false, explain = false, filter = {} }: Asked,
-    { viewer, ceilings }: { viewer: Viewer; ceilings: SearchCeilings | undefined },
+    { viewer, ceilings, epoch }: Asking & { viewer: Viewer },
     ask: (watch: Stopwatch) => Promise<Question>,
   ): Promise<SearchAnswer> {
-    const watch = createStopwatch();
+    const begun = performance.now();
+    const watch = explain ? createStopwatch() : unwatched;
     const { clamped, ...bounds } = clamp({ threshold, limit }, ceilings);
     const match = { ...bounds, filter, exact, viewer };
-    const answered = await inPresentScope(async () => {
+    const asked = epoch ?? epochs?.read();
+    const answered = await inPresentScope(async (again) => {
       const question = await ask(watch);
-      const { kind, query, weights, within } = question;
-      const asker = JSON.stringify([viewer.id, viewer.role, within ?? null, [...question.models.known]]);
-      const scope = await watch.time('sql', () =>
-        scopes.of(asker, () => chooseScope(sql, question.models, within, viewer)),
+      const { kind, query, weights, models, within } = question;
+      const scope = await watch.time('sql', async () =>
+        scopes.of({ models, within, viewer }, again ? undefined : await asked),
       );
       if (kind === 'semantic' && question.embedding !== null) {
         checkDimensions(question.embedding, scope.collections[0]?.dimensions ?? embedder.dimensions);
       }
-      const { model, collections } = scope;
+      const { model, collections, validity } = scope;
       if (collections.length === 0) return { kind, model, items: [], cache: 'miss' as const };
-      const key = cacheKey({ kind, query, weights, filter, ...bounds, exact, model, collections });
+      const key = cacheKey({ kind, query, weights, filter, ...bounds, exact, model, validity });
       const found = await watch.time('cache', () =>
         answers.of(key, () => compute(question, match, scope, watch), ttlOf(collections)),
       );
       return { kind, model, ...found };
     });
     const { kind, ...rest } = answered;
-    observe?.searched({ kind, cache: rest.cache }, watch.seconds());
-    return { ...rest, ...(clamped && { clamped }), ...(explain && { timings: watch.timings() }) };
+    const timings = watch.timings();
+    observe?.searched({ kind, cache: rest.cache }, (performance.now() - begun) / 1000);
+    return { ...rest, ...(clamped && { clamped }), ...(timings && { timings }) };
   }
 
   /** The shortest that one of them asks for, and never longer than is configured. */
@@ -240,26 +253,26 @@ export function createSearch({
   }
 
   return {
-    async semantic(body, viewer, ceilings) {
+    async semantic(body, viewer, asking) {
       const words = worded(body);
       const question: Question = { kind: 'semantic', ...words, find: matchDocuments };
-      return await answer(body, { viewer, ceilings }, async () => question);
+      return await answer(body, { viewer, ...asking }, async () => question);
     },
-    async hybrid(body, viewer, ceilings) {
+    async hybrid(body, viewer, asking) {
       const words = worded(body);
       const weights = { ...defaultWeights, ...body.weights };
       refuse(weights.vector + weights.text > 0 ? [] : [{ field: 'weights', message: 'must not both be 0' }]);
       const find = (db: Db, match: Match) => matchHybrid(db, { ...match, text: words.query, weights });
-      return await answer(body, { viewer, ceilings }, async () => ({ kind: 'hybrid', ...words, weights, find }));
+      return await answer(body, { viewer, ...asking }, async () => ({ kind: 'hybrid', ...words, weights, find }));
     },
-    async similar(documentId, { collection, within, ...asked }, viewer, ceilings) {
+    async similar(documentId, { collection, within, ...asked }, viewer, asking) {
       refuse(filterErrors(asked.filter ?? {}));
-      return await answer(asked, { viewer, ceilings }, async (watch) => {
+      return await answer(asked, { viewer, ...asking }, async (watch) => {
         const { id, embedding, model } = await watch.time('sql', () => source(documentId, collection, viewer));
         return {
           kind: 'similar',
           query: documentQuery(id, embedding),
-          models: { known: new Set([model]), first: model },
+          models: { known: [model], first: model },
           within,
           embedding,
           async find(db, match) {
@@ -269,7 +282,7 @@ export function createSearch({
         };
       });
     },
-    models: [...models.known],
+    models: models.known,
     cacheStats: () => ({ ...tally.counts(), here: local.size() }),
   };
 }

@@ -1,10 +1,16 @@
 import type { SearchTimings } from '@flowstate/contracts';
 
 export type Part = 'embed' | 'cache' | 'sql';
-export type Stopwatch = ReturnType<typeof createStopwatch>;
+export type Stopwatch = {
+  time<T>(part: Part, work: () => Promise<T>): Promise<T>;
+  timings(): SearchTimings | undefined;
+};
+
+/** For whom nobody wants to know. */
+export const unwatched: Stopwatch = { time: (_part, work) => work(), timings: () => undefined };
 
 /** Measures the parts of one search. A part within another counts for the inner one alone. */
-export function createStopwatch() {
+export function createStopwatch(): Stopwatch {
   const begun = performance.now();
   const spent: Partial<Record<Part, number>> = {};
   let total = 0;
@@ -21,8 +27,7 @@ export function createStopwatch() {
         total += own;
       }
     },
-    seconds: (): number => (performance.now() - begun) / 1000,
-    timings(): SearchTimings {
+    timings() {
       const { embed, cache, sql } = spent;
       return {
         totalMs: rounded(performance.now() - begun),

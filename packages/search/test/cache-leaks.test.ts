@@ -4,7 +4,7 @@ import { emptyRedis, keysOf } from '@flowstate/test';
 import type { Role, Viewer } from '@flowstate/contracts';
 import { deleteDocument, expireAnswers, insertUser } from '@flowstate/store';
 import t from 'tap';
-import { createSearch, type Search } from '../src/index.ts';
+import { createScopeEpoch, createSearch, type Search } from '../src/index.ts';
 import { createSearchFixture, ingest, openCache } from './fixtures/search-fixture.ts';
 
 const collections = ['a-notes', 'b-notes', 'shared', 'payroll'];
@@ -31,13 +31,15 @@ t.test('no answer, cached or not, ever shows what its asker may not see or what 
   const below = (n: number) => Math.floor(random() * n);
   const pick = <T>(of: readonly T[]): T => of[below(of.length)] as T;
 
-  const { sql, embedder, cacheUrl, search: first, cache } = await createSearchFixture(t);
-  // Another process: only Postgres and Redis are shared. One has no first tier, so that both tiers are looked at.
+  const { sql, embedder, cacheUrl, cache } = await createSearchFixture(t);
+  // Two processes: only Postgres and Redis are shared. One has no first tier, so that both tiers are looked at.
   const offline = createEmbedder({ kind: 'offline' });
   t.teardown(() => offline.close());
   const other = openCache(t, cacheUrl);
   await new Promise((ready) => other.once('ready', ready));
-  const second = createSearch({ sql, cache: other, embedder: offline, localBytes: 0 });
+  const epochs = [createScopeEpoch(cache), createScopeEpoch(other)] as const;
+  const first = createSearch({ sql, cache, embedder, epoch: epochs[0] });
+  const second = createSearch({ sql, cache: other, embedder: offline, localBytes: 0, epoch: epochs[1] });
 
   const viewers = new Map<string, Viewer>();
   for (const who of people) {
@@ -131,6 +133,8 @@ t.test('no answer, cached or not, ever shows what its asker may not see or what 
       texts.delete(externalId);
       if (texts.size === 0) await write('shared', 0);
     } else if (dice < 0.18) await expireAnswers(sql, pick([...collections, undefined]));
+    // What is committed is told before it is answered.
+    if (dice < 0.18) await pick(epochs).changed();
     else if (dice < 0.185) await emptyRedis(cache);
     else if (dice < 0.6) await ask();
     else await Promise.all(Array.from({ length: 6 }, ask));

@@ -158,16 +158,19 @@ t.test('on request an answer says what took how long', async (t) => {
 t.test('ceilings lower what was asked, and the answer says so', async (t) => {
   const query = 'working days';
   const ceilings = { maxSearchLimit: 2, minSearchThreshold: null };
-  const some = await search.semantic({ query, ...all }, viewer, ceilings);
+  const some = await search.semantic({ query, ...all }, viewer, { ceilings });
   t.equal(some.items.length, 2);
   t.same(some.clamped, { limit: 2 });
   const strict = { maxSearchLimit: null, minSearchThreshold: 0.99 };
-  t.match(await search.semantic({ query }, viewer, strict), { items: [], clamped: { threshold: 0.99 } });
-  t.match(await search.similar('hours', all, viewer, { ...strict, ...ceilings, minSearchThreshold: 0.1 }), {
-    clamped: { limit: 2, threshold: 0.1 },
-  });
-  t.match((await search.hybrid({ query, limit: 50 }, viewer, ceilings)).items, { length: 2 });
-  const within = await search.semantic({ query, limit: 2, threshold: -1 }, viewer, ceilings);
+  t.match(await search.semantic({ query }, viewer, { ceilings: strict }), { items: [], clamped: { threshold: 0.99 } });
+  t.match(
+    await search.similar('hours', all, viewer, { ceilings: { ...strict, ...ceilings, minSearchThreshold: 0.1 } }),
+    {
+      clamped: { limit: 2, threshold: 0.1 },
+    },
+  );
+  t.match((await search.hybrid({ query, limit: 50 }, viewer, { ceilings })).items, { length: 2 });
+  const within = await search.semantic({ query, limit: 2, threshold: -1 }, viewer, { ceilings });
   t.equal(within.clamped, undefined, 'nothing was lowered');
   t.equal(within.cache, 'hit', 'one that asks for less is the same question');
 });

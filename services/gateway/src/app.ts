@@ -15,6 +15,7 @@ import { followRequests } from './request-context.ts';
 import { problemErrors, sendProblem, toKnownError } from './problem.ts';
 import { registerRateLimits } from './rate-limits.ts';
 import { access, registerRoutes, scopedRoutes } from './routes/index.ts';
+import { followSearchChanges } from './search-changes.ts';
 import { registerTokens } from './tokens.ts';
 
 const bodyLimit = 1024 * 1024;
@@ -72,6 +73,7 @@ export async function createApp(deps: Deps, authenticator: Authenticator): Promi
     noteSigned: deps.keyUse.noteSigned,
   });
   await registerRateLimits(app, deps.attempts);
+  followSearchChanges(app, deps.searchEpoch);
   enforceAccess(app, deps.accessRules, limited(authenticator, deps.rates), scopedRoutes);
   auditRequests(app, deps);
   await describeApi(app, deps.config.FLOWSTATE_VERSION);

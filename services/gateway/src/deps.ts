@@ -3,7 +3,7 @@ import type { Delivery, Principal, ResolveBody, RunWebhook } from '@flowstate/co
 import type { RunQueues, RunSubscriber } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
 import type { AuditRecorder, Containments, Identity, KeyRing, SessionAdmin } from '@flowstate/security';
-import type { Recommender, Search } from '@flowstate/search';
+import type { Recommender, ScopeEpoch, Search } from '@flowstate/search';
 import type { BulkAction, Sql, StoredRun } from '@flowstate/store';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -110,6 +110,8 @@ export type Deps = {
   subscriber: RunSubscriber;
   queues: RunQueues;
   search: Search;
+  /** Told whenever what searches may find has changed. */
+  searchEpoch: ScopeEpoch;
   recommender: Recommender;
   metrics: GatewayMetrics;
   /** True once shutdown began: not ready, streams close. */

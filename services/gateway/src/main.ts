@@ -13,7 +13,13 @@ import {
   onShutdown,
   trackUnusedConnections,
 } from '@flowstate/runtime';
-import { createLoopLoad, createRecallSampler, createRecommender, createSearch } from '@flowstate/search';
+import {
+  createLoopLoad,
+  createRecallSampler,
+  createRecommender,
+  createScopeEpoch,
+  createSearch,
+} from '@flowstate/search';
 import {
   createAudit,
   createContainments,
@@ -84,12 +90,14 @@ const replica =
   config.SEARCH_DATABASE_URL === undefined
     ? undefined
     : createSql(config.SEARCH_DATABASE_URL, { name: 'flowstate-gateway-search', max: 12 });
+const searchEpoch = createScopeEpoch(redis);
 const search = createSearch({
   sql,
   replica,
   cache,
   embedder: embedders.first,
   otherEmbedders: embedders.others,
+  epoch: searchEpoch,
   observe: metrics.search,
   recall,
   ttlSeconds: config.SEARCH_CACHE_TTL_SECONDS,
@@ -156,6 +164,7 @@ const app = await createApp(
     subscriber,
     queues,
     search,
+    searchEpoch,
     recommender: createRecommender({ sql, search }),
     identity,
     keys,

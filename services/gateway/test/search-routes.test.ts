@@ -1,8 +1,9 @@
 import { findDocuments, storeEmbeddings, upsertDocuments, type Sql } from '@flowstate/store';
 import t from 'tap';
+import { access } from '../src/routes/index.ts';
 import { createGatewayFixture } from './fixtures/gateway-fixture.ts';
 
-const { sql, addGateway } = await createGatewayFixture(t);
+const { sql, direct, users, addGateway } = await createGatewayFixture(t);
 const [here, there] = [await addGateway({ SEARCH_SLOW_MS: '1' }), await addGateway()];
 const tokens = { admin: await here.tokenOf('admin'), analyst: await here.tokenOf('analyst') };
 
@@ -110,6 +111,66 @@ t.test('an operator’s ceilings hold for a role in every gateway, without faili
 
   t.equal((await limits('DELETE', undefined, '?scope=role&subject=analyst')).status, 204);
   t.equal(names(await ask(here, tokens.analyst)).length, 3);
+});
+
+t.test('whatever changes what searches find tells every gateway before it is answered', async (t) => {
+  const text = (body: string, type: string) => ({ body, headers: { 'content-type': type } });
+  const line = (externalId: string) => JSON.stringify({ externalId, collection: 'told', text: 'Told' });
+  const requests: Record<string, object> = {
+    'PUT /api/collections/told': { body: { visibility: 'private' } },
+    'POST /api/documents': { body: JSON.parse(line('one')) },
+    'POST /api/documents ': text(line('two'), 'application/x-ndjson'),
+    'POST /api/import?entity=documents': text(line('three'), 'application/x-ndjson'),
+    'PUT /api/documents/embeddings': { body: { model: 'm', items: [] } },
+    [`PUT /api/collections/told/grants/users/${users.analyst.id}`]: {},
+    [`DELETE /api/collections/told/grants/users/${users.analyst.id}`]: {},
+    'POST /api/collections/told/reindex/switch': { body: { model: 'm' } },
+    'DELETE /api/documents/one?collection=told': {},
+    'DELETE /api/documents?collection=told&filter=%7B%22a%22%3A1%7D': {},
+    'DELETE /api/collections/told': {},
+    'POST /api/admin/cache/clear': { body: { reason: 'a test' } },
+  };
+  // Another value for each change; the routes that follow are all there are.
+  const told = () => direct.get('flowstate:search-epoch');
+  for (const [request, how] of Object.entries(requests)) {
+    const before = await told();
+    const [method = '', path = ''] = request.trim().split(' ');
+    const { status } = await here.call(method, path, { token: tokens.admin, ...how });
+    t.not(await told(), before, `${request}: ${status}`);
+  }
+  const patternOf = (request: string) =>
+    request
+      .trim()
+      .replace(/\?.*/, '')
+      .replace(/told\/grants.*/, ':name/grants/:kind/:grantee')
+      .replace('/told', '/:name')
+      .replace('/one', '/:id');
+  const changing = Object.keys(access).filter((route) =>
+    /^(POST|PUT|PATCH|DELETE) \/api\/(documents|collections|import|admin\/cache)/.test(route),
+  );
+  // What searches use stays as it is until the new embeddings take its place.
+  const beside = ['POST /api/collections/:name/reindex', 'DELETE /api/collections/:name/reindex'];
+  t.strictSame(
+    [...new Set(Object.keys(requests).map(patternOf))].toSorted(),
+    changing.filter((route) => !beside.includes(route)).toSorted(),
+  );
+});
+
+t.test('a gateway that cannot tell the others answers a change when they have forgotten by themselves', async (t) => {
+  const embedding = Array.from({ length: 384 }, (_, i) => Number(i === 7));
+  const stored = { externalId: 'secret', collection: 'ours', text: 'x', embedding, model: 'all-MiniLM-L6-v2' };
+  const mine = { token: tokens.admin };
+  t.equal((await there.call('PUT', '/api/collections/ours', { ...mine, body: { visibility: 'private' } })).status, 201);
+  t.equal((await there.call('POST', '/api/documents', { ...mine, body: stored })).status, 200);
+  const grant = `/api/collections/ours/grants/users/${users.analyst.id}`;
+  t.equal((await there.call('PUT', grant, mine)).status, 200);
+  const ask = () => post('semantic', { collection: 'ours', embedding, threshold: 0.5 });
+  await ask();
+  t.match(await ask(), { status: 200, body: { cache: 'hit', items: [{ externalId: 'secret' }] } });
+  await there.cable.cut();
+  t.equal((await there.call('DELETE', grant, mine)).status, 200);
+  t.equal((await ask()).status, 404, 'from the answer on');
+  await there.cable.mend();
 });
 
 t.test('searches are measured by kind, and slow ones logged without what was asked', async (t) => {

@@ -1,11 +1,4 @@
-import type {
-  Recommendation,
-  RecommendationsBody,
-  SearchCeilings,
-  SearchHit,
-  SimilarCustomer,
-  Viewer,
-} from '@flowstate/contracts';
+import type { Recommendation, RecommendationsBody, SearchHit, SimilarCustomer, Viewer } from '@flowstate/contracts';
 import {
   findDocuments,
   findSimilarCustomers,
@@ -14,7 +7,7 @@ import {
   readProductOutcomes,
   type Sql,
 } from '@flowstate/store';
-import type { Search } from '../search.ts';
+import type { Asking, Search } from '../search.ts';
 import { tallyOpinions, type OpinionTally } from './opinion-tally.ts';
 import { rankActions } from './rank-actions.ts';
 import { rankDocuments, type DocumentsAbout } from './rank-documents.ts';
@@ -29,7 +22,7 @@ export type Recommended = {
 /** What helped customers like one, for whoever may read all customers. */
 export type Recommender = {
   /** `customerId` is ours. Documents are those the viewer sees. Throws what a search throws. */
-  recommend(request: Request, viewer: Viewer, ceilings?: SearchCeilings): Promise<Recommended>;
+  recommend(request: Request, viewer: Viewer, asking?: Asking): Promise<Recommended>;
 };
 
 /** Neighbours: more of them are less like the customer, fewer are chance. */
@@ -50,18 +43,18 @@ export function createRecommender({ sql, search }: { sql: Sql; search: Pick<Sear
   async function documentsAbout(
     action: Recommendation,
     viewer: Viewer,
-    ceilings: SearchCeilings | undefined,
+    asking: Asking | undefined,
   ): Promise<DocumentsAbout> {
     const names = action.reasons.flatMap(({ customers }) =>
       customers.flatMap(({ opportunities }) => opportunities.flatMap(({ name }) => name ?? [])),
     );
     const query = [action.item, ...new Set(names)].slice(0, 1 + lookedUp.documents).join('; ');
-    const { items } = await search.semantic({ query, limit: lookedUp.documents, threshold }, viewer, ceilings);
+    const { items } = await search.semantic({ query, limit: lookedUp.documents, threshold }, viewer, asking);
     return { action, hits: items satisfies SearchHit[] };
   }
 
   return {
-    async recommend({ customerId, kinds = ['action', 'document'], limit = 10, asOf }, viewer, ceilings) {
+    async recommend({ customerId, kinds = ['action', 'document'], limit = 10, asOf }, viewer, asking) {
       const similar = await findSimilarCustomers(sql, { customerId, asOf, limit: neighbours });
       const ids = similar.map(({ id }) => id);
       const [outcomes, spoken, popular] = await Promise.all([
@@ -75,7 +68,7 @@ export function createRecommender({ sql, search }: { sql: Sql; search: Pick<Sear
         ? rankDocuments(
             await knownDocuments(opinions, viewer),
             await Promise.all(
-              actions.slice(0, lookedUp.products).map((action) => documentsAbout(action, viewer, ceilings)),
+              actions.slice(0, lookedUp.products).map((action) => documentsAbout(action, viewer, asking)),
             ),
             opinions,
           )

@@ -30,6 +30,8 @@ export type ImportJob = {
   draining: AbortSignal;
   /** The line a key stood on before; such a row is refused. Without it the later row replaces the earlier one. */
   lineBefore?: (key: string, line: number) => number | undefined;
+  /** After the last commit, before it is told of: whoever searches from then on finds what it stored. */
+  changed: () => Promise<void>;
   /** Told once how it ended, also when the reader left. */
   onEnd?: (counts: ImportCounts, complete: boolean) => void;
 };
@@ -54,11 +56,12 @@ export async function* runImport(job: ImportJob, counts: ImportCounts): AsyncGen
   let complete = false;
   try {
     const summary = yield* importRows(job, counts);
+    await job.changed();
     complete = true;
     yield summary;
   } finally {
     // What is committed can be found soon, however the import ended. Where even that fails, sending it again helps.
-    if (!complete) await job.ingest.end().catch(() => {});
+    if (!complete) await Promise.allSettled([job.ingest.end(), job.changed()]);
     job.onEnd?.(counts, complete);
   }
 }

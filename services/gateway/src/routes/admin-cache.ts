@@ -28,6 +28,7 @@ export function adminCacheRoutes(
   app.post(
     '/api/admin/cache/clear',
     {
+      config: { search: 'changes' },
       schema: {
         tags,
         summary: 'No cached answer of before is given any more',

@@ -71,6 +71,7 @@ export function collectionRoutes(app: App, { sql, audit }: Pick<Deps, 'sql' | 'a
   app.put(
     '/api/collections/:name',
     {
+      config: { search: 'changes' },
       schema: {
         tags,
         summary: 'Make a collection, or change its settings',
@@ -101,6 +102,7 @@ export function collectionRoutes(app: App, { sql, audit }: Pick<Deps, 'sql' | 'a
   app.delete(
     '/api/collections/:name',
     {
+      config: { search: 'changes' },
       schema: {
         tags,
         summary: 'Delete a collection with all its documents',
@@ -122,6 +124,7 @@ export function collectionRoutes(app: App, { sql, audit }: Pick<Deps, 'sql' | 'a
   app.put(
     '/api/collections/:name/grants/:kind/:grantee',
     {
+      config: { search: 'changes' },
       schema: {
         tags,
         summary: 'Let a user, or all of a role, see a private collection',
@@ -136,6 +139,7 @@ export function collectionRoutes(app: App, { sql, audit }: Pick<Deps, 'sql' | 'a
   app.delete(
     '/api/collections/:name/grants/:kind/:grantee',
     {
+      config: { search: 'changes' },
       schema: {
         tags,
         summary: 'Take it back',

@@ -95,6 +95,7 @@ export function documentRoutes(app: App, { sql }: Pick<Deps, 'sql'>): void {
   app.delete(
     '/api/documents/:id',
     {
+      config: { search: 'changes' },
       schema: {
         tags,
         summary: 'Delete a document',
@@ -114,6 +115,7 @@ export function documentRoutes(app: App, { sql }: Pick<Deps, 'sql'>): void {
   app.delete(
     '/api/documents',
     {
+      config: { search: 'changes' },
       schema: {
         tags,
         summary: 'Delete documents by their metadata',
@@ -132,6 +134,7 @@ export function documentRoutes(app: App, { sql }: Pick<Deps, 'sql'>): void {
   app.put(
     '/api/documents/embeddings',
     {
+      config: { search: 'changes' },
       schema: {
         tags,
         summary: 'Hand in embeddings',

@@ -49,7 +49,7 @@ const mediaTypes = ['text/csv', 'application/x-ndjson', 'application/json'];
 /** Who may import documents, of those who may import. */
 const documentFeeders: ReadonlySet<Role> = new Set(['admin', 'manager', 'integration']);
 /** Streamed import of CSV, NDJSON and JSON. */
-export function importRoute(app: App, deps: Pick<Deps, 'sql' | 'runs' | 'draining'>): void {
+export function importRoute(app: App, deps: Pick<Deps, 'sql' | 'runs' | 'draining' | 'searchEpoch'>): void {
   // A scope of its own, where bodies are streams.
   void app.register(async (scope: App) => {
     scope.removeAllContentTypeParsers();
@@ -91,7 +91,7 @@ const answers = {
 function jobOf(
   request: FastifyRequest,
   query: { entity: ImportEntity; mapping?: string; dryRun?: boolean },
-  { sql, runs, draining }: Pick<Deps, 'sql' | 'runs' | 'draining'>,
+  { sql, runs, draining, searchEpoch }: Pick<Deps, 'sql' | 'runs' | 'draining' | 'searchEpoch'>,
 ): ImportJob {
   const principal = principalOf(request);
   const { entity, dryRun = false } = query;
@@ -115,6 +115,7 @@ function jobOf(
     ingest: createIngestBatches(async (documents) =>
       (await startIngest(runs, principal, documents)).map((run) => run.id),
     ),
+    changed: () => searchEpoch.changed(),
   };
 }
 

@@ -29,6 +29,7 @@ export function recommendationRoutes(app: App, deps: RecommendationDeps): void {
   app.post(
     '/api/search/recommendations',
     {
+      config: { search: 'reads' },
       schema: {
         tags,
         summary: 'What may help a customer next',
@@ -44,8 +45,8 @@ export function recommendationRoutes(app: App, deps: RecommendationDeps): void {
       const customer = mayReadCustomers(principal) ? await findCustomer(sql, request.body.customerId) : null;
       if (customer === null) throw new FlowstateError('not_found', 'There is no such customer');
       const { id: customerId, externalId } = customer;
-      const ceilings = admission.searchCeilings(principal);
-      const found = await recommender.recommend({ ...request.body, customerId }, principal, ceilings);
+      const asking = { ceilings: admission.searchCeilings(principal), epoch: request.searchEpoch };
+      const found = await recommender.recommend({ ...request.body, customerId }, principal, asking);
       const items = found.items.map(({ kind, item }) => ({ kind, item }));
       const id =
         request.body.asOf === undefined

@@ -109,7 +109,7 @@ export function reindexRoutes(app: App, deps: Pick<Deps, 'sql' | 'audit' | 'runs
   app.post(
     '/api/collections/:name/reindex/switch',
     {
-      config: { deadlineMs: longestSwitchMs },
+      config: { search: 'changes', deadlineMs: longestSwitchMs },
       schema: {
         tags,
         summary: 'Let the new embeddings take the place of the old ones',

@@ -1,6 +1,14 @@
-import { AnyId, HybridSearchBody, SearchAnswer, SemanticBody, SimilarQuery } from '@flowstate/contracts';
-import { answerText } from '@flowstate/search';
+import {
+  AnyId,
+  HybridSearchBody,
+  type Principal,
+  SearchAnswer,
+  SemanticBody,
+  SimilarQuery,
+} from '@flowstate/contracts';
+import { answerText, type Asking } from '@flowstate/search';
 import { NoCollectionError } from '@flowstate/store';
+import type { FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
 import type { App, Deps } from '../deps.ts';
@@ -16,9 +24,15 @@ const narrowing =
 
 /** Searching documents: by meaning, by meaning and words, and from a document on. */
 export function searchRoutes(app: App, { search, admission }: Pick<Deps, 'search' | 'admission'>): void {
+  const askingOf = (request: FastifyRequest, principal: Principal): Asking => ({
+    ceilings: admission.searchCeilings(principal),
+    epoch: request.searchEpoch,
+  });
+
   app.post(
     '/api/search/semantic',
     {
+      config: { search: 'reads' },
       schema: {
         tags,
         summary: 'Documents nearest in meaning',
@@ -30,13 +44,14 @@ export function searchRoutes(app: App, { search, admission }: Pick<Deps, 'search
     },
     async (request) => {
       const principal = principalOf(request);
-      return search.semantic(request.body, principal, admission.searchCeilings(principal));
+      return search.semantic(request.body, principal, askingOf(request, principal));
     },
   );
 
   app.post(
     '/api/search/hybrid',
     {
+      config: { search: 'reads' },
       schema: {
         tags,
         summary: 'Documents best by meaning and words together',
@@ -50,13 +65,14 @@ export function searchRoutes(app: App, { search, admission }: Pick<Deps, 'search
     },
     async (request) => {
       const principal = principalOf(request);
-      return search.hybrid(request.body, principal, admission.searchCeilings(principal));
+      return search.hybrid(request.body, principal, askingOf(request, principal));
     },
   );
 
   app.get(
     '/api/search/similar/:documentId',
     {
+      config: { search: 'reads' },
       schema: {
         tags,
         summary: 'Documents nearest in meaning to one that is there',
@@ -73,7 +89,7 @@ export function searchRoutes(app: App, { search, admission }: Pick<Deps, 'search
       const filter = json === undefined ? {} : readFilter(json);
       const asked = { ...query, filter };
       try {
-        return await search.similar(request.params.documentId, asked, principal, admission.searchCeilings(principal));
+        return await search.similar(request.params.documentId, asked, principal, askingOf(request, principal));
       } catch (error) {
         if (!(error instanceof NoCollectionError) || error.collection !== query.within) throw error;
         throw new NoCollectionError(error.collection, 'querystring.within');

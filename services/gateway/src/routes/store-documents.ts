@@ -55,7 +55,10 @@ const answers = {
 const bulk = 'application/x-ndjson';
 
 /** Storing documents: a few at once, or a stream of any length. */
-export function storeDocumentsRoute(app: App, deps: Pick<Deps, 'sql' | 'runs' | 'audit' | 'draining'>): void {
+export function storeDocumentsRoute(
+  app: App,
+  deps: Pick<Deps, 'sql' | 'runs' | 'audit' | 'draining' | 'searchEpoch'>,
+): void {
   const { sql, runs } = deps;
   // A scope of its own, where NDJSON bodies are streams.
   void app.register(async (scope: App) => {
@@ -63,7 +66,7 @@ export function storeDocumentsRoute(app: App, deps: Pick<Deps, 'sql' | 'runs' | 
     scope.post(
       '/api/documents',
       {
-        config: { deadlineMs: (request) => (isBulk(request) ? longestImportMs : requestDeadlineMs) },
+        config: { search: 'changes', deadlineMs: (request) => (isBulk(request) ? longestImportMs : requestDeadlineMs) },
         schema: {
           tags: ['documents'],
           summary: 'Store documents',
@@ -117,7 +120,7 @@ async function storeOne(
 
 function bulkJob(
   request: FastifyRequest,
-  { sql, runs, audit, draining }: Pick<Deps, 'sql' | 'runs' | 'audit' | 'draining'>,
+  { sql, runs, audit, draining, searchEpoch }: Pick<Deps, 'sql' | 'runs' | 'audit' | 'draining' | 'searchEpoch'>,
 ): ImportJob {
   const principal = principalOf(request);
   const charset = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(request.headers['content-type'] ?? '')?.[1] ?? 'utf-8';
@@ -140,6 +143,7 @@ function bulkJob(
     ingest: createIngestBatches(async (documents) =>
       (await startIngest(runs, principal, documents)).map((run) => run.id),
     ),
+    changed: () => searchEpoch.changed(),
     lineBefore: createRecentLines().note,
     onEnd: (counts, complete) =>
       audit.record({
