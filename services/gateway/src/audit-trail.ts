@@ -49,13 +49,17 @@ const watched = [
  */
 export function auditRequests(app: App, { sql, audit }: Pick<Deps, 'sql' | 'audit'>): void {
   app.decorateRequest('audited', false);
-  app.addHook('onSend', async (request, reply) => {
+  app.addHook('onSend', (request, reply, _payload, done) => {
     const entry = entryOf(request, reply);
-    if (entry === null) return;
+    if (entry === null) return done();
     const isChange = isWatched(request) !== undefined && reply.statusCode < 400;
-    if (!isChange) return audit.record(entry);
+    if (!isChange) {
+      audit.record(entry);
+      return done();
+    }
     // What was changed outside Postgres (a queue's jobs) is done: its entry must not be the one thing a crash forgets.
-    await audit.change(sql, (_tx, record) => record(entry)).catch(() => audit.record(entry));
+    const recorded = audit.change(sql, (_tx, record) => record(entry)).catch(() => audit.record(entry));
+    void recorded.then(() => done());
   });
 }
 

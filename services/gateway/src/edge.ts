@@ -27,6 +27,18 @@ const leastLag = 100;
 const startMs = 5_000;
 const exposed = ['location', 'retry-after', 'x-request-id', 'preference-applied'];
 
+/**
+ * What says something about an answer that is no page; the others tell a browser how to show one (OWASP REST Security
+ * Cheat Sheet, "Security headers").
+ */
+const forPrograms = [
+  'content-security-policy',
+  'cross-origin-resource-policy',
+  'strict-transport-security',
+  'x-content-type-options',
+  'x-frame-options',
+];
+
 type Options = {
   config: Pick<GatewayConfig, 'CORS_ORIGINS'>;
   flags: Flags;
@@ -54,8 +66,10 @@ export async function guardEdge(app: App, { config, flags, storeHangs }: Options
       throw new FlowstateError('unavailable', 'Too much to do right now', { retryAfter: 2 });
     },
   });
+  const ofApi = only(securityHeaders, forPrograms);
   app.addHook('onRequest', (request, reply, done) => {
-    reply.headers(securityHeaders);
+    const { url } = request;
+    reply.headers(url.startsWith('/api/') && !url.startsWith('/api/docs') ? ofApi : securityHeaders);
     done(refusalOf(request));
   });
 
@@ -67,6 +81,10 @@ export async function guardEdge(app: App, { config, flags, storeHangs }: Options
     if (flag === undefined || flags.isOn(flag)) return undefined;
     return new FlowstateError('unavailable', `Switched off for now (${flag})`, { retryAfter: 30 });
   }
+}
+
+function only(headers: Record<string, string>, names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => names.includes(name)));
 }
 
 /** What helmet says of every answer: it is the same each time, and is asked for once instead of for each request. */

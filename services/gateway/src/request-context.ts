@@ -5,12 +5,18 @@ import type { App } from './deps.ts';
 
 type Surroundings = { log: LogContext; span: ServerSpan | null };
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    surroundings: Surroundings | null;
+  }
+}
+
 /** Asked all the time, and of no interest to anybody. */
 const untraced = new Set(['/api/health', '/api/ready', '/api/metrics']);
 
 /** Whatever is logged or traced while a request is answered says which request, route and principal it was. */
 export function followRequests(app: App): void {
-  const known = new WeakMap<object, Surroundings>();
+  app.decorateRequest('surroundings', null);
   const inside = ({ log, span }: Surroundings, work: () => void) =>
     withLogContext(log, () => (span === null ? work() : span.within(work)));
 
@@ -18,14 +24,14 @@ export function followRequests(app: App): void {
     const span = isTracing() ? spanOf(request) : null;
     // However it ends: answered, or given up by the client.
     if (span !== null) reply.raw.once('close', () => span.end(reply.raw.headersSent ? reply.statusCode : 0));
-    const surroundings = { log: { requestId: request.id }, span };
-    known.set(request, surroundings);
-    inside(surroundings, done);
+    request.surroundings = { log: { requestId: request.id }, span };
+    inside(request.surroundings, done);
   });
   // A body comes by events of its socket, which know nothing of the request; by now it is known whose it is.
   app.addHook('preValidation', (request, _reply, done) => {
-    const surroundings = known.get(request) ?? { log: {}, span: null };
-    if (request.principal !== null) surroundings.log.principal = request.principal.id;
+    const { principal, surroundings } = request;
+    if (surroundings === null) return done();
+    if (principal !== null) surroundings.log.principal = principal.id;
     inside(surroundings, done);
   });
 }
