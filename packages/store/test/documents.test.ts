@@ -124,6 +124,30 @@ t.test('a collection keeps the model and dimension of its first embedding', asyn
     { name: 'knowledge', model: 'm', dimensions: 2 },
     { name: 'other', model: 'n', dimensions: 3 },
   ]);
+
+  await t.test('and a model has one dimension in all of them', async (t) => {
+    await upsertDocuments(sql, [
+      { externalId: 'd', text: 'four', collection: 'third' },
+      { externalId: 'e', text: 'five', collection: 'fourth' },
+    ]);
+    await t.rejects(storeEmbeddings(sql, { model: 'n', items: [await of('d', [1, 2])] }), {
+      code: 'invalid_input',
+      errors: [{ field: 'items.0.embedding', message: /3 dimensions, not 2/ }],
+    });
+    const bySql = sql`UPDATE collections SET model = 'n', dimensions = 2 WHERE name = 'third'`;
+    await t.rejects(bySql, { constraint_name: 'collections_model_dimensions' }, 'whoever writes it');
+    const atOnce = await Promise.allSettled([
+      storeEmbeddings(sql, { model: 'new', items: [await of('d', [1, 2])] }),
+      storeEmbeddings(sql, { model: 'new', items: [await of('e', [1, 2, 3])] }),
+    ]);
+    t.same(atOnce.map(({ status }) => status).toSorted(), ['fulfilled', 'rejected'], 'the first of two decides');
+    t.match(atOnce.find(({ status }) => status === 'rejected'), { reason: { code: 'invalid_input' } });
+    await sql`DELETE FROM documents WHERE collection IN ('third', 'fourth')`;
+    await sql`DELETE FROM collections WHERE name IN ('third', 'fourth')`;
+    await upsertDocuments(sql, [{ externalId: 'd', text: 'four', collection: 'third' }]);
+    await storeEmbeddings(sql, { model: 'new', items: [await of('d', [1, 2, 3, 4])] });
+    t.match(await findCollections(sql, ['third']), [{ dimensions: 4 }], 'nothing of what is gone holds');
+  });
 });
 
 t.test('every write to a collection raises its version, and only its own', async (t) => {

@@ -7,12 +7,12 @@ import {
 } from '@flowstate/contracts';
 import type { Db, Sql } from '../client.ts';
 import { deleteStaleChunks, findIncomplete, storeChunks } from './chunks.ts';
-import { lockCollectionsOf, visibleTo, type Collection } from './collections.ts';
+import { lockCollectionsOf, visibleTo } from './collections.ts';
+import { fixModel } from './fix-model.ts';
 import { findReindexed, stageParts } from '../reindex/stage.ts';
 import { toVector } from './vector-text.ts';
 
 type Target = { id: string; collection: string; content_hash: string };
-type FixedModel = Pick<Collection, 'name' | 'model' | 'dimensions'>;
 
 type Own = { target: Target; vector: readonly number[]; of: number; length: number | null };
 type Status = EmbeddingsAnswer['items'][number]['status'];
@@ -21,8 +21,9 @@ const wholeText = { index: 0, of: 1, begin: 0, length: 0 };
 
 /**
  * Stores embeddings computed from the content that `contentHash` names; a document that has changed meanwhile keeps
- * waiting for its own. The first embedding fixes a collection's model and dimension. Throws `invalid_input` naming the
- * field for another model, another dimension or a vector without direction; then nothing is stored. Of a text in parts
+ * waiting for its own. The first embedding fixes a collection's model and dimension; a model has the same one in all
+ * collections. Throws `invalid_input` naming the field for another model, another dimension or a vector without
+ * direction; then nothing is stored. Of a text in parts
  * the first one comes last: it is `changed`, like other content, while other parts are missing. Documents that the
  * viewer does not see are `missing`. Those by the model that a collection is being reindexed by are kept beside the
  * others until it is done. Safe to repeat.
@@ -145,24 +146,6 @@ async function lockTargets(tx: Db, ids: string[], viewer: Viewer | undefined): P
     WHERE id = ANY(${ids}) AND collection IN (SELECT name FROM ${visibleTo(tx, viewer)})
     ORDER BY collection, external_id, id FOR NO KEY UPDATE`;
   return new Map(rows.map((row) => [row.id, row]));
-}
-
-/** Gives collections without a model this one, and answers what each has. */
-async function fixModel(
-  tx: Db,
-  model: string,
-  used: [name: string, dimensions: number][],
-): Promise<Map<string, FixedModel>> {
-  // The first vector decides where none has yet.
-  const dimensions = new Map(used.toReversed());
-  const names = [...dimensions.keys()].toSorted();
-  for (const name of names) {
-    await tx`
-      UPDATE collections SET model = ${model}, dimensions = ${dimensions.get(name) ?? 0}
-      WHERE name = ${name} AND model IS NULL`;
-  }
-  const rows = await tx<FixedModel[]>`SELECT name, model, dimensions FROM collections WHERE name = ANY(${names})`;
-  return new Map(rows.map((row) => [row.name, row]));
 }
 
 /** Scaled to length 1, which cosine does not see and keeps every value within float4; null when that cannot be. */

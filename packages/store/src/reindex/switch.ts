@@ -2,13 +2,14 @@ import { FlowstateError, type Viewer } from '@flowstate/contracts';
 import type { Sql } from '../client.ts';
 import { lockManaged } from '../collections/manage.ts';
 import { mustSee } from '../documents/collections.ts';
+import { lockModelDimensions } from '../documents/fix-model.ts';
 import { isPending } from './pending.ts';
 
 /**
  * Lets the new embeddings take the place of the old ones, all of them in one transaction: searches go on by the old
  * ones until it commits, writers of the collection wait. Says whether it did: not while a document lacks its new
  * embedding. Safe to repeat. Throws what `lockManaged` throws, and `conflict` when nothing is being reindexed by that
- * model, `unavailable` while another call is at it.
+ * model or it has another dimension elsewhere, `unavailable` while another call is at it.
  */
 export async function switchModel(
   sql: Sql,
@@ -49,6 +50,11 @@ export async function switchModel(
       SELECT document_id, index, content_hash, begin, length, embedding FROM moved WHERE index > 0`;
     // Of a collection that has become empty nothing is known but the name: it keeps what it has.
     if (row.dimensions !== null) {
+      const elsewhere = await lockModelDimensions(tx, model);
+      if (elsewhere !== null && elsewhere !== row.dimensions) {
+        const message = `Collections by ${model} have ${elsewhere} dimensions, the new embeddings ${row.dimensions}`;
+        throw new FlowstateError('conflict', message);
+      }
       await tx`
         UPDATE collections SET model = ${model}, dimensions = ${row.dimensions} WHERE name = ${collection}`;
     }
