@@ -28,6 +28,9 @@ export const SearchBody = Type.Object(
   {
     query: Type.String({ minLength: 1, maxLength: 8_000, pattern: '\\S' }),
     collection: Type.Optional(CollectionName),
+    model: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 200, description: 'only in collections that it embedded' }),
+    ),
     filter: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { maxProperties: 20 })),
     ...narrowing,
   },
@@ -84,7 +87,10 @@ export const SearchHit = Type.Object({
   text: Type.String({ description: 'the part nearest to the query; short texts have only one' }),
   metadata: Type.Record(Type.String(), Type.Unknown()),
   similarity: Type.Number({ description: 'cosine similarity, -1 to 1' }),
-  score: Type.Optional(Type.Number({ description: 'of hybrid search, which orders by it' })),
+  score: Type.Optional(
+    Type.Number({ description: 'of hybrid search, and of answers by several models, which are ordered by it' }),
+  ),
+  model: Type.Optional(Type.String({ description: 'whose similarity it is, in an answer by several models' })),
   ranks: Type.Optional(
     Type.Object(
       { vector: Rank, text: Rank },
@@ -111,7 +117,7 @@ export const SearchAnswer = Type.Object(
   {
     items: Type.Array(SearchHit),
     cache: OneOf(['hit', 'miss'] as const),
-    model: Type.String(),
+    model: Type.String({ description: 'of several, comma-separated' }),
     clamped: Type.Optional(
       Type.Object(
         { threshold: Type.Optional(Type.Number()), limit: Type.Optional(Type.Integer()) },

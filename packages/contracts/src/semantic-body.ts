@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { SearchBody } from './search.ts';
 
-/** Asked by a text, or by an embedding that the searched collections' model made. */
+/** Asked by a text, or by an embedding that the searched collections' model made, known here or not. */
 export const SemanticBody = Type.Object(
   {
     ...SearchBody.properties,
@@ -10,7 +10,7 @@ export const SemanticBody = Type.Object(
       Type.Array(Type.Number(), {
         minItems: 1,
         maxItems: 16_000,
-        description: "in place of `query`: of the collections' own model and dimension",
+        description: "in place of `query`: of `model`, or of the collection's; else of the one embedded all you see",
       }),
     ),
   },

@@ -3,10 +3,12 @@ import { findCollections, isOutdatedScope, NoCollectionError, type Collection, t
 import { validityOf } from './cache-key.ts';
 
 export type Models = {
-  /** Whose embeddings can be compared with what is asked. */
-  known: readonly string[];
+  /** Whose embeddings can be compared with what is asked; `any`: the named collection's, whatever it is. */
+  known: readonly string[] | 'any';
   /** Of collections without embeddings. */
   first: string;
+  /** The asker has named it: a collection of another one is the asker's mistake. */
+  named?: boolean;
 };
 
 export type SearchScope = {
@@ -19,34 +21,32 @@ export type SearchScope = {
 
 /**
  * What is searched, and its versions: read first, so that an answer is never older than its cache key says. Without a
- * name, all that the viewer sees and a known model embedded. Similarities by different models say nothing about each
- * other: then the collection must be named. Throws `not_found`, `conflict` (a model that is not known here) and
- * `invalid_input`.
+ * name, all that the viewer sees and a known model embedded, by model: similarities by different ones say nothing about
+ * each other. At least one, which has no collections where nothing is embedded yet. Throws `not_found`, `conflict` (a
+ * model that is not known here) and `invalid_input`.
  */
-export async function chooseScope(
+export async function chooseScopes(
   sql: Sql,
-  { known, first }: Models,
+  models: Models,
   name: string | undefined,
   viewer: Viewer,
-): Promise<SearchScope> {
+): Promise<[SearchScope, ...SearchScope[]]> {
+  const { known, first } = models;
   const found = await findCollections(sql, name === undefined ? undefined : [name], viewer);
   if (name !== undefined) {
     const [collection] = found;
     if (collection === undefined) throw new NoCollectionError(name);
-    if (collection.model === null) return scopeOf(first, []); // nothing embedded yet
-    if (!known.includes(collection.model)) throw otherModel(collection, known.join(', '));
+    const { model } = collection;
+    if (model === null) return [scopeOf(first, [])]; // nothing embedded yet
+    if (known !== 'any' && !known.includes(model)) throw ofOtherModel(collection, model, { ...models, known });
+    return [scopeOf(model, [collection])];
   }
-  const collections = found.filter(({ model }) => model !== null && known.includes(model));
-  const models = [...new Set(collections.flatMap(({ model }) => model ?? []))];
-  if (models.length > 1) {
-    const each = models.map((model) => {
-      const names = collections.filter((collection) => collection.model === model).map((collection) => collection.name);
-      return `${model} (${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''})`;
-    });
-    const message = `is required: you see collections of several models, ${each.join('; ')}`;
-    throw invalidInput([{ field: 'collection', message }]);
-  }
-  return scopeOf(models[0] ?? first, collections);
+  const scopes = (known === 'any' ? [] : known).flatMap((model) => {
+    const collections = found.filter((collection) => collection.model === model);
+    return collections.length === 0 ? [] : [scopeOf(model, collections)];
+  });
+  const [scope = scopeOf(first, []), ...others] = scopes;
+  return [scope, ...others];
 }
 
 function scopeOf(model: string, collections: Collection[]): SearchScope {
@@ -65,7 +65,37 @@ export async function inPresentScope<T>(ask: (again: boolean) => Promise<T>): Pr
   }
 }
 
-export function otherModel({ name, model, dimensions }: Collection, ours: string): FlowstateError {
+/** An embedding is of one model, and must say of which where there are several. */
+export function ambiguousModel(scopes: readonly SearchScope[]): FlowstateError {
+  const each = scopes.map(({ model, collections }) => {
+    const names = collections.map(({ name }) => name);
+    return `${model} (${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''})`;
+  });
+  const message = `is required, or collection: you see collections of several models, ${each.join('; ')}`;
+  return invalidInput([{ field: 'model', message }]);
+}
+
+/**
+ * Those of the collections that such an embedding can be compared with: one from before a model had the same dimension in
+ * all of them is in nobody's way. Throws `conflict` when none is left.
+ */
+export function ofDimensions({ model, collections }: SearchScope, dimensions: number): Collection[] {
+  const fitting = collections.filter((collection) => collection.dimensions === dimensions);
+  const [odd] = collections;
+  if (fitting.length === 0 && odd !== undefined) throw otherModel(odd, `${model} (${dimensions} dimensions)`);
+  return fitting;
+}
+
+function otherModel({ name, model, dimensions }: Collection, ours: string): FlowstateError {
   const theirs = `${model} (${dimensions} dimensions)`;
   return new FlowstateError('conflict', `Collection ${name} was embedded by ${theirs}, queries are by ${ours}`);
+}
+
+function ofOtherModel(
+  collection: Collection,
+  model: string,
+  { known, named = false }: Models & { known: readonly string[] },
+): FlowstateError {
+  if (!named) return otherModel(collection, known.join(', '));
+  return invalidInput([{ field: 'model', message: `must be ${model}: it embedded collection ${collection.name}` }]);
 }

@@ -27,20 +27,21 @@ import {
 } from '@flowstate/store';
 import type { Redis } from 'ioredis';
 import { createAnswers } from './answers.ts';
+import { checkDimensions, readAsked } from './asked.ts';
 import { createCacheGuard } from './cache-guard.ts';
 import { cacheKey, documentQuery } from './cache-key.ts';
 import { createCacheTally, type CacheObserver } from './cache-tally.ts';
 import { clamp } from './ceilings.ts';
 import { filterErrors } from './filter.ts';
-import { checkDimensions, readAsked } from './given-embedding.ts';
+import { fuseParts, type Part } from './fuse-models.ts';
+import { createKnownModels } from './known-models.ts';
 import { createLocalAnswers } from './local-answers.ts';
-import { createQueryEmbeddings } from './query-embeddings.ts';
 import { createReplicaReads, type ReadFrom, type Reads } from './replica-reads.ts';
 import type { RecallSampler } from './recall-sampler.ts';
 import { createResultCache } from './result-cache.ts';
 import type { ScopeEpoch } from './scope-epoch.ts';
 import { createScopeReads } from './scope-reads.ts';
-import { inPresentScope, otherModel, type Models, type SearchScope } from './search-scope.ts';
+import { ambiguousModel, inPresentScope, ofDimensions, type Models, type SearchScope } from './search-scope.ts';
 import { createSlowCalls, type SlowSearch } from './slow-calls.ts';
 import { createStopwatch, unwatched, type Stopwatch } from './stopwatch.ts';
 
@@ -118,9 +119,9 @@ type Question = {
 export type Search = {
   /**
    * Documents nearest in meaning to the query, or to an embedding given in its place, nearest first; without a
-   * collection, from all that the viewer sees. An operator's ceilings lower what was asked, and the answer says so.
-   * Throws `invalid_input`, `not_found` (unknown collection), `conflict` (embedded by a model not known here), and
-   * `unavailable` or `timeout` when the query's embedding cannot be had.
+   * collection or model, from all that the viewer sees, of several models fused by rank. An operator's ceilings lower
+   * what was asked, and the answer says so. Throws `invalid_input`, `not_found` (unknown collection), `conflict`
+   * (embedded by a model not known here), and `unavailable` or `timeout` when the query's embedding cannot be had.
    */
   semantic(body: SemanticBody, viewer: Viewer, asking?: Asking): Promise<SearchAnswer>;
   /** The same by meaning and shared words together, best first: weighted reciprocal rank fusion. */
@@ -133,6 +134,8 @@ export type Search = {
   similar(documentId: string, query: SimilarSearch, viewer: Viewer, asking?: Asking): Promise<SearchAnswer>;
   /** Models whose queries are embedded here. */
   readonly models: readonly string[];
+  /** Of one of them, null for others. Throws what its embedder throws when it has to be asked. */
+  dimensionsOf(model: string): Promise<number | null>;
   /** What the cache did in this process since it began. */
   cacheStats(): SearchCacheCounts & { here: { entries: number; bytes: number } };
 };
@@ -163,11 +166,8 @@ export function createSearch({
   });
   const results = createResultCache({ guard, leaseMs, moved: tally.moved });
   const answers = createAnswers({ cache: results, local, tally, emptyTtlSeconds, leaseMs });
-  const queryEmbeddings = new Map(
-    [embedder, ...otherEmbedders].map((each) => [each.model, createQueryEmbeddings({ embedder: each, guard, tally })]),
-  );
-  const scopes = createScopeReads(sql);
-  const models: Models = { known: [...queryEmbeddings.keys()], first: embedder.model };
+  const models = createKnownModels([embedder, ...otherEmbedders], { guard, tally });
+  const scopeReads = createScopeReads(sql);
   const reads: Reads =
     replica === undefined
       ? (_collections, read) => read(sql)
@@ -177,12 +177,12 @@ export function createSearch({
   async function compute(
     { kind, query, embedding: given, find }: Question,
     match: Omit<Match, 'embedding' | 'collections'>,
-    { model, collections }: SearchScope,
+    scope: SearchScope,
     watch: Stopwatch,
   ): Promise<SearchHit[]> {
-    const embedding = given ?? (await watch.time('embed', async () => queryEmbeddings.get(model)?.of(query))) ?? [];
-    const other = collections.find((collection) => collection.dimensions !== embedding.length);
-    if (other !== undefined) throw otherModel(other, `${model} (${embedding.length} dimensions)`);
+    const { model } = scope;
+    const embedding = given ?? (await watch.time('embed', async () => models.embed(model, query))) ?? [];
+    const collections = ofDimensions(scope, embedding.length);
     const call = { ...match, embedding, model, collections: collections.map(({ name }) => name) };
     const begun = performance.now();
     const hits = await watch.time('sql', () => reads(collections, (db) => find(db, call)));
@@ -207,20 +207,26 @@ export function createSearch({
     const asked = epoch ?? epochs?.read();
     const answered = await inPresentScope(async (again) => {
       const question = await ask(watch);
-      const { kind, query, weights, models, within } = question;
-      const scope = await watch.time('sql', async () =>
-        scopes.of({ models, within, viewer }, again ? undefined : await asked),
+      const { kind, query, weights, models: comparable, within, embedding } = question;
+      const scopes = await watch.time('sql', async () =>
+        scopeReads.of({ models: comparable, within, viewer }, again ? undefined : await asked),
       );
-      if (kind === 'semantic' && question.embedding !== null) {
-        checkDimensions(question.embedding, scope.collections[0]?.dimensions ?? embedder.dimensions);
+      const [scope, ...others] = scopes;
+      if (embedding !== null && others.length > 0) throw ambiguousModel(scopes);
+      if (embedding !== null && kind === 'semantic') {
+        checkDimensions(embedding, scope, models.knownDimensions(scope.model));
       }
-      const { model, collections, validity } = scope;
-      if (collections.length === 0) return { kind, model, items: [], cache: 'miss' as const };
-      const key = cacheKey({ kind, query, weights, filter, ...bounds, exact, model, validity });
-      const found = await watch.time('cache', () =>
-        answers.of(key, () => compute(question, match, scope, watch), ttlOf(collections)),
-      );
-      return { kind, model, ...found };
+      const answerBy = async (searched: SearchScope): Promise<Part> => {
+        const { model, collections, validity } = searched;
+        if (collections.length === 0) return { model, items: [], cache: 'miss' };
+        const key = cacheKey({ kind, query, weights, filter, ...bounds, exact, model, validity });
+        const found = await watch.time('cache', () =>
+          answers.of(key, () => compute(question, match, searched, watch), ttlOf(collections)),
+        );
+        return { model, ...found };
+      };
+      if (others.length === 0) return { kind, ...(await answerBy(scope)) };
+      return { kind, ...fuseParts(kind, await Promise.all(scopes.map(answerBy)), bounds.limit) };
     });
     const { kind, ...rest } = answered;
     const timings = watch.timings();
@@ -235,9 +241,9 @@ export function createSearch({
 
   /** A question in words, or by an embedding. */
   function worded(body: SemanticBody): Pick<Question, 'query' | 'models' | 'within' | 'embedding'> {
-    const { asked, errors } = readAsked(body);
+    const { asked, errors } = readAsked(body, models);
     refuse([...errors, ...filterErrors(body.filter ?? {})]);
-    return { query: asked.query, models, within: body.collection, embedding: asked.embedding ?? null };
+    return asked;
   }
 
   async function source(anyId: string, collection: string | undefined, viewer: Viewer) {
@@ -283,6 +289,7 @@ export function createSearch({
       });
     },
     models: models.known,
+    dimensionsOf: models.dimensionsOf,
     cacheStats: () => ({ ...tally.counts(), here: local.size() }),
   };
 }

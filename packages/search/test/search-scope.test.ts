@@ -2,15 +2,18 @@ import { createEmbedder } from '@flowstate/models';
 import {
   createSql,
   deleteMatchingDocuments,
+  findCustomer,
   grantCollection,
   insertUser,
   revokeCollection,
+  upsertCustomers,
+  upsertOpportunities,
   writeCollection,
 } from '@flowstate/store';
 import { createTestDatabase, createTestRedis, emptyRedis, keysOf } from '@flowstate/test';
 import type { Role, Viewer } from '@flowstate/contracts';
 import t, { type Test } from 'tap';
-import { createSearch } from '../src/index.ts';
+import { createRecommender, createSearch } from '../src/index.ts';
 import { createEmbeddingsEndpoint } from './fixtures/embeddings-endpoint.ts';
 import { createSearchFixture, ingest, openCache, sortedNamesOf } from './fixtures/search-fixture.ts';
 
@@ -68,24 +71,68 @@ t.test('who loses access in the middle of a search loses it alone', async (t) =>
   await t.rejects(search.semantic({ ...body, collection: 'secret' }, ann), { code: 'not_found' });
 });
 
-t.test('each collection is asked by its own model, and of several models one collection at a time', async (t) => {
+t.test('each collection is asked by its own model, and what several have found is fused by rank', async (t) => {
   const { embedder: slow, whileAnswering } = await createSlowModel(t);
   const { sql, embedder, search, cache } = await createSearchFixture(t, { otherEmbedders: [slow] });
   const viewer: Viewer = { id: '00000000-0000-7000-8000-000000000000', role: 'analyst' };
   await ingest(sql, embedder, [{ externalId: 'a', text: 'Refunds take five days' }]);
   await whileAnswering(ingest(sql, slow, [{ externalId: 'b', text: 'Refunds', collection: 'other' }]));
   const body = { query: 'refunds', threshold: -1 };
-  await t.rejects(search.semantic(body, viewer), {
+  const both = await whileAnswering(search.semantic(body, viewer));
+  t.match(both, {
+    model: 'all-MiniLM-L6-v2, test-model',
+    cache: 'miss',
+    items: [
+      { externalId: 'a', model: 'all-MiniLM-L6-v2' },
+      { externalId: 'b', model: 'test-model' },
+    ],
+  });
+  const [nearest = 0, other = 0] = both.items.map(({ similarity }) => similarity);
+  t.not(nearest, other);
+  t.same(
+    both.items.map(({ score }) => score),
+    [Math.max(nearest, other), Math.max(nearest, other)],
+    'the first of each counts alike',
+  );
+  t.match(await search.semantic({ ...body, limit: 1 }, viewer), { items: [{ externalId: 'a' }] });
+  t.match(await search.semantic(body, viewer), { cache: 'hit', items: both.items });
+  t.match(await search.hybrid(body, viewer), {
+    items: [
+      { externalId: 'a', ranks: { vector: 1, text: 1 } },
+      { externalId: 'b', ranks: { vector: 1, text: 1 } },
+    ],
+  });
+  t.match(await search.semantic({ ...body, model: 'test-model' }, viewer), {
+    model: 'test-model',
+    items: [{ externalId: 'b', score: undefined }],
+  });
+  await t.rejects(search.semantic({ embedding: [1, 2] }, viewer), {
     code: 'invalid_input',
-    errors: [{ field: 'collection', message: /all-MiniLM-L6-v2 \(knowledge\); test-model \(other\)/ }],
+    errors: [{ field: 'model', message: /or collection.* all-MiniLM-L6-v2 \(knowledge\); test-model \(other\)/ }],
   });
   t.match(await search.semantic({ ...body, collection: 'knowledge' }, viewer), {
     model: 'all-MiniLM-L6-v2',
     items: [{ externalId: 'a' }],
   });
-  t.match(await whileAnswering(search.semantic({ ...body, collection: 'other' }, viewer)), {
+  t.match(await search.semantic({ ...body, collection: 'other' }, viewer), {
     model: 'test-model',
     items: [{ externalId: 'b' }],
+  });
+
+  await t.test('as are documents about what is recommended', async (t) => {
+    const dates = { openedAt: '2025-01-01T00:00:00Z', closedAt: '2025-02-01T00:00:00Z' };
+    await upsertCustomers(sql, [
+      { externalId: 'buyer', name: 'Buyer' },
+      { externalId: 'new', name: 'New' },
+    ]);
+    await upsertOpportunities(sql, [
+      { ...dates, externalId: 'o', customer: 'buyer', product: 'Refunds', name: 'x', owner: 'x', stage: 'won' },
+    ]);
+    const customerId = (await findCustomer(sql, 'new'))?.id ?? '';
+    const recommender = createRecommender({ sql, search });
+    const { items } = await whileAnswering(recommender.recommend({ customerId, kinds: ['document'] }, viewer));
+    t.same(items.map(({ document }) => document?.externalId).toSorted(), ['a', 'b']);
+    t.equal(items[0]?.score, items[1]?.score);
   });
 
   await t.test('and answers live as long as the strictest of the collections allows', async (t) => {

@@ -144,6 +144,17 @@ t.test('without a collection everything the model embedded is searched', async (
     ['a', 'b', 'e'],
     'a new collection',
   );
+
+  // As it could come to be before a model had the same dimension in all collections.
+  await sql`ALTER TABLE collections DROP CONSTRAINT collections_model_dimensions`;
+  await upsertDocuments(sql, [{ externalId: 'odd', text: 'Refunds', collection: 'odd' }]);
+  await sql`UPDATE collections SET model = ${embedder.model}, dimensions = 2 WHERE name = 'odd'`;
+  t.same(
+    sortedNamesOf((await search.semantic({ query: 'refunds' }, viewer)).items),
+    ['a', 'b', 'e'],
+    'one of the wrong dimension is in nobody’s way',
+  );
+  await t.rejects(search.semantic({ query: 'refunds', collection: 'odd' }, viewer), { code: 'conflict' });
 });
 
 t.test('the same question at the same time is answered once', async (t) => {

@@ -1,7 +1,6 @@
 import type { OpportunityInput, Recommendation, RecommendationsAnswer } from '@flowstate/contracts';
 import { createEmbedder } from '@flowstate/models';
 import {
-  deleteDocument,
   findDocuments,
   storeEmbeddings,
   upsertCustomers,
@@ -140,8 +139,10 @@ t.test('what helped similar customers is recommended, with reasons, and follows 
     await gateway.call('DELETE', `/api/admin/access/${String(body['id'])}`, { token: tokens.admin });
     t.equal((await ask('new-hauler')).status, 200);
     const documentsFor = async (who: Who) => (await ask('new-hauler', { kinds: ['document'] }, who)).body.items.length;
-    const visibility = (now: 'private' | 'shared') =>
-      sql`UPDATE collections SET visibility = ${now}, owner_id = ${users.manager.id} WHERE name = 'knowledge'`;
+    const visibility = (now: 'private' | 'shared') => {
+      const body = { visibility: now, ownerId: users.manager.id };
+      return gateway.call('PUT', '/api/collections/knowledge', { token: tokens.admin, body });
+    };
     await visibility('private');
     t.same([await documentsFor('agent'), await documentsFor('manager')], [0, 2], 'documents only for who sees them');
     await visibility('shared');
@@ -211,7 +212,7 @@ t.test('what helped similar customers is recommended, with reasons, and follows 
     t.equal((await helps('admin')).status, 200);
     t.ok(await stream(), 'more people call it helpful');
     t.ok(itemOf(await ask('stranger'), ids.govern), 'known by all customers, where nobody similar is');
-    await deleteDocument(sql, ids.govern);
+    t.equal((await gateway.call('DELETE', `/api/documents/${ids.govern}`, { token: tokens.manager })).status, 204);
     t.equal(itemOf(await ask('new-hauler'), ids.govern), undefined, 'what is deleted is recommended no more');
   });
 });

@@ -36,7 +36,7 @@ export function rankDocuments(
   for (const { action, hits } of about) {
     const [{ customers, text } = { customers: [], text: '' }] = action.reasons;
     for (const hit of hits) {
-      add(hit, action.score * Math.max(0, hit.similarity), {
+      add(hit, action.score * Math.max(0, hit.score ?? hit.similarity), {
         kind: 'about-recommended-product',
         text: `about ${action.item} (similarity ${hit.similarity.toFixed(2)}): ${text}`,
         customers,

@@ -1,0 +1,26 @@
+import type { SearchAnswer, SearchHit, SearchKind } from '@flowstate/contracts';
+
+/** What was found of the collections of one model. */
+export type Part = Pick<SearchAnswer, 'model' | 'items' | 'cache'>;
+
+/**
+ * What several models have found, as one answer: by rank, since their similarities say nothing about each other. Hybrid
+ * scores are made of ranks already. Of nearness, a hit scores the highest similarity that any of the models has at its
+ * rank, so that none comes first only because its similarities are high throughout.
+ */
+export function fuseParts(kind: SearchKind, parts: readonly Part[], limit: number): Part {
+  const best = (rank: number) => Math.max(...parts.flatMap(({ items }) => items[rank]?.similarity ?? []));
+  const items = parts.flatMap(({ model, items: found }) =>
+    found.map((hit, rank) => {
+      const score = kind === 'hybrid' ? (hit.score ?? 0) : best(rank);
+      return { hit: { ...hit, score, model } satisfies SearchHit, rank };
+    }),
+  );
+  // At equal ranks the model that is asked first comes first: sorting is stable.
+  items.sort((a, b) => b.hit.score - a.hit.score || a.rank - b.rank);
+  return {
+    model: parts.map(({ model }) => model).join(', '),
+    items: items.slice(0, limit).map(({ hit }) => hit),
+    cache: parts.every(({ cache }) => cache === 'hit') ? 'hit' : 'miss',
+  };
+}
