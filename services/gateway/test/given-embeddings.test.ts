@@ -63,3 +63,41 @@ await t.test(
     });
   },
 );
+
+await t.test(
+  'embeddings of a model that is not here are searched by embeddings of it, and by nothing else',
+  async (t) => {
+    const own = { collection: 'mine', model: 'my-own' };
+    const stored = await call('POST', '/api/documents', { ...own, externalId: 'm', text: 'Mine', embedding: [1, 2] });
+    t.equal(stored.status, 200);
+    const ask = (body: object) => call('POST', '/api/search/semantic', { threshold: 0.9, ...body });
+    const found = { status: 200, body: { model: 'my-own', items: [{ externalId: 'm', similarity: 1 }] } };
+    t.match(await ask({ embedding: [2, 4], collection: 'mine' }), found);
+    t.match(await ask({ embedding: [2, 4], model: 'my-own' }), found);
+    t.match(await ask({ embedding: [2, 4], ...own }), found);
+    t.match(await ask({ embedding: [2, 4], collection: 'mine', model: 'another' }), {
+      status: 400,
+      body: { errors: [{ field: 'model', message: /my-own/ }] },
+    });
+    t.match(await ask({ embedding: [1, 2, 3], model: 'my-own' }), {
+      status: 400,
+      body: { errors: [{ field: 'embedding' }] },
+    });
+    t.match(await ask({ embedding: [1, 2], model: 'nobodys' }), { status: 200, body: { items: { length: 0 } } });
+    t.match(await ask({ query: 'mine', collection: 'mine' }), { status: 409, body: { detail: /my-own/ } });
+    t.match(await ask({ query: 'refunds' }), { status: 200, body: { model } }, 'it is in nobody’s way');
+
+    const batch = [
+      { collection: 'mine', text: 'New' },
+      { collection: 'mine', externalId: 'm', text: 'Mine', metadata: { a: 1 } },
+    ];
+    t.match(await call('POST', '/api/documents', batch), {
+      status: 200,
+      body: {
+        run: null,
+        documents: [{ externalId: 'm', status: 'updated' }],
+        rejections: [{ line: 1, errors: [{ field: 'embedding', message: /nothing here embeds by my-own/ }] }],
+      },
+    });
+  },
+);

@@ -1,6 +1,7 @@
 import { invalidInput, type ImportRejection, type Viewer } from '@flowstate/contracts';
 import type { Db, UpsertedDocument } from '@flowstate/store';
 import { readDocuments, rejection } from './document-batch.ts';
+import type { EmbeddingModels } from './model-dimensions.ts';
 import { storeFitting } from './store-fitting.ts';
 
 /** A batch with a thousand mistakes is not answered by as many complaints. */
@@ -14,12 +15,14 @@ export async function storeBatch(
   db: Db,
   batch: readonly unknown[],
   viewer: Viewer,
+  models: EmbeddingModels,
 ): Promise<{ documents: UpsertedDocument[]; rejections: ImportRejection[] }> {
   const { good, rejections } = readDocuments(batch);
   const { stored, refused } = await storeFitting(
     db,
     good.map(({ document }) => document),
     viewer,
+    models,
   );
   for (const { row, errors } of refused) {
     const line = good[row]?.line ?? 0;

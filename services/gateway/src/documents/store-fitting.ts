@@ -1,5 +1,6 @@
 import { defaultCollection, type EmbeddedDocumentInput, type Viewer } from '@flowstate/contracts';
 import { NoCollectionError, type Db, type UpsertedDocument } from '@flowstate/store';
+import type { EmbeddingModels } from './model-dimensions.ts';
 import { storeGiven, type RefusedRow } from './store-given.ts';
 
 type Fitting = {
@@ -9,7 +10,12 @@ type Fitting = {
 };
 
 /** Stores what fits; a row whose embedding does not, or whose collection is not its sender's to write, is refused alone. */
-export async function storeFitting(db: Db, rows: readonly EmbeddedDocumentInput[], viewer: Viewer): Promise<Fitting> {
+export async function storeFitting(
+  db: Db,
+  rows: readonly EmbeddedDocumentInput[],
+  viewer: Viewer,
+  models: EmbeddingModels,
+): Promise<Fitting> {
   const refused: RefusedRow[] = [];
   let left = [...rows.entries()];
   // Each time only what was wrong with the rows so far: another kind of fault may show when those are gone.
@@ -19,6 +25,7 @@ export async function storeFitting(db: Db, rows: readonly EmbeddedDocumentInput[
       db,
       now.map(([, row]) => row),
       viewer,
+      models,
     );
     if ('documents' in answer) {
       return { stored: new Map(answer.documents.map((document, i) => [now[i]?.[0] ?? 0, document])), refused };
@@ -31,9 +38,10 @@ export async function storeFitting(db: Db, rows: readonly EmbeddedDocumentInput[
   return { stored: new Map(), refused };
 }
 
-async function store(db: Db, rows: EmbeddedDocumentInput[], viewer: Viewer): ReturnType<typeof storeGiven> {
+async function store(...asked: Parameters<typeof storeGiven>): ReturnType<typeof storeGiven> {
+  const [, rows] = asked;
   try {
-    return await storeGiven(db, rows, viewer);
+    return await storeGiven(...asked);
   } catch (error) {
     if (!(error instanceof NoCollectionError)) throw error;
     const errors = error.errors ?? [];

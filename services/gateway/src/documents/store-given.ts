@@ -6,6 +6,8 @@ import {
   type Viewer,
 } from '@flowstate/contracts';
 import { contentHash, storeEmbeddingsIn, upsertDocuments, type Db, type UpsertedDocument } from '@flowstate/store';
+import { lengthErrors, type EmbeddingModels } from './model-dimensions.ts';
+import { unembeddableRows } from './unembeddable-rows.ts';
 
 type Transaction = Extract<Db, { savepoint: unknown }>;
 
@@ -14,14 +16,21 @@ export type RefusedRow = { row: number; errors: FieldError[] };
 
 /**
  * Stores documents and the embeddings they bring along: all of it or nothing. Answers what was stored, or which rows
- * have an embedding that does not fit: another model or dimension than their collection has, or no direction.
+ * have an embedding that does not fit: another model or dimension than their collection has, a length that its model's
+ * never have, or no direction; or which bring none although nothing here embeds by their collection's model.
  */
 export async function storeGiven(
   db: Db,
   rows: readonly EmbeddedDocumentInput[],
   viewer: Viewer,
+  models: EmbeddingModels,
 ): Promise<{ documents: UpsertedDocument[] } | { refused: RefusedRow[] }> {
   const refused: RefusedRow[] = [];
+  for (const [row, document] of rows.entries()) {
+    const errors = await lengthErrors(models, document);
+    if (errors.length > 0) refused.push({ row, errors });
+  }
+  if (refused.length > 0) return { refused };
   const refusal = new Error('an embedding does not fit');
   const store = async (tx: Transaction) => {
     const stored = await upsertDocuments(
@@ -34,6 +43,7 @@ export async function storeGiven(
       refused.push(...(await storeGroup(tx, group, { rows, stored, viewer })));
       for (const row of group.numbers) embedded.add(row);
     }
+    refused.push(...(await unembeddableRows(tx, { rows, stored, viewer }, models)));
     if (refused.length > 0) throw refusal; // undoes what fits too
     return stored.map((document, row) => (embedded.has(row) ? { ...document, embedded: true } : document));
   };

@@ -1,6 +1,7 @@
 import { AnyId, EmbeddedDocumentInput } from '@flowstate/contracts';
 import Type from 'typebox';
 import { unpairedErrors } from '../documents/document-batch.ts';
+import type { EmbeddingModels } from '../documents/model-dimensions.ts';
 import { storeFitting } from '../documents/store-fitting.ts';
 import type { ImportTarget } from './targets.ts';
 
@@ -13,15 +14,17 @@ const KeyedDocument = Type.Object(
 type Keyed = EmbeddedDocumentInput & { externalId: string };
 
 /** Documents that may bring their embedding; one that does not fit, or is not for its sender to write, is refused alone. */
-export const documentTarget: ImportTarget<Keyed> = {
-  schema: KeyedDocument,
-  batchRows: 64, // texts are long
-  key: ({ collection, externalId }) => JSON.stringify([collection, externalId]),
-  check: unpairedErrors,
-  async write(db, rows, viewer) {
-    const { stored, refused } = await storeFitting(db, rows, viewer);
-    const errors = new Map(refused.map((row) => [row.row, row.errors]));
-    const outcomeOf = (row: number) => stored.get(row)?.status ?? { errors: errors.get(row) ?? [] };
-    return { outcomes: rows.map((_, row) => outcomeOf(row)), documents: [...stored.values()] };
-  },
-};
+export function createDocumentTarget(models: EmbeddingModels): ImportTarget<Keyed> {
+  return {
+    schema: KeyedDocument,
+    batchRows: 64, // texts are long
+    key: ({ collection, externalId }) => JSON.stringify([collection, externalId]),
+    check: unpairedErrors,
+    async write(db, rows, viewer) {
+      const { stored, refused } = await storeFitting(db, rows, viewer, models);
+      const errors = new Map(refused.map((row) => [row.row, row.errors]));
+      const outcomeOf = (row: number) => stored.get(row)?.status ?? { errors: errors.get(row) ?? [] };
+      return { outcomes: rows.map((_, row) => outcomeOf(row)), documents: [...stored.values()] };
+    },
+  };
+}

@@ -22,6 +22,7 @@ import Type, { type Static } from 'typebox';
 import type { FastifyRequest } from 'fastify';
 import { principalOf } from '../access.ts';
 import type { App, Deps } from '../deps.ts';
+import { checkLengths } from '../documents/model-dimensions.ts';
 import { readFilter } from '../documents/query-filter.ts';
 
 const maxIds = 200;
@@ -56,7 +57,7 @@ const DeleteQuery = Type.Object({
 const uuid = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
 /** Reading and deleting documents; workers hand in embeddings here. */
-export function documentRoutes(app: App, { sql }: Pick<Deps, 'sql'>): void {
+export function documentRoutes(app: App, { sql, search }: Pick<Deps, 'sql' | 'search'>): void {
   const tags = ['documents'];
 
   app.get(
@@ -144,7 +145,10 @@ export function documentRoutes(app: App, { sql }: Pick<Deps, 'sql'>): void {
         response: { 200: EmbeddingsAnswer },
       },
     },
-    async (request) => storeEmbeddings(sql, request.body, principalOf(request)),
+    async (request) => {
+      await checkLengths(search, request.body);
+      return storeEmbeddings(sql, request.body, principalOf(request));
+    },
   );
 
   async function mustFind(request: FastifyRequest): Promise<Document> {

@@ -19,12 +19,13 @@ import { requestDeadlineMs } from '../deadline.ts';
 import type { App, Deps } from '../deps.ts';
 import { DocumentsBody, maxBatch, readBatch, readDocument } from '../documents/document-batch.ts';
 import { createIngestBatches } from '../documents/ingest-batches.ts';
+import type { EmbeddingModels } from '../documents/model-dimensions.ts';
 import { startIngest } from '../documents/start-ingest.ts';
 import { storeBatch } from '../documents/store-batch.ts';
 import { storeGiven } from '../documents/store-given.ts';
 import { answerImport, longestImportMs } from '../import/answer-import.ts';
 import { bytesOf } from '../import/body-bytes.ts';
-import { documentTarget } from '../import/document-target.ts';
+import { createDocumentTarget } from '../import/document-target.ts';
 import { ndjsonRows } from '../import/json-rows.ts';
 import { createRecentLines } from '../import/recent-lines.ts';
 import { createRowReader } from '../import/row-reader.ts';
@@ -57,9 +58,10 @@ const bulk = 'application/x-ndjson';
 /** Storing documents: a few at once, or a stream of any length. */
 export function storeDocumentsRoute(
   app: App,
-  deps: Pick<Deps, 'sql' | 'runs' | 'audit' | 'draining' | 'searchEpoch'>,
+  deps: Pick<Deps, 'sql' | 'runs' | 'audit' | 'draining' | 'search' | 'searchEpoch'>,
 ): void {
-  const { sql, runs } = deps;
+  const { sql, runs, search } = deps;
+  const target = createDocumentTarget(search);
   // A scope of its own, where NDJSON bodies are streams.
   void app.register(async (scope: App) => {
     scope.addContentTypeParser(bulk, (_request, payload, done) => done(null, payload));
@@ -86,13 +88,14 @@ export function storeDocumentsRoute(
         validatorCompiler: () => () => true,
       },
       async (request, reply) => {
-        if (isBulk(request)) return reply.send(await answerImport(request, reply, bulkJob(request, deps), false));
+        if (isBulk(request))
+          return reply.send(await answerImport(request, reply, bulkJob(request, target, deps), false));
         const principal = principalOf(request);
         const batch = readBatch(request.body);
         const answer =
           batch === undefined
-            ? await storeOne(sql, readDocument(request.body), principal)
-            : await storeBatch(sql, batch, principal);
+            ? await storeOne(sql, readDocument(request.body), principal, search)
+            : await storeBatch(sql, batch, principal, search);
         const [run] = await startIngest(runs, principal, answer.documents);
         const documents = answer.documents.map(({ id, externalId, status }) => ({ id, externalId, status }));
         const { rejections } = answer;
@@ -112,14 +115,16 @@ async function storeOne(
   sql: Sql,
   document: EmbeddedDocumentInput,
   viewer: Viewer,
+  models: EmbeddingModels,
 ): Promise<{ documents: UpsertedDocument[]; rejections: [] }> {
-  const answer = await storeGiven(sql, [document], viewer);
+  const answer = await storeGiven(sql, [document], viewer, models);
   if ('refused' in answer) throw invalidInput(answer.refused.flatMap(({ errors }) => errors));
   return { documents: answer.documents, rejections: [] };
 }
 
 function bulkJob(
   request: FastifyRequest,
+  target: ReturnType<typeof createDocumentTarget>,
   { sql, runs, audit, draining, searchEpoch }: Pick<Deps, 'sql' | 'runs' | 'audit' | 'draining' | 'searchEpoch'>,
 ): ImportJob {
   const principal = principalOf(request);
@@ -133,10 +138,10 @@ function bulkJob(
   return {
     sql,
     entity: 'documents',
-    target: documentTarget as unknown as ImportTarget,
+    target: target as unknown as ImportTarget,
     viewer: principal,
     rows: ndjsonRows(bytesOf(request.raw)),
-    readRow: createRowReader(documentTarget.schema, {}),
+    readRow: createRowReader(target.schema, {}),
     asText: false,
     dryRun: false,
     draining,
