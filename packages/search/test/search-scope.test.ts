@@ -131,7 +131,7 @@ t.test('each collection is asked by its own model, and what several have found i
     const customerId = (await findCustomer(sql, 'new'))?.id ?? '';
     const recommender = createRecommender({ sql, search });
     const { items } = await whileAnswering(recommender.recommend({ customerId, kinds: ['document'] }, viewer));
-    t.same(items.map(({ document }) => document?.externalId).toSorted(), ['a', 'b']);
+    t.same(new Set(items.map(({ document }) => document?.externalId)), new Set(['a', 'b']));
     t.equal(items[0]?.score, items[1]?.score);
   });
 

@@ -19,7 +19,8 @@ const answer = { 200: SearchAnswer };
 /** Cached answers are text already. */
 const serializerCompiler = () => answerText as (answer: unknown) => string;
 const narrowing =
-  '`filter` must be contained in the metadata of what is found; without a collection all that you see are searched. ' +
+  '`filter` must be contained in the metadata of what is found; without a collection all that you see are searched, ' +
+  'those of several models each by its own, and what they find is fused by rank. ' +
   '`cache` says whether the answer was computed just now or is a cached one that still holds.';
 
 /** Searching documents: by meaning, by meaning and words, and from a document on. */
