@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { Clamped } from './search.ts';
 import { AnyId, Id, Nullable, OneOf, Timestamp } from './schema.ts';
 
 export const recommendationKinds = ['action', 'document'] as const;
@@ -79,6 +80,7 @@ export const RecommendationsAnswer = Type.Object(
     }),
     similar: Type.Array(SimilarCustomer, { description: 'the most similar first' }),
     items: Type.Array(Recommendation),
+    clamped: Type.Optional(Clamped),
   },
   { $id: 'RecommendationsAnswer' },
 );

@@ -113,17 +113,17 @@ export const SearchTimings = Type.Object(
 );
 export type SearchTimings = Static<typeof SearchTimings>;
 
+export const Clamped = Type.Object(
+  { threshold: Type.Optional(Type.Number()), limit: Type.Optional(Type.Integer()) },
+  { description: 'What was answered by instead of what was asked, because an operator has set a limit' },
+);
+
 export const SearchAnswer = Type.Object(
   {
     items: Type.Array(SearchHit),
     cache: OneOf(['hit', 'miss'] as const),
     model: Type.String({ description: 'of several, comma-separated' }),
-    clamped: Type.Optional(
-      Type.Object(
-        { threshold: Type.Optional(Type.Number()), limit: Type.Optional(Type.Integer()) },
-        { description: 'What was answered by instead of what was asked, because an operator has set a limit' },
-      ),
-    ),
+    clamped: Type.Optional(Clamped),
     timings: Type.Optional(SearchTimings),
   },
   { $id: 'SearchAnswer' },

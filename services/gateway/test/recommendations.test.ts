@@ -154,6 +154,17 @@ t.test('what helped similar customers is recommended, with reasons, and follows 
     await refused({ colour: 'red' }, 'colour');
   });
 
+  await t.test('within the ceilings of searches, and says so', async (t) => {
+    t.notOk('clamped' in (await ask('new-hauler', { limit: 20 })).body);
+    const limit = { scope: 'role', subject: 'agent', maxSearchLimit: 2, minSearchThreshold: 1 };
+    await gateway.call('PUT', '/api/admin/limits', { token: tokens.admin, body: limit });
+    const { body } = await ask('new-hauler', { limit: 20 });
+    t.same(body.clamped, { limit: 2, threshold: 1 });
+    t.same(titles({ body }), ['Offer Stream', 'Offer Govern'], 'no document is so near');
+    t.notOk('clamped' in (await ask('new-hauler', { limit: 20 }, 'analyst')).body);
+    await gateway.call('DELETE', '/api/admin/limits?scope=role&subject=agent', { token: tokens.admin });
+  });
+
   await t.test('feedback is recorded once, may change, and is heard', async (t) => {
     const asked = await ask('H1');
     const { id } = asked.body;

@@ -1,4 +1,4 @@
-import type { Recommendation, RecommendationsBody, SearchHit, SimilarCustomer, Viewer } from '@flowstate/contracts';
+import type { Recommendation, RecommendationsBody, SearchAnswer, SimilarCustomer, Viewer } from '@flowstate/contracts';
 import {
   findDocuments,
   findSimilarCustomers,
@@ -7,6 +7,7 @@ import {
   readProductOutcomes,
   type Sql,
 } from '@flowstate/store';
+import { clamp } from '../ceilings.ts';
 import type { Asking, Search } from '../search.ts';
 import { tallyOpinions, type OpinionTally } from './opinion-tally.ts';
 import { rankActions } from './rank-actions.ts';
@@ -17,11 +18,12 @@ export type Recommended = {
   basis: 'similar-customers' | 'all-customers' | 'nothing';
   similar: SimilarCustomer[];
   items: Recommendation[];
+  clamped?: NonNullable<SearchAnswer['clamped']>;
 };
 
 /** What helped customers like one, for whoever may read all customers. */
 export type Recommender = {
-  /** `customerId` is ours. Documents are those the viewer sees. Throws what a search throws. */
+  /** `customerId` is ours. Documents are those the viewer sees, ceilings those of searches. Throws what a search throws. */
   recommend(request: Request, viewer: Viewer, asking?: Asking): Promise<Recommended>;
 };
 
@@ -50,11 +52,12 @@ export function createRecommender({ sql, search }: { sql: Sql; search: Pick<Sear
     );
     const query = [action.item, ...new Set(names)].slice(0, 1 + lookedUp.documents).join('; ');
     const { items } = await search.semantic({ query, limit: lookedUp.documents, threshold }, viewer, asking);
-    return { action, hits: items satisfies SearchHit[] };
+    return { action, hits: items };
   }
 
   return {
-    async recommend({ customerId, kinds = ['action', 'document'], limit = 10, asOf }, viewer, asking) {
+    async recommend({ customerId, kinds = ['action', 'document'], limit: asked = 10, asOf }, viewer, asking) {
+      const { limit, clamped } = clamp({ threshold, limit: asked }, asking?.ceilings);
       const similar = await findSimilarCustomers(sql, { customerId, asOf, limit: neighbours });
       const ids = similar.map(({ id }) => id);
       const [outcomes, spoken, popular] = await Promise.all([
@@ -77,7 +80,7 @@ export function createRecommender({ sql, search }: { sql: Sql; search: Pick<Sear
         .toSorted((a, b) => b.score - a.score)
         .slice(0, limit);
       const basis = items.length === 0 ? 'nothing' : similar.length === 0 ? 'all-customers' : 'similar-customers';
-      return { basis, similar, items };
+      return { basis, similar, items, ...(clamped && { clamped }) };
     },
   };
 }
