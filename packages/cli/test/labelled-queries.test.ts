@@ -33,6 +33,7 @@ await t.test('every bad line is named with its field', (t) => {
     'not JSON',
     '{"query": "x", "relevant": {}, "grade": 3}',
     '{"query": "x", "relevant": ["a"]}',
+    String.raw`{"query": "a\u0000b", "relevant": {}}`,
   ];
   t.throws(() => readLabelledQueries(lines.join('\n'), 'queries.jsonl'), {
     exitCode: 2,
@@ -44,7 +45,8 @@ await t.test('every bad line is named with its field', (t) => {
         '  line 5: relevant is required',
         '  line 6: is not JSON',
         '  line 7: grade is not known here',
-        '  line 8: relevant must be object$',
+        '  line 8: relevant must be object',
+        '  line 9: query must not contain the character U\\+0000$',
       ].join('\n'),
     ),
   });

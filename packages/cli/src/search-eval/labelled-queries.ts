@@ -1,4 +1,4 @@
-import { AnyId, CollectionName, createCheck, FlowstateError } from '@flowstate/contracts';
+import { AnyId, CollectionName, createCheck, FlowstateError, invalidInput, storableErrors } from '@flowstate/contracts';
 import Type, { type Static } from 'typebox';
 import { CommandError, exitCodes } from '../terminal.ts';
 
@@ -27,7 +27,10 @@ export function readLabelledQueries(text: string, file: string): LabelledQuery[]
     const line = index + 1;
     if (content.trim() === '') return [];
     try {
-      return [{ ...check(JSON.parse(content)), line }];
+      const labelled = check(JSON.parse(content));
+      const wrong = storableErrors(labelled.query, 'query');
+      if (wrong.length > 0) throw invalidInput(wrong);
+      return [{ ...labelled, line }];
     } catch (error) {
       if (error instanceof SyntaxError) errors.push(`line ${line}: is not JSON`);
       else if (error instanceof FlowstateError) errors.push(`line ${line}: ${error.message}`);

@@ -43,7 +43,8 @@ export async function storeGiven(
       refused.push(...(await storeGroup(tx, group, { rows, stored, viewer })));
       for (const row of group.numbers) embedded.add(row);
     }
-    refused.push(...(await unembeddableRows(tx, { rows, stored, viewer }, models)));
+    // Of collections whose models are what they will be.
+    if (refused.length === 0) refused.push(...(await unembeddableRows(tx, { rows, stored, viewer }, models)));
     if (refused.length > 0) throw refusal; // undoes what fits too
     return stored.map((document, row) => (embedded.has(row) ? { ...document, embedded: true } : document));
   };
