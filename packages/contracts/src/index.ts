@@ -21,6 +21,7 @@ export * from './jobs.ts';
 export * from './limits.ts';
 export * from './log-levels.ts';
 export * from './model-calls.ts';
+export * from './metadata-names.ts';
 export * from './money.ts';
 export * from './public-address.ts';
 export * from './recommendations.ts';

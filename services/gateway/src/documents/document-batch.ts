@@ -4,6 +4,7 @@ import {
   FlowstateError,
   invalidInput,
   storableErrors,
+  wrongNames,
   type FieldError,
   type ImportRejection,
 } from '@flowstate/contracts';
@@ -35,7 +36,7 @@ export function readDocument(body: unknown): EmbeddedDocumentInput {
   const document = checkOne(body);
   const errors = [
     ...storableErrors(document, '').map(({ field, message }) => ({ field: field.replace(/^\./, ''), message })),
-    ...unpairedErrors(document),
+    ...documentErrors(document),
   ];
   if (errors.length > 0) throw invalidInput(errors);
   return document;
@@ -76,8 +77,17 @@ export function rejection(line: number, document: unknown, errors: FieldError[])
   return { line, ...(typeof externalId === 'string' && { externalId: externalId.slice(0, 255) }), errors };
 }
 
+/** What the schema cannot say. */
+export function documentErrors(document: EmbeddedDocumentInput): FieldError[] {
+  const named = wrongNames(document.metadata, 'metadata').map(({ field }) => ({
+    field,
+    message: 'is no name: letters and digits, then also spaces and _ . : / @ -',
+  }));
+  return [...named, ...unpairedErrors(document)];
+}
+
 /** Without its model an embedding could be mixed with those of another one. */
-export function unpairedErrors({ embedding, model }: EmbeddedDocumentInput): FieldError[] {
+function unpairedErrors({ embedding, model }: EmbeddedDocumentInput): FieldError[] {
   if ((embedding === undefined) === (model === undefined)) return [];
   const [missing, given] = embedding === undefined ? ['embedding', 'model'] : ['model', 'embedding'];
   return [{ field: missing, message: `is required with ${given}` }];

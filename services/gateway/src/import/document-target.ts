@@ -1,6 +1,6 @@
 import { AnyId, EmbeddedDocumentInput } from '@flowstate/contracts';
 import Type from 'typebox';
-import { unpairedErrors } from '../documents/document-batch.ts';
+import { documentErrors } from '../documents/document-batch.ts';
 import type { EmbeddingModels } from '../documents/model-dimensions.ts';
 import { storeFitting } from '../documents/store-fitting.ts';
 import type { ImportTarget } from './targets.ts';
@@ -19,7 +19,7 @@ export function createDocumentTarget(models: EmbeddingModels): ImportTarget<Keye
     schema: KeyedDocument,
     batchRows: 64, // texts are long
     key: ({ collection, externalId }) => JSON.stringify([collection, externalId]),
-    check: unpairedErrors,
+    check: documentErrors,
     async write(db, rows, viewer) {
       const { stored, refused } = await storeFitting(db, rows, viewer, models);
       const errors = new Map(refused.map((row) => [row.row, row.errors]));

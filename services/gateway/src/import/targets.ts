@@ -20,6 +20,7 @@ import {
   type UpsertOutcome,
 } from '@flowstate/store';
 import Type, { type Static, type TObject } from 'typebox';
+import { documentErrors } from '../documents/document-batch.ts';
 
 export type Written = {
   /** By row: what became of it, or why it is refused. */
@@ -52,6 +53,7 @@ const targets = {
     schema: KeyedDocument,
     batchRows: 64, // texts are long, and a batch is embedded by one run
     key: ({ collection, externalId }: KeyedDocument) => JSON.stringify([collection, externalId]),
+    check: documentErrors,
     write: async (db: Db, rows: KeyedDocument[], viewer: Viewer) => {
       const documents = await upsertDocuments(db, rows, viewer);
       return { outcomes: documents.map(({ status }) => status), documents };
