@@ -12,8 +12,15 @@ export function readJsonBodies(app: App): void {
   app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     if (!isUtf8(body)) return done(invalidInput([{ field: 'body', message: 'is not UTF-8' }]));
     const text = body.toString();
-    void parse(request, text, (error, value) => done(error && isJson(text) ? forbiddenKey() : error, value));
+    void parse(request, text, (error, value) => done(error && (explained(text) ?? error), value));
   });
+}
+
+function explained(text: string): FlowstateError | undefined {
+  if (isJson(text)) return forbiddenKey();
+  // What careless programs write in place of a number.
+  if (!/[:,[]\s*-?(NaN|Infinity)\b/.test(text)) return undefined;
+  return invalidInput([{ field: 'body', message: 'cannot be read: JSON has no NaN and no Infinity' }]);
 }
 
 /** The parser refuses keys, too, that would reach into every object of a careless program. */

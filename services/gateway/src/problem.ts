@@ -36,6 +36,9 @@ export function toKnownError(error: Error & Partial<FastifyError>): FlowstateErr
     return new FlowstateError('unavailable', 'The database is not reachable right now', { cause: error });
   }
   const { statusCode, message } = error;
+  if (error.code === 'FST_ERR_BAD_URL') {
+    return invalidInput([{ field: 'url', message: 'is not percent-encoded UTF-8' }]);
+  }
   // What Fastify could not read: JSON that is none, an empty body, a wrong length.
   if (statusCode === 400 && (error instanceof SyntaxError || error.code?.startsWith('FST_ERR_CTP_'))) {
     return invalidInput([{ field: 'body', message: `cannot be read: ${message}` }]);

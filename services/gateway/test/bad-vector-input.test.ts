@@ -79,6 +79,9 @@ const searches: Case[] = [
   ['no collection name', { query: 'x', collection: 'A B' }, 400, 'collection'],
   ['an operator in the filter', { query: 'x', filter: { $regex: '.*' } }, 400, 'filter.$regex'],
   ['an operator further down', { query: 'x', filter: { a: { b: [{ $gt: 1 }] } } }, 400, 'filter.a.b.0.$gt'],
+  ['a comparison below a field', { query: 'x', filter: { price: { '>': 5 } } }, 400, 'filter.price.>'],
+  ['a comparison in a list', { query: 'x', filter: { a: [{ '!=': 1 }] } }, 400, 'filter.a.0.!='],
+  ['SQL further down', { query: 'x', filter: { a: { [sql0]: 1 } } }, 400, `filter.a.${sql0}`],
   ['SQL in a key of the filter', { query: 'x', filter: { [sql0]: 1 } }, 400, `filter.${sql0}`],
   ['U+0000 in the filter', { query: 'x', filter: { a: '\0' } }, 400, 'filter.a'],
   ['a filter that is an array', { query: 'x', filter: [] }, 400, 'filter'],
@@ -118,6 +121,7 @@ const documents: Case[] = [
   ['no UTF-8', notUtf8('{"text":"fees ?"}'), 400, 'body'],
   ['SQL in a key of the metadata', { text: 'x', metadata: { [sql0]: 1 } }, 400, `metadata.${sql0}`],
   ['an operator in the metadata', { text: 'x', metadata: { $gt: 1 } }, 400, 'metadata.$gt'],
+  ['an operator further down', { text: 'x', metadata: { a: [{ $gt: 1 }] } }, 400, 'metadata.a.0.$gt'],
   ['metadata without a name', { text: 'x', metadata: { '': 1 } }, 400, 'metadata.'],
   ['SQL as a collection', { text: 'x', collection: sql0 }, 400, 'collection'],
   ['a field that is not known', { text: 'x', colection: 'typo' }, 400, 'colection'],
@@ -175,9 +179,11 @@ await t.test('GET /api/search/similar/:documentId', async (t) => {
     ['a?within=nowhere', 404, 'querystring.within'],
     ['a?filter={"a":', 400, 'querystring.filter'],
     ['a?filter={"$gt":1}', 400, 'querystring.filter.$gt'],
+    ['a?filter={"a":{"<":1}}', 400, 'querystring.filter.a.<'],
     ['a?exact=perhaps', 400, 'querystring.exact'],
     ['a?query=x', 400, 'querystring.query'],
   ];
+  t.match(JSON.parse((await send('GET', '/api/search/similar/%ff')).text), { status: 400, errors: [{ field: 'url' }] });
   for (const [path, status, field] of cases) {
     const [id = '', query = ''] = path.split('?');
     const answer = await send('GET', `/api/search/similar/${encodeURIComponent(id)}?${query}`);
@@ -197,6 +203,10 @@ await t.test('DELETE /api/documents', async (t) => {
     const answer = await send('DELETE', `/api/documents?collection=knowledge&filter=${encodeURIComponent(filter)}`);
     t.match({ status: answer.status, ...JSON.parse(answer.text) }, { status: 400, errors: [{ field }] }, filter);
   }
+  t.match(JSON.parse((await send('DELETE', '/api/documents?collection=nowhere&filter={"a":1}')).text), {
+    status: 404,
+    errors: [{ field: 'querystring.collection' }],
+  });
   t.equal(await count(), before, 'nothing was deleted');
 });
 
@@ -209,6 +219,7 @@ await t.test('a bad line of an NDJSON stream is told by its number and costs no 
     ['a text of 100,001 characters', { externalId: 'n', text: long(100_001) }, 'text'],
     ['half a character', '{"externalId":"n","text":"\\udc00"}', 'text'],
     ['SQL in a key of the metadata', { externalId: 'n', text: 'x', metadata: { [sql0]: 1 } }, `metadata.${sql0}`],
+    ['SQL further down', { externalId: 'n', text: 'x', metadata: { a: { [sql0]: 1 } } }, `metadata.a.${sql0}`],
     ['an embedding of another dimension', { externalId: 'n1', text: 'x', model, embedding: unit(3) }, 'embedding'],
     ['an embedding of zeros', { externalId: 'n2', text: 'x', model, embedding: unit().fill(0) }, 'embedding'],
     ['an embedding of another model', { externalId: 'n3', text: 'x', model: 'other', embedding: unit() }, 'model'],
@@ -244,5 +255,7 @@ await t.test('what is odd but right is taken', async (t) => {
     'same direction',
   );
   t.match(JSON.parse(await search({ embedding: unit().toReversed(), threshold: 0.5 })), { cache: 'miss', items: [] });
+  t.match((await send('POST', '/api/search/semantic', nan)).text, /JSON has no NaN/, 'which is odd and wrong');
   t.match(JSON.parse(await search({ embedding: unit(), filter: { product: sql0 } })), { items: [] });
+  t.match(JSON.parse(await search({ embedding: unit(), filter: { price: { gt: 5 } } })), { items: [] }, 'a plain word');
 });

@@ -16,6 +16,7 @@ import {
   findDocument,
   findDocuments,
   listDocuments,
+  NoCollectionError,
   storeEmbeddings,
 } from '@flowstate/store';
 import Type, { type Static } from 'typebox';
@@ -127,8 +128,12 @@ export function documentRoutes(app: App, { sql, search }: Pick<Deps, 'sql' | 'se
     },
     async (request) => {
       const { collection, filter } = request.query;
-      const viewer = principalOf(request);
-      return { deleted: await deleteMatchingDocuments(sql, { collection, filter: readFilter(filter), viewer }) };
+      const wanted = { collection, filter: readFilter(filter), viewer: principalOf(request) };
+      try {
+        return { deleted: await deleteMatchingDocuments(sql, wanted) };
+      } catch (error) {
+        throw error instanceof NoCollectionError ? new NoCollectionError(collection, 'querystring.collection') : error;
+      }
     },
   );
 
