@@ -84,7 +84,7 @@ export async function storeEmbeddingsIn(
       const dimensions = collections.get(target.collection)?.dimensions;
       return vector.length === dimensions
         ? []
-        : [wrongVector(i, `must have ${dimensions} dimensions, not ${vector.length}`)];
+        : [wrongVector(i, `must have ${dimensions} dimensions, as all by ${model}, not ${vector.length}`)];
     }),
   );
   await storeChunks(
