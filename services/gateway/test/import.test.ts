@@ -407,6 +407,19 @@ await t.test('documents start runs for what is not embedded yet; account agents 
     runs: [],
     rejections: [{ line: 3, errors: [{ field: 'metadata' }] }],
   });
+  const own = [
+    { externalId: 'e1', text: 'Given', collection: 'own', model: 'my-own', embedding: [1, 2] },
+    { externalId: 'e2', text: 'Nothing here embeds it', collection: 'own' },
+    { externalId: 'e3', text: 'An operator', metadata: { a: { $gt: 1 } } },
+  ];
+  t.match((await importAll('documents', own.map((row) => JSON.stringify(row)).join('\n'), { type })).body, {
+    inserted: 1,
+    runs: [],
+    rejections: [
+      { line: 3, errors: [{ field: 'metadata.a.$gt' }] },
+      { line: 2, errors: [{ field: 'embedding', message: /nothing here embeds by my-own/ }] },
+    ],
+  });
 });
 
 await t.test('a gateway about to stop takes no further batch', async (t) => {

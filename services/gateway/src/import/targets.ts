@@ -1,7 +1,5 @@
 import {
-  AnyId,
   CustomerInput,
-  DocumentInput,
   IntegrationInput,
   InteractionInput,
   OpportunityInput,
@@ -11,7 +9,6 @@ import {
 } from '@flowstate/contracts';
 import {
   upsertCustomers,
-  upsertDocuments,
   upsertIntegrations,
   upsertInteractions,
   upsertOpportunities,
@@ -19,8 +16,9 @@ import {
   type UpsertedDocument,
   type UpsertOutcome,
 } from '@flowstate/store';
-import Type, { type Static, type TObject } from 'typebox';
-import { documentErrors } from '../documents/document-batch.ts';
+import type { TObject } from 'typebox';
+import type { EmbeddingModels } from '../documents/model-dimensions.ts';
+import { createDocumentTarget } from './document-target.ts';
 
 export type Written = {
   /** By row: what became of it, or why it is refused. */
@@ -40,29 +38,15 @@ export type ImportTarget<T extends { externalId?: string } = { externalId?: stri
   write: (db: Db, rows: T[], viewer: Viewer) => Promise<Written>;
 };
 
-// Without one, importing the file again would double its documents.
-const KeyedDocument = Type.Object({ ...DocumentInput.properties, externalId: AnyId }, { additionalProperties: false });
-type KeyedDocument = Static<typeof KeyedDocument>;
-
 const targets = {
   customers: crm(CustomerInput, upsertCustomers),
   interactions: crm(InteractionInput, upsertInteractions),
   opportunities: crm(OpportunityInput, upsertOpportunities),
   integrations: crm(IntegrationInput, upsertIntegrations),
-  documents: {
-    schema: KeyedDocument,
-    batchRows: 64, // texts are long, and a batch is embedded by one run
-    key: ({ collection, externalId }: KeyedDocument) => JSON.stringify([collection, externalId]),
-    check: documentErrors,
-    write: async (db: Db, rows: KeyedDocument[], viewer: Viewer) => {
-      const documents = await upsertDocuments(db, rows, viewer);
-      return { outcomes: documents.map(({ status }) => status), documents };
-    },
-  },
 };
 
-export function targetOf(entity: ImportEntity): ImportTarget {
-  return targets[entity] as unknown as ImportTarget;
+export function targetOf(entity: ImportEntity, models: EmbeddingModels): ImportTarget {
+  return (entity === 'documents' ? createDocumentTarget(models) : targets[entity]) as unknown as ImportTarget;
 }
 
 function crm<T extends { externalId: string }>(

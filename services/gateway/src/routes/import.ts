@@ -49,7 +49,7 @@ const mediaTypes = ['text/csv', 'application/x-ndjson', 'application/json'];
 /** Who may import documents, of those who may import. */
 const documentFeeders: ReadonlySet<Role> = new Set(['admin', 'manager', 'integration']);
 /** Streamed import of CSV, NDJSON and JSON. */
-export function importRoute(app: App, deps: Pick<Deps, 'sql' | 'runs' | 'draining' | 'searchEpoch'>): void {
+export function importRoute(app: App, deps: Pick<Deps, 'sql' | 'runs' | 'draining' | 'search' | 'searchEpoch'>): void {
   // A scope of its own, where bodies are streams.
   void app.register(async (scope: App) => {
     scope.removeAllContentTypeParsers();
@@ -91,14 +91,14 @@ const answers = {
 function jobOf(
   request: FastifyRequest,
   query: { entity: ImportEntity; mapping?: string; dryRun?: boolean },
-  { sql, runs, draining, searchEpoch }: Pick<Deps, 'sql' | 'runs' | 'draining' | 'searchEpoch'>,
+  { sql, runs, draining, search, searchEpoch }: Pick<Deps, 'sql' | 'runs' | 'draining' | 'search' | 'searchEpoch'>,
 ): ImportJob {
   const principal = principalOf(request);
   const { entity, dryRun = false } = query;
   if (entity === 'documents' && !documentFeeders.has(principal.role)) {
     throw new FlowstateError('forbidden', `The role ${principal.role} may not import documents`);
   }
-  const target = targetOf(entity);
+  const target = targetOf(entity, search);
   const mapping = parseMapping(query.mapping);
   checkMapping(mapping, Object.keys(target.schema.properties));
   const { type } = contentTypeOf(request);
