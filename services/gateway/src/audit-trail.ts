@@ -1,3 +1,4 @@
+import { callbackify } from 'node:util';
 import type { Principal } from '@flowstate/contracts';
 import type { AuditEntry, Operator } from '@flowstate/security';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -49,18 +50,19 @@ const watched = [
  */
 export function auditRequests(app: App, { sql, audit }: Pick<Deps, 'sql' | 'audit'>): void {
   app.decorateRequest('audited', false);
+  const recording = callbackify(record);
+  // Of most requests nothing is recorded: those wait for no promise.
   app.addHook('onSend', (request, reply, _payload, done) => {
     const entry = entryOf(request, reply);
     if (entry === null) return done();
-    const isChange = isWatched(request) !== undefined && reply.statusCode < 400;
-    if (!isChange) {
-      audit.record(entry);
-      return done();
-    }
-    // What was changed outside Postgres (a queue's jobs) is done: its entry must not be the one thing a crash forgets.
-    const recorded = audit.change(sql, (_tx, record) => record(entry)).catch(() => audit.record(entry));
-    void recorded.then(() => done());
+    recording(entry, isWatched(request) !== undefined && reply.statusCode < 400, done);
   });
+
+  async function record(entry: AuditEntry, isChange: boolean): Promise<void> {
+    if (!isChange) return audit.record(entry);
+    // What was changed outside Postgres (a queue's jobs) is done: its entry must not be the one thing a crash forgets.
+    await audit.change(sql, (_tx, record) => record(entry)).catch(() => audit.record(entry));
+  }
 }
 
 function entryOf(request: FastifyRequest, reply: FastifyReply): AuditEntry | null {
