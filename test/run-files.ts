@@ -1,55 +1,46 @@
+import { fileTimeout } from './file-timeout.ts';
 import { runGroup } from './process-group.ts';
-import { readTap, type Counts, type Failure, type Skip } from './tap-results.ts';
-
-export type FileResult = { file: string; seconds: number; failures: Failure[]; skips: Skip[]; counts: Counts };
+import { readTap, type Counts, type FileResult } from './tap-results.ts';
 
 type Options = {
   cwd: string;
   env: NodeJS.ProcessEnv;
-  /** Files at the same time. */
+  /** Groups at the same time. */
   jobs: number;
-  /** Seconds after which tap ends a file and says what it waited for. */
-  timeout: (file: string) => number;
   signal: AbortSignal;
   onFile: (result: FileResult) => void;
 };
 
+export type GroupResult = { files: FileResult[]; counts: Counts };
+
 /**
- * Runs test files, each a process of its own. `tap run` would do, but it takes half a second of CPU a file to record
- * what each imports, which is what it measures coverage by.
+ * Runs groups of test files, each group a process of its own. `tap run` would do for single files, but it takes half a
+ * second of CPU a file to record what each imports, which is what it measures coverage by.
  */
-export async function runFiles(files: string[], options: Options): Promise<FileResult[]> {
-  const waiting = files.values();
-  const results: FileResult[] = [];
+export async function runFiles(groups: readonly string[][], options: Options): Promise<GroupResult[]> {
+  const waiting = groups.values();
+  const results: GroupResult[] = [];
   async function work(): Promise<void> {
-    for (const file of waiting) {
-      const result = await runFile(file, options);
+    for (const files of waiting) {
+      const result = await runFileGroup(files, options);
       results.push(result);
-      options.onFile(result);
+      result.files.forEach(options.onFile);
     }
   }
   await Promise.all(Array.from({ length: options.jobs }, work));
   return results;
 }
 
-async function runFile(file: string, { cwd, env, timeout: timeoutOf, signal }: Options): Promise<FileResult> {
-  const timeout = timeoutOf(file);
-  const begun = performance.now();
-  const hanging = AbortSignal.timeout((timeout + 30) * 1000);
-  const ended = await runGroup([process.execPath, file], {
+async function runFileGroup(files: string[], { cwd, env, signal }: Options): Promise<GroupResult> {
+  const timeout = files.reduce((sum, file) => sum + fileTimeout(file), 90);
+  const hanging = AbortSignal.timeout(timeout * 1000);
+  const ended = await runGroup([process.execPath, 'test/file-group.ts', ...files], {
     cwd,
-    env: { ...env, TAP_TIMEOUT: String(timeout) },
+    env,
     signal: AbortSignal.any([signal, hanging]),
   }).catch((error: unknown) => {
     if (!hanging.aborted) throw error;
-    return { code: null, stdout: '', stderr: `${file} did not end, not even by tap's own timeout of ${timeout} s` };
+    return { code: null, stdout: '', stderr: `${files.join(', ')} did not end, not even after ${timeout} s` };
   });
-  const { failures, skips, counts } = readTap(file, ended.stdout);
-  // It crashed, hung or left something open.
-  if (ended.code !== 0 && failures.length === 0) {
-    failures.push({ name: file, detail: { exitCode: ended.code } });
-    counts.failed += 1;
-  }
-  if (failures.length > 0 && ended.stderr !== '') failures.push({ name: `${file}: stderr`, detail: ended.stderr });
-  return { file, seconds: (performance.now() - begun) / 1000, failures, skips, counts };
+  return readTap(files, ended);
 }

@@ -6,10 +6,11 @@ import { inspect } from 'node:util';
 import { startStores, type Stores } from '@flowstate/local';
 import { findLeaks } from './leaks.ts';
 import { runGroup } from './process-group.ts';
-import { runFiles, type FileResult } from './run-files.ts';
+import { groupFiles } from './file-groups.ts';
+import { runFiles } from './run-files.ts';
 import { startContainerStores } from './support/containers.ts';
 import { singleServerOnly } from './single-server.ts';
-import type { Counts } from './tap-results.ts';
+import type { Counts, FileResult } from './tap-results.ts';
 
 // `npm test [-- file …]`: stores, type check, lint, format, unused code and all tests; one line of figures at the end.
 // `npm run test:cluster [-- file …]`: the tests alone, each file on Redis Clusters of its own.
@@ -83,7 +84,7 @@ async function runCheck({ name, command }: Check): Promise<void> {
   console.log(`${stdout}${stderr}`);
 }
 
-/** Runs the test files two at a time; what they said is told of those that failed. */
+/** Runs the test files, two processes at a time; what they said is told of those that failed. */
 async function runTests(urls: TestStores): Promise<Counts> {
   const files =
     wanted.length > 0
@@ -97,7 +98,7 @@ async function runTests(urls: TestStores): Promise<Counts> {
   const unfit = onClusters ? files.filter((file) => file in singleServerOnly) : [];
   const printed = await mkdtemp(join(tmpdir(), 'flowstate-printed-'));
   try {
-    const results = await runFiles(inOrder(files.filter((file) => !unfit.includes(file))), {
+    const results = await runFiles(groupFiles(files.filter((file) => !unfit.includes(file))), {
       cwd: root,
       env: {
         ...environment(),
@@ -110,27 +111,18 @@ async function runTests(urls: TestStores): Promise<Counts> {
         NODE_COMPILE_CACHE: join(root, '.flowstate', 'compile-cache'),
       },
       jobs: 2,
-      // The first time, images are built from nothing.
-      timeout: (file) => (file === 'test/images.test.ts' ? 1_200 : 240),
       signal: stop.signal,
       onFile: ({ file, seconds, failures }) =>
         console.log(`${failures.length === 0 ? '✓' : '✗'} ${file} (${seconds.toFixed(1)} s)`),
     });
     await lookForLeaks(printed);
     for (const file of unfit) console.log(`– ${file}, not on a cluster: ${singleServerOnly[file]}`);
-    tell(results);
+    tell(results.flatMap(({ files }) => files));
     const sum = (count: keyof Counts) => results.reduce((total, { counts }) => total + counts[count], 0);
     return { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') + unfit.length };
   } finally {
     await rm(printed, { recursive: true, force: true });
   }
-}
-
-/** Short files last: while the last one runs, a core is idle. */
-function inOrder(files: string[]): string[] {
-  const folders = ['services/', 'test/', 'packages/', 'deploy/'];
-  const place = (file: string) => folders.findIndex((folder) => file.startsWith(folder));
-  return files.toSorted().toSorted((a, b) => place(a) - place(b));
 }
 
 /** Last and plainly, because the files' own lines are far above by then, and gone where only the end is kept. */
