@@ -21,8 +21,8 @@ const onClusters = process.env.FLOWSTATE_TEST_REDIS === 'cluster';
 
 type Check = { name: string; command: string[] };
 const staticChecks: Check[] = [
-  { name: 'types', command: [bin('tsc'), '--noEmit'] },
-  { name: 'lint', command: [bin('oxlint'), '--type-aware', '--deny-warnings'] },
+  // The linter that knows types reports the compiler's own errors too: tsc would work all of them out once more.
+  { name: 'types and lint', command: [bin('oxlint'), '--type-aware', '--type-check', '--deny-warnings'] },
   { name: 'format', command: [bin('oxfmt'), '--check'] },
   { name: 'unused code', command: [bin('knip')] },
 ];
