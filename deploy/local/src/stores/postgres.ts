@@ -50,7 +50,12 @@ export async function startPostgres(program: PostgresProgram, home: StoreHome): 
 }
 
 /** For data that ends with its process: killed, it still has all that was committed; a machine that loses power need not. */
-const forgetful = { fsync: 'off', full_page_writes: 'off' };
+const forgetful = {
+  fsync: 'off',
+  full_page_writes: 'off',
+  // Where its data is in memory, the log must not fill that.
+  max_wal_size: '256MB',
+};
 
 /** What differs from PostgreSQL's defaults. Durability (fsync, synchronous_commit) stays on. */
 const settings = {

@@ -10,6 +10,7 @@ import {
   readdirSync,
   rmSync,
   statSync,
+  statfsSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -42,6 +43,9 @@ type Options = {
 };
 
 const temporaryPrefix = 'flowstate-';
+const memoryFolder = '/dev/shm';
+/** What all tests write stays below one; the services take theirs besides. */
+const neededMemory = 6 * 1024 ** 3;
 const recordName = 'processes.json';
 
 /** Opens (or makes) the folder with the stores' data, after ending what a killed predecessor left running in it. */
@@ -104,18 +108,40 @@ function keptValues(file: string): Pick<StoreHome, 'password' | 'ports'> {
 
 /** A new temporary folder; those of runs that were killed are cleared away on the occasion. */
 async function temporaryHome(): Promise<string> {
-  const parent = [tmpdir(), '/tmp', '/var/tmp'].find((dir) => !isRoot() || openToAll(dir)) ?? tmpdir();
-  for (const name of readdirSync(parent).filter((entry) => entry.startsWith(temporaryPrefix))) {
-    const leftover = join(parent, name);
-    if (statSync(leftover).uid !== process.getuid?.() || !readIfThere(join(leftover, recordName))) continue;
+  const parents = [memoryFolder, tmpdir(), '/tmp', '/var/tmp'].filter((dir) => !isRoot() || openToAll(dir));
+  const leftovers = new Set(parents.filter(existsSync).flatMap(temporaryHomesIn));
+  for (const leftover of leftovers) {
+    // Another run may be clearing away the same ones.
+    const uid = statSync(leftover, { throwIfNoEntry: false })?.uid;
+    if (uid === undefined || uid !== process.getuid?.() || !readIfThere(join(leftover, recordName))) continue;
     if (readProcesses(join(leftover, recordName)).supervisor) continue;
     await reapOrphans(join(leftover, recordName), 2_000);
     await removeDockerStores(leftover, { volumes: true });
     rmSync(leftover, { recursive: true, force: true });
   }
+  const parent = parents.find((dir) => dir !== memoryFolder || hasRoomInMemory()) ?? tmpdir();
   const dir = mkdtempSync(join(parent, temporaryPrefix));
   chmodSync(dir, 0o711);
   return dir;
+}
+
+function temporaryHomesIn(parent: string): string[] {
+  const names = readdirSync(parent).filter((entry) => entry.startsWith(temporaryPrefix));
+  return names.map((name) => join(parent, name));
+}
+
+/**
+ * Files that are made and deleted by the hundred, as with each database of a test, cost ext4 more and more: it searches
+ * among those just deleted. In memory they cost next to nothing, where there is enough of it.
+ */
+function hasRoomInMemory(): boolean {
+  try {
+    const { bavail, bsize, type } = statfsSync(memoryFolder);
+    const tmpfs = 0x01021994;
+    return type === tmpfs && Math.min(bavail * bsize, process.availableMemory()) >= neededMemory;
+  } catch {
+    return false; // not Linux
+  }
 }
 
 /** Postgres refuses to run as root. */
