@@ -22,12 +22,16 @@ export function createCircuit({
   failures = 5,
   restMs = 10_000,
 }: CircuitOptions = {}): Circuit {
-  // Whoever limits our rate is there, and whoever refuses a request too.
-  const failed = (error: unknown) => error instanceof FlowstateError && ['unavailable', 'timeout'].includes(error.code);
   const breaker = circuitBreaker(handleWhen(failed), {
     halfOpenAfter: restMs,
     breaker: new ConsecutiveBreaker(failures),
   });
+  function failed(error: unknown): boolean {
+    // Whoever limits our rate is there, and whoever refuses a request too; an answer nobody waited for says nothing, so
+    // that a far end which is tried anew is not taken for well by it.
+    if (!(error instanceof FlowstateError)) return breaker.state === CircuitState.HalfOpen;
+    return ['unavailable', 'timeout'].includes(error.code);
+  }
   let restUntil = 0;
   breaker.onBreak(() => (restUntil = performance.now() + restMs));
 

@@ -72,6 +72,8 @@ export function createEndpointEmbedder(options: EndpointOptions): Embedder {
       }
       return inOrder(await readJson(response), input.length);
     } catch (error) {
+      // Whoever goes early says nothing about the endpoint; one whose time is over while it is silent does.
+      if (isTimeUp(signal)) throw new FlowstateError('timeout', 'The embeddings endpoint did not answer in time');
       signal.throwIfAborted();
       if (error instanceof FlowstateError) throw error;
       if (tryTime.aborted) {
@@ -130,6 +132,12 @@ export function createEndpointEmbedder(options: EndpointOptions): Embedder {
       closing.abort(new FlowstateError('unavailable', 'The embedder was closed'));
     },
   };
+}
+
+/** `AbortSignal.timeout`, or whatever else limits the caller's time. */
+function isTimeUp({ aborted, reason }: AbortSignal): boolean {
+  if (!aborted) return false;
+  return reason instanceof FlowstateError ? reason.code === 'timeout' : (reason as Error).name === 'TimeoutError';
 }
 
 function embeddingsUrl(baseUrl: string): string {

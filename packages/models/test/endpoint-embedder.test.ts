@@ -179,6 +179,29 @@ t.test(
   },
 );
 
+t.test('an endpoint that lets its callers run out of time is in trouble; callers who leave are not', async (t) => {
+  const silent: Reply = () => {};
+  let client = new AbortController();
+  const left: Reply = () => client.abort(new Error('gone'));
+  const { baseUrl, asked } = await endpoint(t, silent, left, silent, silent, left);
+  const circuit = createCircuit({ failures: 2, restMs: 100 });
+  const embedder = createEmbedder({ ...base, baseUrl, circuit });
+  const runOut = () => embedder.embed(['a'], AbortSignal.timeout(50));
+  const leave = () => embedder.embed(['a'], (client = new AbortController()).signal);
+  await t.rejects(runOut(), { name: 'TimeoutError' });
+  await t.rejects(leave(), { message: 'gone' });
+  t.equal(circuit.state(), 'closed');
+  await t.rejects(runOut(), { name: 'TimeoutError' });
+  t.match([circuit.state(), asked.length], ['open', 3]);
+  await t.rejects(embedder.embed(['a']), { code: 'unavailable', message: /left alone/ }, 'at once');
+  for (const trial of [runOut, leave]) {
+    for (const before = asked.length; asked.length === before; await new Promise((soon) => setTimeout(soon, 10))) {
+      await t.rejects(trial());
+    }
+    t.equal(circuit.state(), 'open', 'tried in vain');
+  }
+});
+
 t.test('being limited or refused is no trouble of the endpoint', async (t) => {
   const { baseUrl } = await endpoint(t, status(429), status(400), status(429), status(400));
   const circuit = createCircuit({ failures: 2 });

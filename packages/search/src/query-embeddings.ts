@@ -6,14 +6,21 @@ import type { CacheGuard } from './cache-guard.ts';
 import type { CacheTally } from './cache-tally.ts';
 
 const maxEntries = 1_000;
-const timeoutMs = 10_000;
+/** Less than a request has: who asked is told what was waited for, and asks an endpoint left alone no more. */
+const longestMs = 8_000;
 /** They depend on model and text alone; a day bounds what a model exchanged under the same name can do. */
 const ttlSeconds = 24 * 3600;
 
-type Options = { embedder: Embedder; guard: CacheGuard; tally: CacheTally };
+type Options = {
+  embedder: Embedder;
+  guard: CacheGuard;
+  tally: CacheTally;
+  /** Milliseconds that one embedding may take (default 8,000). */
+  timeoutMs?: number | undefined;
+};
 
 /** Embeddings of recent queries, in this process and in Redis; the same query is computed once at a time here. */
-export function createQueryEmbeddings({ embedder, guard, tally }: Options) {
+export function createQueryEmbeddings({ embedder, guard, tally, timeoutMs = longestMs }: Options) {
   const recent = new LRUCache<string, Promise<readonly number[]>>({ max: maxEntries });
 
   async function compute(query: string): Promise<readonly number[]> {

@@ -1,8 +1,11 @@
-import { createEmbedder } from '@flowstate/models';
+import { createCircuit, createEmbedder } from '@flowstate/models';
 import { findDocuments, storeEmbeddings, upsertDocuments } from '@flowstate/store';
-import { keysOf } from '@flowstate/test';
+import { createTestRedis, keysOf } from '@flowstate/test';
 import t from 'tap';
+import { createCacheGuard } from '../src/cache-guard.ts';
+import { createCacheTally } from '../src/cache-tally.ts';
 import { createSearch } from '../src/index.ts';
+import { createQueryEmbeddings } from '../src/query-embeddings.ts';
 import { createEmbeddingsEndpoint, vectorOf } from './fixtures/embeddings-endpoint.ts';
 import { createSearchFixture, namesOf, openCache } from './fixtures/search-fixture.ts';
 
@@ -41,4 +44,17 @@ t.test('a query is embedded once for all processes, whatever else is asked with 
     (await endpoint.next())();
     t.same(namesOf((await again).items), ['a'], 'garbage is computed anew');
   }
+});
+
+t.test('an endpoint that hangs is left alone like one that fails', async (t) => {
+  const endpoint = await createEmbeddingsEndpoint(t);
+  const circuit = createCircuit({ failures: 2 });
+  const embedder = createEmbedder({ kind: 'endpoint', baseUrl: endpoint.url, model: 'test-model', circuit });
+  t.teardown(() => embedder.close());
+  const { cacheUrl } = await createTestRedis(t);
+  const guard = createCacheGuard(openCache(t, cacheUrl), 1_000);
+  const queries = createQueryEmbeddings({ embedder, guard, tally: createCacheTally(undefined), timeoutMs: 50 });
+  for (const query of ['a', 'b']) await t.rejects(queries.of(query), { code: 'timeout', message: /within 50 ms/ });
+  await t.rejects(queries.of('c'), { code: 'unavailable', message: /left alone/, retryAfter: 10 });
+  t.match([endpoint.asked(), circuit.state()], [2, 'open']);
 });

@@ -1,6 +1,7 @@
 import { FlowstateError } from '@flowstate/contracts';
+import type { FastifyBaseLogger, FastifyError } from 'fastify';
 import type { App } from './deps.ts';
-import { sendProblem } from './problem.ts';
+import { sendProblem, toKnownError } from './problem.ts';
 
 /** Milliseconds until the answer must begin; a route that waits or imports says its own in `config.deadlineMs`. */
 export const requestDeadlineMs = 10_000;
@@ -24,6 +25,7 @@ export function enforceDeadline(app: App): void {
       () => {
         if (reply.sent || reply.raw.headersSent) return;
         request.log.warn({ method: request.method, route: request.routeOptions.url }, 'no answer in time');
+        reply.log = afterAnswer(request.log);
         sendProblem(request, reply, tooLate());
       },
       typeof deadlineMs === 'number' ? deadlineMs : deadlineMs(request),
@@ -31,6 +33,14 @@ export function enforceDeadline(app: App): void {
     reply.raw.once('close', () => clearTimeout(timer));
     done();
   });
+}
+
+/** The work's own end comes after the answer, as it must: Fastify takes either end for a mistake and says so. */
+function afterAnswer(log: FastifyBaseLogger): FastifyBaseLogger {
+  const error = ({ err }: { err: FastifyError }) => {
+    if (toKnownError(err).code === 'internal') log.error({ err }, 'request failed after its deadline');
+  };
+  return Object.create(log, { error: { value: error }, warn: { value: () => {} } }) as FastifyBaseLogger;
 }
 
 /** Work with a deadline of its own, in a request that may take longer. */

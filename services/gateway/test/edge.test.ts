@@ -1,6 +1,12 @@
 import { request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { FlowstateError } from '@flowstate/contracts';
+import Fastify from 'fastify';
+import { pino } from 'pino';
 import t from 'tap';
+import type { App } from '../src/deps.ts';
+import { enforceDeadline } from '../src/deadline.ts';
+import { problemErrors } from '../src/problem.ts';
 import { createGatewayFixture, type Gateway } from './fixtures/gateway-fixture.ts';
 
 const set = (gateway: Gateway, token: string, name: string, value: unknown) =>
@@ -158,3 +164,40 @@ t.test('a gateway with too much to do says so, and still answers its monitoring'
   while ((await ask()).status === 503) await new Promise((resolve) => setTimeout(resolve, 50));
   t.equal((await ask()).status, 200, 'and recovers');
 });
+
+t.test(
+  'whoever waits too long is answered; how the work ends after that is no mistake, unless it is one',
+  async (t) => {
+    const lines: { level: number; msg: string }[] = [];
+    const loggerInstance = pino(
+      {},
+      { write: (line: string) => void lines.push(JSON.parse(line) as (typeof lines)[0]) },
+    );
+    const app = Fastify({ loggerInstance, disableRequestLogging: true }) as unknown as App;
+    t.teardown(() => app.close());
+    problemErrors(app);
+    enforceDeadline(app);
+    const ends = {
+      well: async () => ({ done: true }),
+      badly: () => Promise.reject(new FlowstateError('timeout', 'nothing came')),
+      wrongly: () => Promise.reject(new TypeError('a bug')),
+    };
+    let answered = Promise.withResolvers<void>();
+    let ended = Promise.withResolvers<void>();
+    app.get<{ Params: { how: keyof typeof ends } }>('/:how', { config: { deadlineMs: 1 } }, async ({ params }) => {
+      await answered.promise;
+      setImmediate(ended.resolve); // by then Fastify has seen the end, too
+      return await ends[params.how]();
+    });
+    const told = async (how: keyof typeof ends) => {
+      [answered, ended, lines.length] = [Promise.withResolvers(), Promise.withResolvers(), 0];
+      t.match(await app.inject(`/${how}`), { statusCode: 503, headers: { 'retry-after': '2' } }, how);
+      answered.resolve();
+      await ended.promise;
+      return lines.map((line) => line.msg);
+    };
+    t.same(await told('well'), ['no answer in time']);
+    t.same(await told('badly'), ['no answer in time']);
+    t.same(await told('wrongly'), ['no answer in time', 'request failed after its deadline']);
+  },
+);
