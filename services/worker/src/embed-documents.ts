@@ -1,8 +1,14 @@
 import type { Document, EmbeddingsAnswer, EmbeddingsBody } from '@flowstate/contracts';
 import type { Embedder } from '@flowstate/models';
+import type { RetryPolicy } from '@flowstate/workflow';
 import type { DocumentAccess } from './documents.ts';
 import { splitText } from './split-text.ts';
 
+/**
+ * What was accepted is embedded when the endpoint is back, be it the next morning: some twelve hours, asked again every
+ * five minutes at most. Such a run waits without a worker, and what it waits for is on record.
+ */
+export const patience: RetryPolicy = { attempts: 300, backoffMs: 1_000, maxBackoffMs: 300_000 };
 /** Parts embedded at a time: a second or two of work, all that a crash can cost. */
 export const batchSize = 32;
 /** Numbers per request, at some ten characters each well within a body's limit of 1 MiB. */

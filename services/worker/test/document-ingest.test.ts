@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { createCheck, type EmbeddingsBody } from '@flowstate/contracts';
+import { createCheck, FlowstateError, type EmbeddingsBody } from '@flowstate/contracts';
 import { createEmbedder, type Embedder } from '@flowstate/models';
 import {
   findCollections,
@@ -7,10 +7,12 @@ import {
   handBackRun,
   insertUser,
   matchDocuments,
+  readRun,
   readSteps,
   startPartsBackfill,
   storeEmbeddings,
   upsertDocuments,
+  wakeDueRuns,
 } from '@flowstate/store';
 import { createTestDatabase } from '@flowstate/test';
 import type { Backend, BackendRequest, Workflow } from '@flowstate/workflow';
@@ -34,10 +36,11 @@ const gateway = async ({ operation, query, body, response }: BackendRequest<TSch
 
 const accept = (workflow: Workflow, documentIds: string[]) => acceptRun(sql, workflow, { documentIds });
 
-async function begin(workflow: Workflow, id: string, backend: typeof gateway = gateway) {
+async function begin(workflow: Workflow, id: string, backend: typeof gateway = gateway, now = Date.now) {
   const progress: unknown[] = [];
   const { me, ...execution } = await beginRun(sql, workflow, id, {
     backend: backend as Backend,
+    now,
     publish: (news) => progress.push(...[news].flat().filter((item) => item.type === 'progress')),
   });
   return { me, execution, progress };
@@ -188,4 +191,36 @@ t.test('a collection of another model ends the run with the reason', async (t) =
     state: 'failed',
     error: { code: 'conflict', step: 'embed#1', message: /all-MiniLM-L6-v2/ },
   });
+});
+
+t.test('an endpoint that is away for an hour is waited for, without a worker', async (t) => {
+  const [document] = await upsertDocuments(sql, [{ collection: 'patient', text: 'Refunds' }]);
+  const begun = Date.now();
+  let ahead = 0;
+  const now = () => Date.now() + ahead;
+  const away: Embedder = {
+    ...offline,
+    async embed(texts, signal) {
+      if (now() > begun + 3_600_000) return offline.embed(texts, signal);
+      throw new FlowstateError('unavailable', 'The endpoint is left alone', { retryAfter: 10 });
+    },
+  };
+  const id = await accept(ingest(), [document?.id ?? '']);
+  const run = async () => (await begin(ingest(away), id, gateway, now)).execution.done;
+  for (let outcome = await run(); ; outcome = await run()) {
+    if (outcome.state !== 'waiting') {
+      t.match(outcome, { state: 'completed', output: { embedded: 1 } });
+      break;
+    }
+    t.match(await readRun(sql, id), { state: 'waiting' });
+    const [live] = await sql<{ wake_at: Date }[]>`SELECT wake_at FROM run_live WHERE id = ${id}`;
+    const wait = (live?.wake_at.getTime() ?? 0) - now();
+    t.ok(wait > 9_000 && wait <= 300_000, 'as long as is asked for, or five minutes');
+    ahead += wait + 1;
+    await sql`UPDATE run_live SET wake_at = now() WHERE id = ${id}`;
+    await wakeDueRuns(sql, 10);
+  }
+  const [step] = await readSteps(sql, id);
+  t.match(step, { name: 'embed#1', state: 'completed' });
+  t.ok((step?.attempt ?? 0) > 5);
 });

@@ -3,7 +3,7 @@ import type { Embedders } from '@flowstate/models';
 import { defineWorkflow } from '@flowstate/workflow';
 import Type from 'typebox';
 import { createDocumentAccess, type DocumentAccess } from '../documents.ts';
-import { embedDocuments } from '../embed-documents.ts';
+import { embedDocuments, patience } from '../embed-documents.ts';
 import { embedderOf } from '../embedder-of.ts';
 
 const Input = Type.Object(
@@ -30,7 +30,7 @@ export function createCollectionReindex(embedders: Pick<Embedders, 'first' | 'ot
       queue: 'documents',
       input: Input,
       output: Output,
-      retry: { attempts: 30, backoffMs: 1_000, maxBackoffMs: 60_000 }, // a large collection is switched for minutes,
+      retry: patience, // a large collection is switched for minutes, too
     },
     async (ctx, { collection, model }) => {
       let embedded = 0;

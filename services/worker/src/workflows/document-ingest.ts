@@ -3,7 +3,7 @@ import type { Embedders } from '@flowstate/models';
 import { defineWorkflow } from '@flowstate/workflow';
 import Type, { type Static } from 'typebox';
 import { createDocumentAccess, type DocumentAccess } from '../documents.ts';
-import { batchSize, embedDocuments } from '../embed-documents.ts';
+import { batchSize, embedDocuments, patience } from '../embed-documents.ts';
 import { embedderOf } from '../embedder-of.ts';
 
 const Input = Type.Object(
@@ -28,7 +28,7 @@ export function createDocumentIngest(embedders: Pick<Embedders, 'first' | 'other
       queue: 'documents',
       input: Input,
       output: Output,
-      retry: { attempts: 5, backoffMs: 1_000, maxBackoffMs: 60_000 },
+      retry: patience,
     },
     async (ctx, { documentIds }) => {
       const total: Counts = { embedded: 0, unchanged: 0, superseded: 0, missing: 0 };
