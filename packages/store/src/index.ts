@@ -39,6 +39,8 @@ export * from './documents/delete-matching.ts';
 export * from './documents/embeddings.ts';
 export * from './documents/match-exactly.ts';
 export * from './documents/match.ts';
+export * from './documents/awaiting-run.ts';
+export * from './documents/forgotten.ts';
 export * from './documents/parts-backfill.ts';
 export * from './documents/read.ts';
 export * from './documents/upsert.ts';

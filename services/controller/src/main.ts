@@ -22,6 +22,7 @@ import { createLeader } from './leader.ts';
 import { startLoop } from './loop.ts';
 import { createControllerMetrics } from './metrics.ts';
 import { createPartitionKeeper } from './partitions.ts';
+import { createForgottenDocuments } from './forgotten-documents.ts';
 import { createPartsBackfill } from './parts-backfill.ts';
 import { problemErrors } from './problems.ts';
 import { createRehearser } from './rehearser.ts';
@@ -113,6 +114,13 @@ const loops = [
     leader,
     log,
     work: createPartsBackfill({ sql, log }),
+  }),
+  startLoop({
+    name: 'starting runs of stored documents',
+    everyMs: 5_000,
+    leader,
+    log,
+    work: createForgottenDocuments({ sql, log }),
   }),
   startLoop({ name: 'rehearsing a rotation', everyMs: 5_000, leader, log, work: rehearse }),
   startLoop({

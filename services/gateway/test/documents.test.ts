@@ -1,3 +1,4 @@
+import { noteAwaitingRun, startForgotten } from '@flowstate/store';
 import t from 'tap';
 import { createDocumentsFixture, embedAll, publishIngest } from './fixtures/documents-fixture.ts';
 
@@ -275,14 +276,35 @@ t.test('only those who feed the knowledge base may touch documents, all who are 
   t.equal((await call('POST', '/api/search/semantic', { query: 'x' }, 'nobody')).status, 401);
 });
 
-t.test('before any worker offered to embed, documents are kept and the client is told to come again', async (t) => {
-  const { sql, call } = await createDocumentsFixture(t);
-  const row = { externalId: 'a', text: 'one' };
-  t.match(await call('POST', '/api/documents', row), {
+t.test('what was stored is embedded, also when whoever stored it started no run', async (t) => {
+  const { sql, call, embedder } = await createDocumentsFixture(t);
+  const startAll = (afterMs: number) => startForgotten(sql, { afterMs, limit: 2 });
+  const rows = ['a', 'b', 'c'].map((externalId) => ({ externalId, text: `the text ${externalId}` }));
+  t.match(await call('POST', '/api/documents', rows), {
     status: 503,
     headers: { 'retry-after': '5' },
     body: { detail: /stored/ },
   });
+  t.equal(await startAll(0), null, 'there is nobody to embed it');
   await publishIngest(sql);
-  t.match(await call('POST', '/api/documents', row), { status: 202, body: { documents: [{ status: 'unchanged' }] } });
+  t.equal(await startAll(60_000), null, 'its gateway may be about to');
+  const again = await call('POST', '/api/documents', rows[0]);
+  t.match(again, { status: 202, body: { documents: [{ status: 'unchanged' }] } });
+
+  const started = await startAll(0);
+  t.match(started, { runId: String, documents: 2 }, 'the two that were not sent again');
+  const [run] = await sql<{ input: string }[]>`
+    SELECT r.input, r.role, r.tags, r.principal_id = o.principal_id AS same, l.state
+    FROM runs r JOIN run_live l USING (id), runs o
+    WHERE r.id = ${started?.runId ?? ''} AND o.id = ${again.body.run.id}`;
+  t.match(run, { role: 'integration', tags: ['recovered'], same: true, state: 'queued' });
+  const [{ id }] = again.body.documents;
+  const { documentIds } = JSON.parse(run?.input ?? '');
+  t.match([documentIds.length, documentIds.includes(id)], [2, false]);
+  t.equal(await startAll(0), null);
+
+  await noteAwaitingRun(sql, documentIds, { id, role: 'integration' });
+  await embedAll(call, embedder);
+  t.same(await startAll(0), { runId: null, documents: 0 }, 'embedded by now');
+  t.equal(await startAll(0), null);
 });

@@ -1,7 +1,6 @@
 import type { Role } from '@flowstate/contracts';
-import { v7 as uuidv7 } from 'uuid';
 import type { Sql } from '../client.ts';
-import { acceptRuns } from '../ledger/accept.ts';
+import { acceptIngestRun, findIngestWorkflow } from './ingest-run.ts';
 
 export type StartedBackfill = { runId: string; collection: string; documents: number };
 
@@ -21,36 +20,20 @@ export async function startPartsBackfill(sql: Sql, limit: number): Promise<Start
         AND NOT EXISTS (SELECT FROM documents_without_parts o JOIN run_live l ON l.id = o.run_id)
       ORDER BY w.document_id LIMIT 1`;
     if (first === undefined) return null;
-    const [workflow] = await tx<{ id: number; queue: string }[]>`
-      SELECT id, queue FROM workflows WHERE name = 'document-ingest' ORDER BY published_at DESC, id DESC LIMIT 1`;
+    const workflow = await findIngestWorkflow(tx);
     const [user] = await tx<{ id: string; role: Role }[]>`
       SELECT id, role FROM users
       WHERE role = ANY (${[...mayEmbed]}) AND disabled_at IS NULL AND contained_at IS NULL
       ORDER BY array_position(${[...mayEmbed]}::text[], role), created_at LIMIT 1`;
     if (workflow === undefined || user === undefined) return null;
-    const runId = uuidv7();
-    const taken = await tx<{ id: string }[]>`
-      UPDATE documents_without_parts SET run_id = ${runId}
-      WHERE document_id IN (
-        SELECT w.document_id FROM documents_without_parts w JOIN documents d ON d.id = w.document_id
-        WHERE w.run_id IS NULL AND d.collection = ${first.collection} ORDER BY w.document_id LIMIT ${limit})
-      RETURNING document_id AS id`;
-    await acceptRuns(tx, [
-      {
-        id: runId,
-        workflowId: workflow.id,
-        queue: workflow.queue,
-        principalId: user.id,
-        role: user.role,
-        priority: 9,
-        tags: ['backfill'],
-        input: JSON.stringify({ documentIds: taken.map(({ id }) => id) }),
-        webhookUrl: null,
-        trace: null,
-        delayMs: 0,
-        owner: null,
-      },
-    ]);
-    return { runId, ...first, documents: taken.length };
+    const documents = await tx<{ id: string }[]>`
+      SELECT w.document_id AS id FROM documents_without_parts w JOIN documents d ON d.id = w.document_id
+      WHERE w.run_id IS NULL AND d.collection = ${first.collection} ORDER BY w.document_id LIMIT ${limit}
+      FOR UPDATE OF w`;
+    const documentIds = documents.map(({ id }) => id);
+    const by = { principalId: user.id, role: user.role, priority: 9, tag: 'backfill' };
+    const runId = await acceptIngestRun(tx, workflow, { documentIds, ...by });
+    await tx`UPDATE documents_without_parts SET run_id = ${runId} WHERE document_id = ANY (${documentIds}::uuid[])`;
+    return { runId, ...first, documents: documentIds.length };
   });
 }

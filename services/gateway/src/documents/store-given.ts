@@ -5,7 +5,14 @@ import {
   type FieldError,
   type Viewer,
 } from '@flowstate/contracts';
-import { contentHash, storeEmbeddingsIn, upsertDocuments, type Db, type UpsertedDocument } from '@flowstate/store';
+import {
+  contentHash,
+  noteAwaitingRun,
+  storeEmbeddingsIn,
+  upsertDocuments,
+  type Db,
+  type UpsertedDocument,
+} from '@flowstate/store';
 import { lengthErrors, type EmbeddingModels } from './model-dimensions.ts';
 import { unembeddableRows } from './unembeddable-rows.ts';
 
@@ -46,7 +53,10 @@ export async function storeGiven(
     // Of collections whose models are what they will be.
     if (refused.length === 0) refused.push(...(await unembeddableRows(tx, { rows, stored, viewer }, models)));
     if (refused.length > 0) throw refusal; // undoes what fits too
-    return stored.map((document, row) => (embedded.has(row) ? { ...document, embedded: true } : document));
+    const documents = stored.map((document, row) => (embedded.has(row) ? { ...document, embedded: true } : document));
+    const lacking = documents.filter((document) => !document.embedded).map(({ id }) => id);
+    await noteAwaitingRun(tx, [...new Set(lacking)], viewer);
+    return documents;
   };
   try {
     return { documents: await ('begin' in db ? db.begin(store) : db.savepoint(store)) };

@@ -113,7 +113,7 @@ function jobOf(
     dryRun,
     draining,
     ingest: createIngestBatches(async (documents) =>
-      (await startIngest(runs, principal, documents)).map((run) => run.id),
+      (await startIngest({ sql, runs }, principal, documents)).map((run) => run.id),
     ),
     changed: () => searchEpoch.changed(),
   };

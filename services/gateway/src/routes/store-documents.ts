@@ -96,7 +96,7 @@ export function storeDocumentsRoute(
           batch === undefined
             ? await storeOne(sql, readDocument(request.body), principal, search)
             : await storeBatch(sql, batch, principal, search);
-        const [run] = await startIngest(runs, principal, answer.documents);
+        const [run] = await startIngest({ sql, runs }, principal, answer.documents);
         const documents = answer.documents.map(({ id, externalId, status }) => ({ id, externalId, status }));
         const { rejections } = answer;
         if (run === undefined) return reply.code(200).send({ run: null, documents, rejections });
@@ -146,7 +146,7 @@ function bulkJob(
     dryRun: false,
     draining,
     ingest: createIngestBatches(async (documents) =>
-      (await startIngest(runs, principal, documents)).map((run) => run.id),
+      (await startIngest({ sql, runs }, principal, documents)).map((run) => run.id),
     ),
     changed: () => searchEpoch.changed(),
     lineBefore: createRecentLines().note,
