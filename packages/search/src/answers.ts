@@ -11,7 +11,7 @@ type Options = {
   local: LocalAnswers;
   tally: CacheTally;
   emptyTtlSeconds: number;
-  /** How long another process' computation is waited for at most: as long as its lock lives. */
+  /** Milliseconds that the lock of a process lives which says no more that it computes. */
   leaseMs: number;
 };
 
@@ -22,8 +22,10 @@ type Question = {
 };
 export type Answer = { items: SearchHit[]; cache: 'hit' | 'miss' };
 
-/** How often one who waits for another process looks; a computation takes tens of milliseconds. */
-const pollMs = 10;
+/** How often one who waits for another process looks: most computations take tens of milliseconds, some take seconds. */
+const nextLook = (waitedMs: number) => Math.min(100, 10 + waitedMs / 10);
+/** Longer than a computation may take (a query's embedding: eight seconds), and less than a request may. */
+const longestWaitMs = 9_000;
 
 /** Answers by key, from this process, from Redis, or computed: by one caller in one process, while the others wait. */
 export function createAnswers({ cache, local, tally, emptyTtlSeconds, leaseMs }: Options) {
@@ -33,12 +35,15 @@ export function createAnswers({ cache, local, tally, emptyTtlSeconds, leaseMs }:
   /** Stores what is computed, and ends the lock either way: after a failure the next one may try. */
   async function computed(key: string, { compute, ttlSeconds }: Question, token: string | null): Promise<Answer> {
     const begun = performance.now();
+    const renewal = token === null ? undefined : setInterval(() => cache.renew(key, token), leaseMs / 2);
     let hits: SearchHit[];
     try {
       hits = await compute();
     } catch (error) {
       if (token !== null) cache.release(key, token);
       throw error;
+    } finally {
+      clearInterval(renewal);
     }
     const at = Date.now();
     const ttl = hits.length === 0 ? Math.min(ttlSeconds, emptyTtlSeconds) : ttlSeconds;
@@ -82,17 +87,19 @@ export function createAnswers({ cache, local, tally, emptyTtlSeconds, leaseMs }:
   }
 
   async function claimed(key: string, question: Question, first: Claim | undefined): Promise<Answer> {
-    const patience = performance.now() + leaseMs;
+    const begun = performance.now();
+    const patienceMs = Math.max(leaseMs, longestWaitMs);
     for (let claim = first; ; claim = await cache.find(key)) {
       if (claim?.answer) {
         local.set(key, claim.answer);
         return give(claim.answer, 'waited');
       }
-      if (claim === undefined || claim.token !== null || performance.now() >= patience) {
+      const waitedMs = performance.now() - begun;
+      if (claim === undefined || claim.token !== null || waitedMs >= patienceMs) {
         tally.asked(claim === undefined ? 'unavailable' : 'miss');
         return await computed(key, question, claim?.token ?? null);
       }
-      await wait(pollMs);
+      await wait(nextLook(waitedMs));
     }
   }
 

@@ -5,7 +5,7 @@ import { decodeAnswer, encodeAnswer, type StoredAnswer } from './stored-answer.t
 
 type Options = {
   guard: CacheGuard;
-  /** Milliseconds after which a lock ends by itself. */
+  /** Milliseconds after which a lock ends by itself, unless it is renewed. */
   leaseMs: number;
   moved(direction: 'read' | 'written', bytes: number): void;
 };
@@ -18,6 +18,8 @@ export type Claim = {
 
 /** Only its holder ends a lock: it may have expired and be another's by now. */
 const releaseScript = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
+const renewScript =
+  "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0";
 /** Both at once: whoever waits for the lock finds the answer. */
 const putScript = "redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3]) " + releaseScript;
 /** The answer, or the lock for who has to compute it (1) or must wait for another (0), in one round trip. */
@@ -84,6 +86,11 @@ export function createResultCache({ guard, leaseMs, moved }: Options) {
     },
 
     release,
+
+    /** The lock's lease begins anew, if it is still ours. */
+    renew(key: string, token: string): void {
+      guard.tell((redis) => redis.eval(renewScript, 1, lockOf(key), token, leaseMs));
+    },
   };
 }
 

@@ -77,7 +77,7 @@ export type SearchOptions = {
   cacheTimeoutMs?: number;
   /** Bytes of answers kept in this process (default 16 MiB); 0: none. */
   localBytes?: number;
-  /** Milliseconds another process' computation of the same answer is waited for (default 1000). */
+  /** Milliseconds by which a process that dies while it computes holds up others that want the same (default 1000). */
   leaseMs?: number;
   /** Milliseconds in Postgres from which a search is told to `onSlow` (default 500). */
   slowMs?: number;

@@ -24,7 +24,7 @@ async function createProcesses(t: Test, leaseMs: number) {
   const [document] = await findDocuments(sql, [row?.id ?? '']);
   const item = { id: row?.id ?? '', contentHash: document?.contentHash ?? '', embedding: vectorOf('refunds') };
   await storeEmbeddings(sql, { model: 'test-model', items: [item] });
-  const seenLocks = await watchLocks(t, cacheUrl);
+  const locks = await watchLocks(t, cacheUrl);
   const ask = () => {
     const child = spawn(process.execPath, [script], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -40,11 +40,11 @@ async function createProcesses(t: Test, leaseMs: number) {
     t.teardown(() => child.kill('SIGKILL'));
     return { child, answer: text(child.stdout).then((out) => JSON.parse(out) as unknown) };
   };
-  return { endpoint, ask, locksAsked: seenLocks };
+  return { endpoint, ask, ...locks };
 }
 
-/** Redis tells which connections ask for a lock. Without ioredis, whose `monitor` takes such lines for answers. */
-async function watchLocks(t: Test, cacheUrl: string): Promise<(processes: number) => Promise<void>> {
+/** Redis tells which connections ask for a lock, and how often one is renewed. Without ioredis, whose `monitor` takes such lines for answers. */
+async function watchLocks(t: Test, cacheUrl: string) {
   const { hostname, port, pathname, password } = new URL(cacheUrl);
   const sources = new Set<string>();
   const news = new EventEmitter();
@@ -56,6 +56,8 @@ async function watchLocks(t: Test, cacheUrl: string): Promise<(processes: number
     const lines = createInterface({ input: socket });
     const begun = once(lines, 'line');
     lines.on('line', (line) => {
+      const renewal = /\[(\d+) lua\] "pexpire" "[^"]+:lock"/i.exec(line);
+      if (renewal?.[1] === (pathname.slice(1) || '0')) news.emit('renewed');
       const source = /\[(\d+) ([\d.]+:\d+)\] "eval" .*"2" "[^"]+" "[^"]+:lock"/i.exec(line);
       if (source === null || source[1] !== (pathname.slice(1) || '0')) return;
       sources.add(source[2] ?? '');
@@ -64,17 +66,24 @@ async function watchLocks(t: Test, cacheUrl: string): Promise<(processes: number
     await begun;
   }
   await Promise.all((readClusterAddress(cacheUrl)?.nodes ?? [{ host: hostname, port: Number(port) }]).map(watch));
-  return async (processes) => {
-    while (sources.size < processes) await once(news, 'asked'); // the tap timeout is the bound
+  // The tap timeout is the bound of both.
+  return {
+    async locksAsked(processes: number): Promise<void> {
+      while (sources.size < processes) await once(news, 'asked');
+    },
+    async renewed(times: number): Promise<void> {
+      for (let seen = 0; seen < times; seen++) await once(news, 'renewed');
+    },
   };
 }
 
 t.test('a question that several processes ask at once is computed by one of them', async (t) => {
-  const { endpoint, ask, locksAsked } = await createProcesses(t, 60_000);
+  const { endpoint, ask, locksAsked, renewed } = await createProcesses(t, 2_000);
   const first = ask();
   const answer = await endpoint.next();
   const others = [ask(), ask()];
   await locksAsked(3); // both look at the taken lock before its holder can finish
+  await renewed(3); // and for longer than a lease
   answer();
   t.match(await first.answer, { cache: 'miss', requests: { miss: 1 } });
   for (const other of others) t.match(await other.answer, { cache: 'hit', requests: { waited: 1, miss: 0 } });
