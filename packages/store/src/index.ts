@@ -52,6 +52,7 @@ export * from './search/document-embedding.ts';
 export * from './search/expire-answers.ts';
 export * from './search/explain-match.ts';
 export { hasCaughtUp } from './search/has-caught-up.ts';
+export * from './search/index-next-dimension.ts';
 export * from './search/match-hybrid.ts';
 export * from './follow-ups/add.ts';
 export * from './follow-ups/list.ts';

@@ -1,7 +1,7 @@
 import { createTestDatabase } from '@flowstate/test';
 import postgres from 'postgres';
 import t from 'tap';
-import { explainMatch, matchDocuments, matchHybrid, type Match, type Sql } from '../src/index.ts';
+import { explainMatch, indexNextDimension, matchDocuments, matchHybrid, type Match, type Sql } from '../src/index.ts';
 
 const collections = ['knowledge', 'elsewhere'];
 const rows = 4_000;
@@ -132,5 +132,43 @@ t.test('searches on 4,000 documents', async (t) => {
     const [settings] =
       await forced`SELECT current_setting('enable_indexscan') AS scan, current_setting('hnsw.ef_search') AS ef`;
     t.same({ ...settings }, { scan: 'on', ef: '40' }, 'what a search sets for itself ends with it');
+  });
+
+  await t.test('every dimension that comes into use gets its index, and searches use it', async (t) => {
+    const asController = () =>
+      sql.begin(async (tx) => {
+        await tx`SET LOCAL ROLE flowstate_app`;
+        return await indexNextDimension(tx);
+      });
+    t.equal(await asController(), null, 'all that are in use have theirs');
+    await sql`
+      INSERT INTO collections (name, model, dimensions)
+      VALUES ('wide', 'wide', 768), ('wider', 'wider', 3072), ('widest', 'widest', 4001)`;
+    await sql`
+      INSERT INTO documents (id, collection, text, content_hash, embedding, first_length)
+      SELECT md5('w' || i)::uuid, 'wide', 'One. Two', 'h',
+             array(SELECT random() - 0.5 FROM generate_series(1, 768) WHERE i > 0)::vector, 4
+      FROM generate_series(1, 100) i`;
+    await sql`
+      INSERT INTO document_chunks (document_id, index, content_hash, begin, length, embedding)
+      SELECT id, 1, 'h', 5, 3, embedding FROM documents WHERE collection = 'wide'`;
+    const [wide] = await sql<{ embedding: string }[]>`
+      SELECT embedding::text FROM documents WHERE collection = 'wide' AND id = md5('w7')::uuid`;
+    const match = { ...wanted, embedding: JSON.parse(wide?.embedding ?? '[]') as number[], collections: ['wide'] };
+    // So few are read and sorted sooner.
+    await watched.unsafe('SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off');
+    const scanned = await matchDocuments(watched, match);
+    t.notMatch(plans.join('\n'), /embedding_768/);
+
+    t.same([await asController(), await asController(), await asController()], [768, 3072, null], 'HNSW takes no more');
+    const indexed = await watch(async () => {
+      t.same(await matchDocuments(watched, match), scanned);
+    });
+    t.match(indexed, /Index Scan using documents_embedding_768/);
+    t.match(indexed, /Index Scan using document_chunks_embedding_768/);
+    t.notMatch(await watch(() => matchDocuments(watched, { ...match, exact: true })), /embedding_768/);
+    await sql`
+      INSERT INTO collections (name, model, dimensions) SELECT 'c' || i, 'c' || i, i FROM generate_series(1, 9) i`;
+    t.equal((await sql`SELECT dimensions_to_index()`).length, 5, 'eight in all');
   });
 });

@@ -18,6 +18,7 @@ import { createCensus } from './census.ts';
 import { readConfig, rehearsalCron } from './config.ts';
 import { createExpirer } from './expirer.ts';
 import { createFeeder } from './feeder.ts';
+import { createDimensionIndexer } from './index-dimensions.ts';
 import { createLeader } from './leader.ts';
 import { startLoop } from './loop.ts';
 import { createControllerMetrics } from './metrics.ts';
@@ -121,6 +122,13 @@ const loops = [
     leader,
     log,
     work: createForgottenDocuments({ sql, log }),
+  }),
+  startLoop({
+    name: 'indexing new dimensions of embeddings',
+    everyMs: 5_000,
+    leader,
+    log,
+    work: createDimensionIndexer({ sql, log }),
   }),
   startLoop({ name: 'rehearsing a rotation', everyMs: 5_000, leader, log, work: rehearse }),
   startLoop({

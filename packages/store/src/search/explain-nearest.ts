@@ -14,14 +14,14 @@ export async function explainNearest(db: Db): Promise<NearestPlan> {
   const indexes = await db<{ name: string }[]>`
     SELECT c.relname AS name FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
     WHERE a.amname = 'hnsw' AND i.indisvalid ORDER BY 1`;
-  const [sample] = await db<{ dimensions: number; embedding: string }[]>`
-    SELECT dimensions, embedding::text AS embedding FROM documents WHERE embedding IS NOT NULL LIMIT 1`;
+  const [sample] = await db<{ dimensions: number; type: string; embedding: string }[]>`
+    SELECT dimensions, neighbour_type(dimensions, false) AS type, embedding::text AS embedding FROM documents WHERE embedding IS NOT NULL LIMIT 1`;
   if (sample === undefined) return { plan: [], indexes: indexes.map(({ name }) => name) };
-  const { dimensions, embedding } = sample;
+  const { dimensions, type, embedding } = sample;
   // The index is on an expression with the dimension in its type: that cannot be a parameter.
   const [row] = await db.unsafe<{ 'QUERY PLAN': { Plan: Node }[] }[]>(
     `EXPLAIN (FORMAT JSON) SELECT id FROM documents WHERE dimensions = ${dimensions}
-     ORDER BY embedding::vector(${dimensions}) <=> $1::vector LIMIT 10`,
+     ORDER BY embedding::${type}(${dimensions}) <=> $1::${type}(${dimensions}) LIMIT 10`,
     [embedding],
   );
   const root = row?.['QUERY PLAN'][0]?.Plan;
