@@ -1,5 +1,6 @@
 import type { Embedder } from '@flowstate/models';
 import { createQueryEmbeddings } from './query-embeddings.ts';
+import type { SearchScope } from './search-scope.ts';
 
 type Options = Omit<Parameters<typeof createQueryEmbeddings>[0], 'embedder'>;
 
@@ -14,13 +15,15 @@ export function createKnownModels([first, ...others]: [Embedder, ...Embedder[]],
     known: [...embedders.keys()],
     first: first.model,
     /** Undefined for a model that is not known. */
-    embed: (model: string, query: string) => queries.get(model)?.of(query),
+    embed: ({ model, collections }: Pick<SearchScope, 'model' | 'collections'>, query: string) =>
+      queries.get(model)?.of(query, collections[0]?.queryGeneration ?? 0),
     /** Null for a model that is not known, and for an endpoint's that has not answered yet. */
     knownDimensions: (model: string) => embedders.get(model)?.dimensions ?? null,
     /** Null for a model that is not known; an endpoint is asked if it must be. Throws what its embedder throws. */
     async dimensionsOf(model: string): Promise<number | null> {
       const known = embedders.get(model)?.dimensions ?? null;
-      return known ?? (await queries.get(model)?.of('dimensions'))?.length ?? null;
+      // However old: as long as collections hold its embeddings, they have the same.
+      return known ?? (await queries.get(model)?.of('dimensions', 0))?.length ?? null;
     },
   };
 }

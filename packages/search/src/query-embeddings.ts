@@ -40,8 +40,8 @@ export function createQueryEmbeddings({ embedder, guard, tally, timeoutMs = long
     }
   }
 
-  async function find(query: string): Promise<readonly number[]> {
-    const key = keyOf(embedder.model, query);
+  async function find(query: string, generation: number): Promise<readonly number[]> {
+    const key = keyOf(embedder.model, generation, query);
     const found = await guard.ask((redis) => redis.getBuffer(key));
     const known = found?.value ? decode(found.value) : null;
     tally.embeddingAsked(found === null ? 'unavailable' : known === null ? 'miss' : 'hit');
@@ -52,21 +52,23 @@ export function createQueryEmbeddings({ embedder, guard, tally, timeoutMs = long
   }
 
   return {
-    of(query: string): Promise<readonly number[]> {
-      const known = recent.get(query);
+    /** Of a generation (`Collection.queryGeneration`): none of an earlier one is given. */
+    of(query: string, generation: number): Promise<readonly number[]> {
+      const key = `${generation} ${query}`;
+      const known = recent.get(key);
       if (known !== undefined) return known;
-      const embedding = find(query);
-      recent.set(query, embedding);
+      const embedding = find(query, generation);
+      recent.set(key, embedding);
       embedding.catch(() => {
-        if (recent.peek(query) === embedding) recent.delete(query);
+        if (recent.peek(key) === embedding) recent.delete(key);
       });
       return embedding;
     },
   };
 }
 
-function keyOf(model: string, query: string): string {
-  const hash = createHash('sha256').update(JSON.stringify([model, query]));
+function keyOf(model: string, generation: number, query: string): string {
+  const hash = createHash('sha256').update(JSON.stringify([model, generation, query]));
   return `vector-search:embedding:${hash.digest('base64url')}`;
 }
 

@@ -181,7 +181,7 @@ export function createSearch({
     watch: Stopwatch,
   ): Promise<SearchHit[]> {
     const { model } = scope;
-    const embedding = given ?? (await watch.time('embed', async () => models.embed(model, query))) ?? [];
+    const embedding = given ?? (await watch.time('embed', async () => models.embed(scope, query))) ?? [];
     const collections = ofDimensions(scope, embedding.length);
     const call = { ...match, embedding, model, collections: collections.map(({ name }) => name) };
     const begun = performance.now();

@@ -54,7 +54,7 @@ t.test('an endpoint that hangs is left alone like one that fails', async (t) => 
   const { cacheUrl } = await createTestRedis(t);
   const guard = createCacheGuard(openCache(t, cacheUrl), 1_000);
   const queries = createQueryEmbeddings({ embedder, guard, tally: createCacheTally(undefined), timeoutMs: 50 });
-  for (const query of ['a', 'b']) await t.rejects(queries.of(query), { code: 'timeout', message: /within 50 ms/ });
-  await t.rejects(queries.of('c'), { code: 'unavailable', message: /left alone/, retryAfter: 10 });
+  for (const query of ['a', 'b']) await t.rejects(queries.of(query, 1), { code: 'timeout', message: /within 50 ms/ });
+  await t.rejects(queries.of('c', 1), { code: 'unavailable', message: /left alone/, retryAfter: 10 });
   t.match([endpoint.asked(), circuit.state()], [2, 'open']);
 });

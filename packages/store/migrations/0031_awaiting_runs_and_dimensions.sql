@@ -60,10 +60,38 @@ $$;
 
 SELECT index_dimension(dims) FROM dimensions_to_index() dims;
 
+-- Rises when embeddings of queries from before are not to be used any more: they are kept by model and text, and a model
+-- may have been exchanged under its name.
+CREATE SEQUENCE query_generations;
+DROP FUNCTION search_scope(uuid, text, text[]);
+-- As before (0028), and the generation.
+CREATE FUNCTION search_scope(subject uuid, subject_role text, wanted text[])
+RETURNS TABLE (
+  name text, model text, dimensions int, version bigint, access_epoch bigint, cache_ttl_seconds int,
+  query_generation bigint
+) LANGUAGE plpgsql STABLE
+  SET plan_cache_mode = force_generic_plan
+AS $$
+BEGIN
+  IF wanted IS NULL THEN
+    RETURN QUERY
+      SELECT c.name, c.model, c.dimensions, c.version, c.access_epoch, c.cache_ttl_seconds,
+             (SELECT g.last_value FROM query_generations g)
+      FROM visible_collections(subject, subject_role) c ORDER BY c.name;
+  ELSE
+    RETURN QUERY
+      SELECT c.name, c.model, c.dimensions, c.version, c.access_epoch, c.cache_ttl_seconds,
+             (SELECT g.last_value FROM query_generations g)
+      FROM visible_collections(subject, subject_role) c WHERE c.name = ANY (wanted) ORDER BY c.name;
+  END IF;
+END $$;
+SELECT nextval('query_generations');                   -- the first one changes nothing that can be seen
+
 REVOKE EXECUTE ON FUNCTION index_next_dimension() FROM PUBLIC;
 DO $$
 BEGIN
   GRANT SELECT, INSERT, UPDATE, DELETE ON documents_awaiting_run TO flowstate_app;
+  GRANT SELECT, USAGE ON SEQUENCE query_generations TO flowstate_app;
   GRANT EXECUTE ON FUNCTION index_next_dimension() TO flowstate_app;
 EXCEPTION
   WHEN undefined_object OR insufficient_privilege THEN

@@ -65,6 +65,8 @@ t.test('the search cache is told about, and cleared in every gateway with one au
 
   t.match(await clear({ reason }), { status: 200, body: { collections: ['knowledge'] } });
   t.same([await ask(there), await ask(here)], ['miss', 'hit'], 'computed anew once, by the other gateway');
+  const embeddings = { gateway: { embeddings: { hit: 0, miss: 1 } } };
+  t.match((await there.call('GET', '/api/admin/cache', { token })).body, embeddings, 'its embedding, too');
   t.match(await clear({ reason, collection: 'nowhere' }), {
     status: 404,
     body: { errors: [{ field: 'collection' }] },
@@ -94,4 +96,8 @@ t.test('the search cache is told about, and cleared in every gateway with one au
   ]) {
     t.match(metrics, line);
   }
+
+  t.equal((await clear({ reason, collection: 'knowledge' })).status, 200);
+  t.same([await ask(there), await ask(here)], ['miss', 'hit']);
+  t.match((await there.call('GET', '/api/admin/cache', { token })).body, embeddings, 'which belongs to no collection');
 });

@@ -14,6 +14,7 @@ UPDATE gateways SET ended_at = now() WHERE ended_at IS NULL;
 SELECT setval(pg_get_serial_sequence('workers', 'id'), nextval(pg_get_serial_sequence('workers', 'id')) + 1000000);
 SELECT setval(pg_get_serial_sequence('gateways', 'id'), nextval(pg_get_serial_sequence('gateways', 'id')) + 1000000);
 SELECT setval('collection_changes', nextval('collection_changes') + 1000000);
+SELECT setval(s, nextval(s) + 1000000) FROM to_regclass('query_generations') s WHERE s IS NOT NULL;
 UPDATE run_live SET
   owner = NULL,
   dispatch = dispatch + 1000,

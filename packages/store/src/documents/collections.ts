@@ -13,12 +13,15 @@ export type Collection = {
   accessEpoch: number;
   /** Seconds a cached answer from it may live; null: as long as is configured. */
   cacheTtlSeconds: number | null;
+  /** The same for all: embeddings of queries from an earlier one are not used any more. */
+  queryGeneration: number;
 };
 
 /** The named ones that the viewer sees, or all of those; in name order. Without a viewer: what everybody sees. */
 export async function findCollections(db: Db, names?: readonly string[], viewer?: Viewer): Promise<Collection[]> {
   return await db<Collection[]>`
-    SELECT name, model, dimensions, version, access_epoch AS "accessEpoch", cache_ttl_seconds AS "cacheTtlSeconds"
+    SELECT name, model, dimensions, version, access_epoch AS "accessEpoch", cache_ttl_seconds AS "cacheTtlSeconds",
+      query_generation AS "queryGeneration"
     FROM search_scope(${viewer?.id ?? null}, ${viewer?.role ?? null}, ${names === undefined ? null : [...names]})`;
 }
 
