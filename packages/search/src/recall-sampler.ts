@@ -29,7 +29,7 @@ type Options = {
   observe: RecallObserver;
   /** Is there too much else to do? */
   busy(): boolean;
-  /** Share of one connection's time that scans may take (default 0.1). */
+  /** Share of one connection's time that scans may take (default 0.02). */
   effort?: number;
 };
 
@@ -39,7 +39,7 @@ export type RecallSampler = ReturnType<typeof createRecallSampler>;
  * Compares what the index answered with an exact scan, for a sample of the queries, after they were answered and one at
  * a time. A sample that comes at the wrong moment is dropped, never queued.
  */
-export function createRecallSampler({ sql, fraction, observe, busy, effort = 0.1 }: Options) {
+export function createRecallSampler({ sql, fraction, observe, busy, effort = 0.02 }: Options) {
   let running: Promise<void> | undefined;
   let restUntil = 0;
 
