@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Sql } from '@flowstate/store';
+import type { Db, Sql } from '@flowstate/store';
 import { v7 as uuidv7 } from 'uuid';
 import { dimensions } from './embeddings.ts';
 import type { BenchText } from './texts.ts';
@@ -33,25 +33,26 @@ export async function storePerturbed(
   const [index] = await sql<{ indexdef: string }[]>`
     SELECT indexdef FROM pg_indexes WHERE indexname = 'documents_embedding_384'`;
   if (index === undefined) throw new Error('documents have no HNSW index');
-  await sql`DROP INDEX documents_embedding_384`;
-  const random = gaussian(1);
-  for (let i = texts.length; i < count; i += batch) {
-    const rows = Array.from({ length: Math.min(batch, count - i) }, (_, j) => {
-      const of = (i + j) % texts.length;
-      const text = texts[of] as BenchText;
-      const embedding = perturbed(embeddings[of] as Float32Array, random);
-      return { ...text, text: `${text.text} (${i + j})`, externalId: `perturbed-${i + j}`, embedding };
-    });
-    await store(sql, rows, { perturbed: true });
-  }
+  // In one transaction: the controller makes any index of neighbours that is missing.
   await sql.begin(async (tx) => {
+    await tx`DROP INDEX documents_embedding_384`;
+    const random = gaussian(1);
+    for (let i = texts.length; i < count; i += batch) {
+      const rows = Array.from({ length: Math.min(batch, count - i) }, (_, j) => {
+        const of = (i + j) % texts.length;
+        const text = texts[of] as BenchText;
+        const embedding = perturbed(embeddings[of] as Float32Array, random);
+        return { ...text, text: `${text.text} (${i + j})`, externalId: `perturbed-${i + j}`, embedding };
+      });
+      await store(tx, rows, { perturbed: true });
+    }
     await tx`SET LOCAL maintenance_work_mem = '512MB'`;
     await tx.unsafe(index.indexdef);
   });
   await sql`VACUUM ANALYZE documents`;
 }
 
-async function store(sql: Sql, rows: readonly Row[], label: object): Promise<void> {
+async function store(sql: Db, rows: readonly Row[], label: object): Promise<void> {
   for (let i = 0; i < rows.length; i += batch) {
     const some = rows.slice(i, i + batch).map(({ externalId, text, topic, product, embedding }) => ({
       id: uuidv7(),
