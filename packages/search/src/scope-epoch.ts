@@ -46,12 +46,11 @@ export function createScopeEpoch(redis: Redis): ScopeEpoch {
     read: () => reads.of(key, read),
     async changed() {
       const told = new AbortController();
-      const forgotten = wait(scopeLeaseMs, undefined, { signal: told.signal }).catch(() => {});
-      const tell = redis.set(key, randomUUID()).then(
+      redis.set(key, randomUUID()).then(
         () => told.abort(),
         () => {},
       );
-      await Promise.race([forgotten, tell.then(() => forgotten)]);
+      await wait(scopeLeaseMs, undefined, { signal: told.signal }).catch(() => {});
     },
   };
 }
