@@ -12,10 +12,10 @@ type Run = { id: string; state: string };
 type Webhook = { deliveries: { id: string; state: string; tries: number; log: { status: number | null }[] }[] };
 type Payload = { type: string; data: Run & { error: unknown } };
 
-/** What README tells people to verify by. */
-async function readmeVerify(): Promise<(secret: string, headers: object, body: string) => void> {
-  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
-  const code = /## Webhooks.*?```js\n(.*?)```/s.exec(readme)?.[1] ?? '';
+/** What the gateway's chapter tells people to verify by. */
+async function writtenVerify(): Promise<(secret: string, headers: object, body: string) => void> {
+  const chapter = await readFile(new URL('../../services/gateway/README.md', import.meta.url), 'utf8');
+  const code = /^## Webhooks.*?```js\n(.*?)```/ms.exec(chapter)?.[1] ?? '';
   const module = `data:text/javascript,${encodeURIComponent(`${code}\nexport { verify };`)}`;
   return ((await import(module)) as { verify: (secret: string, headers: object, body: string) => void }).verify;
 }
@@ -50,7 +50,7 @@ t.test('completed, failed and cancelled runs are told, signed, in the words of t
   }
   recorder.release('step-1');
 
-  const verify = await readmeVerify();
+  const verify = await writtenVerify();
   for (const { headers, body } of receiver.calls) {
     t.doesNotThrow(() => verify(webhookSecret, headers, body));
     t.throws(() => verify(webhookSecret, headers, `${body} `), { message: 'forged' });

@@ -13,10 +13,10 @@ const traceOf = async (text: string) => {
   return join(folder, 'trace.csv');
 };
 
-t.test("README's command writes README's table and picture", async (t) => {
-  const readme = await readFile(new URL('../../../README.md', import.meta.url), 'utf8');
+t.test('the command of the chapter on scaling writes its table and its picture', async (t) => {
+  const chapter = await readFile(new URL('../../scaling/README.md', import.meta.url), 'utf8');
   const [, command = '', table = ''] =
-    /```sh\nflowstate (scale simulate [^\n]*)\n```\n+```\n([^`]*)```/.exec(readme) ?? [];
+    /```sh\nnpx flowstate (scale simulate [^\n]*)\n```\n+```\n([^`]*)```/.exec(chapter) ?? [];
   const picture = join(folder, 'picture.svg');
   const args = command.replace('deploy/keda/scaling.svg', picture).split(' ');
   const { code, out, err } = await flowstate(args);

@@ -7,7 +7,7 @@ export type SearchKind = (typeof searchKinds)[number];
 
 /**
  * What hybrid search makes of nearness in meaning and of shared words. Chosen by measurement on the sample knowledge
- * base (README, "Searching"): equal weights are worse than no words at all.
+ * base (packages/search/README.md#why-these-defaults): equal weights are worse than no words at all.
  */
 export const defaultWeights = { vector: 1, text: 0.4 };
 export type SearchWeights = typeof defaultWeights;

@@ -41,7 +41,7 @@ CREATE FUNCTION word_queries(query text, OUT selecting tsquery, OUT ranking tsqu
 $$;
 
 -- Half the precision makes an index of little more than half the size, in which a search is no slower and finds no less
--- (README, "Searching"). What it finds is compared by the embeddings as they are.
+-- (packages/search/README.md#the-index-of-neighbours). What it finds is compared by the embeddings as they are.
 DROP INDEX documents_embedding_384, document_chunks_embedding_384;
 CREATE INDEX documents_embedding_384 ON documents USING hnsw ((embedding::halfvec(384)) halfvec_cosine_ops)
   WHERE dimensions = 384;

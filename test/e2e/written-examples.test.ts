@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { scripted, startModelServer, startPlatform } from '@flowstate/test';
 import t from 'tap';
-import { readme } from '../configuration-table.ts';
 
-t.test("README's examples of workflows, agents and a tool run as they stand there", async (t) => {
-  const text = await readFile(readme, 'utf8');
+const chapter = new URL('../../packages/workflow/README.md', import.meta.url);
+
+t.test('the written examples of workflows, agents and a tool run as they stand there', async (t) => {
+  const text = await readFile(chapter, 'utf8');
   const examples = [...text.matchAll(/<!-- example: (\S+) -->\s+```ts\n([\s\S]*?)```/g)];
   t.same(
     examples.map(([, file]) => file),
