@@ -19,8 +19,12 @@ const check = createCheck(StoredAnswer, { root: 'cached' });
 const compressFrom = 2_048;
 /** Bytes of JSON; larger answers cost more to move than to compute. */
 export const maxBytes = 512 * 1024;
-/** Answers are small: most of what compressing them takes is making room for larger ones. */
-const quickly = { chunkSize: 4_096, params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+/** Answers are small: most of what compressing them takes is making room for larger ones, unless their size is told. */
+const quickly = (bytes: number) => ({
+  chunkSize: 4_096,
+  pledgedSrcSize: bytes,
+  params: { [constants.ZSTD_c_compressionLevel]: 1 },
+});
 const plain = 0;
 const zstd = 1;
 
@@ -29,7 +33,7 @@ export function encodeAnswer({ hits, ...rest }: StoredAnswer): Buffer | null {
   const json = Buffer.from(`{"hits":${hitsText(hits)},${JSON.stringify(rest).slice(1)}`);
   if (json.length > maxBytes) return null;
   if (json.length < compressFrom) return Buffer.concat([Buffer.of(plain), json]);
-  return Buffer.concat([Buffer.of(zstd), zstdCompressSync(json, quickly)]);
+  return Buffer.concat([Buffer.of(zstd), zstdCompressSync(json, quickly(json.length))]);
 }
 
 /** Throws on whatever was not written by `encodeAnswer`, and on more than it would have written. */
