@@ -140,6 +140,8 @@ export type InboxEntry = {
   name: string;
   data: unknown;
   principalId: string | null;
+  /** The run by which the principal sent it; null: it was a person or a program. */
+  byRun: string | null;
   at: string;
 };
 

@@ -84,7 +84,7 @@ export type ReceivedSignal = {
 export type SignalOptions = {
   /** Milliseconds after which the wait ends with null. */
   timeoutMs?: number;
-  /** A person's decision: whoever started the run cannot send it. */
+  /** A person's decision: neither whoever started the run can send it, nor a run. */
   approval?: boolean;
   /** Name of the wait, when one signal is waited for side by side. */
   name?: string;

@@ -136,10 +136,10 @@ function toIso(ms: number | null): string | null {
   return ms === null ? null : new Date(ms).toISOString();
 }
 
-function matches(what: WaitFor, { kind, name, principalId: sender }: InboxEntry, owner: string): boolean {
+function matches(what: WaitFor, { kind, name, principalId: sender, byRun }: InboxEntry, owner: string): boolean {
   if (what.kind === 'signal') {
-    // Nobody approves a run of their own, not even by a signal sent ahead of the question.
-    return kind === 'signal' && name === what.signal && !(what.approval && sender === owner);
+    // Nobody approves a run of their own, and no run approves, not even by a signal sent ahead of the question.
+    return kind === 'signal' && name === what.signal && !(what.approval && (sender === owner || byRun !== null));
   }
   return what.kind === 'child' && kind === 'child' && name === what.child;
 }

@@ -101,6 +101,11 @@ export function ruleOf(table: AccessTable, method: string, pattern: string): Rul
   return entry === undefined ? undefined : table[entry];
 }
 
+/** Throws `forbidden` for a run: what somebody must answer for is decided by them, never by an agent in their name. */
+export function assertPerson({ via }: Principal): void {
+  if ('run' in via) throw new FlowstateError('forbidden', 'A person decides, never a run');
+}
+
 /** The principal of a closed route's request. */
 export function principalOf(request: FastifyRequest): Principal {
   if (request.principal === null) throw new FlowstateError('invalid_token', 'This needs a login');

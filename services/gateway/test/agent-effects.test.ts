@@ -1,6 +1,6 @@
 import { approvalSignal, maxWebhookBytes, type Approval } from '@flowstate/contracts';
 import { createApiKey } from '@flowstate/security';
-import { finishRuns, readInbox, recordParked, upsertCustomers } from '@flowstate/store';
+import { finishRuns, readInbox, recordParked, upsertCustomers, writeChunks } from '@flowstate/store';
 import { startWebhookReceiver, verifyWebhook } from '@flowstate/test';
 import t from 'tap';
 import { createGatewayFixture } from './fixtures/gateway-fixture.ts';
@@ -123,6 +123,43 @@ t.test('nobody decides a run of their own, no agent decides, and no other way le
   });
   t.same((await readInbox(sql, runId)).entries, []);
   t.match(await ask(manager, 's'), { status: 403, body: { detail: /Only a run/ } });
+});
+
+t.test("a workflow's own wait for an approval is for people, and not for whoever started the run", async (t) => {
+  const { runId, token } = await begin('manager');
+  const other = await begin('admin');
+  const send = async (as: string, name: string) =>
+    gateway.call('POST', `/api/runs/${runId}/signals/${name}`, { token: as, body: { data: name } });
+  t.equal((await send(other.token, 'go')).status, 202, 'ahead of the question it answers nothing (see the engine)');
+  const at = new Date().toISOString();
+  const waits = ['go', 'news'].map((signal, i) => {
+    const data = { kind: 'signal', name: signal, signal, approval: signal === 'go', until: null };
+    return { seq: i + 3, type: 'wait.begun', at, data };
+  });
+  t.same(await writeChunks(sql, [{ runId, owner: worker, chunk: 1, events: JSON.stringify(waits) }]), [true]);
+  t.match(await send(manager, 'go'), { status: 403, body: { detail: /of their own/ } });
+  t.match(await send(token, 'go'), { status: 403, body: { detail: /never a run/ } });
+  t.match(await send(other.token, 'go'), { status: 403, body: { detail: /never a run/ } });
+  t.equal((await send(other.token, 'news')).status, 202, 'what is no approval a run may send');
+  const admin = await gateway.tokenOf('admin');
+  t.equal((await send(admin, 'go')).status, 202);
+  const { entries } = await readInbox(sql, runId);
+  t.match(entries, [
+    { name: 'go', byRun: other.runId, principalId: users.admin.id },
+    { name: 'news', byRun: other.runId },
+    { name: 'go', byRun: null, principalId: users.admin.id },
+  ]);
+});
+
+t.test('what is in doubt a person settles, never a run', async (t) => {
+  const { runId } = await begin('manager');
+  await sql`UPDATE run_live SET state = 'parked', owner = NULL WHERE id = ${runId}`;
+  await recordParked(sql, runId, { reason: 'doubt', step: 's' });
+  const other = await begin('admin');
+  const resolve = (as: string) =>
+    gateway.call('POST', `/api/runs/${runId}/resolve`, { token: as, body: { outcome: 'abandon' } });
+  t.match(await resolve(other.token), { status: 403, body: { detail: /never a run/ } });
+  t.equal((await resolve(manager)).status, 202);
 });
 
 t.test('an edit must fit the schema; a decision that contradicts itself is refused', async (t) => {

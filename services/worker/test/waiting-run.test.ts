@@ -141,12 +141,15 @@ t.test('a wait that times out answers null; news of something else leave it alon
   t.same(await (await beginRun(sql, workflow, id)).done, { state: 'completed', output: null });
 });
 
-t.test('nobody approves a run of their own', async (t) => {
+t.test('nobody approves a run of their own, and no run approves any', async (t) => {
   const owner = randomUUID();
   const workflow = define(async (ctx) => (await ctx.waitForSignal('approve', { approval: true }))?.data);
   const id = await acceptRun(sql, workflow, {}, { principalId: owner });
   await sendSignal(sql, { runId: id, name: 'approve', data: 'by me', principalId: owner });
   t.same(await (await beginRun(sql, workflow, id)).done, { state: 'waiting' }, 'sent ahead of the question, too');
+  const byRun = randomUUID();
+  await sendSignal(sql, { runId: id, name: 'approve', data: 'by a run', principalId: randomUUID(), byRun });
+  t.same(await (await beginRun(sql, workflow, id)).done, { state: 'waiting' }, 'in the name of somebody who may');
   await sendSignal(sql, { runId: id, name: 'approve', data: 'by another', principalId: randomUUID() });
   t.same(await (await beginRun(sql, workflow, id)).done, { state: 'completed', output: 'by another' });
 });

@@ -2,15 +2,23 @@ import type { Delivery, Inbox, InboxEntry } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
 import { deliveryColumns, mayDeliver, wakeUp } from './deliveries.ts';
 
-export type Signal = { runId: string; name: string; data: unknown; principalId: string };
+export type Signal = {
+  runId: string;
+  name: string;
+  data: unknown;
+  principalId: string;
+  /** The run that sends it, acting for the principal. */
+  byRun?: string | undefined;
+};
 
 /** Adds a signal and wakes the run if it waits. Null: the run is over; else what the caller must deliver, if anything. */
 export async function sendSignal(db: Db, signal: Signal): Promise<{ delivery: Delivery | null } | null> {
   const [row] = await db<(Delivery & { deliver: boolean })[]>`
     WITH old AS (SELECT id, state FROM run_live WHERE id = ${signal.runId} FOR UPDATE),
     sent AS (
-      INSERT INTO run_inbox (run_id, kind, name, data, principal_id)
-      SELECT id, 'signal', ${signal.name}, ${JSON.stringify(signal.data ?? null)}, ${signal.principalId}::uuid FROM old
+      INSERT INTO run_inbox (run_id, kind, name, data, principal_id, by_run)
+      SELECT id, 'signal', ${signal.name}, ${JSON.stringify(signal.data ?? null)}, ${signal.principalId}::uuid,
+             ${signal.byRun ?? null}::uuid FROM old
     )
     UPDATE run_live l SET ${wakeUp(db)} FROM old WHERE l.id = old.id AND l.id = ${signal.runId}
     RETURNING ${deliveryColumns(db, 'l')}, ${mayDeliver(db)} AS deliver`;
@@ -31,6 +39,6 @@ export async function readInbox(db: Db, runId: string): Promise<Inbox & { cancel
 export function inboxEntries(db: Db) {
   return db`CASE WHEN l.inbox > 0 THEN (
     SELECT json_agg(json_build_object('id', i.id, 'kind', i.kind, 'name', i.name, 'data', i.data::json,
-                                      'principalId', i.principal_id, 'at', i.at) ORDER BY i.id)
+                                      'principalId', i.principal_id, 'byRun', i.by_run, 'at', i.at) ORDER BY i.id)
     FROM run_inbox i WHERE i.run_id = l.id) END`;
 }

@@ -14,7 +14,7 @@ import {
 } from '@flowstate/contracts';
 import { askApproval, decideApproval, listApprovals, readApproval, sendSignal } from '@flowstate/store';
 import Type from 'typebox';
-import { principalOf } from '../access.ts';
+import { assertPerson, principalOf } from '../access.ts';
 import type { App, Deps } from '../deps.ts';
 import { readIdCursor, toPage } from '../list-page.ts';
 import { recordedChange } from '../recorded-change.ts';
@@ -92,7 +92,7 @@ export function approvalRoutes(app: App, { sql, audit, runs }: Pick<Deps, 'sql' 
     async (request) => {
       const principal = principalOf(request);
       const approval = await mustRead(request.params.id, principal);
-      if ('run' in principal.via) throw new FlowstateError('forbidden', 'A person decides, never a run');
+      assertPerson(principal);
       if (approval.askedBy === principal.id)
         throw new FlowstateError('forbidden', 'Nobody approves a run of their own');
       const signal = decisionOf(request.body, approval);

@@ -16,6 +16,7 @@ import {
   type StoredRun,
 } from '@flowstate/store';
 import { v7 as uuidv7 } from 'uuid';
+import { assertPerson } from '../access.ts';
 import type { RunService } from '../deps.ts';
 import { createAcceptRun, type AcceptOptions } from './accept-run.ts';
 import { createDeliver } from './deliver-committed.ts';
@@ -92,15 +93,20 @@ export function createRunService(options: Options): RunService {
     },
     async signal(id, { name, data }, principal) {
       const run = await visible(id, principal);
-      if (run.principalId === principal.id && (await awaitsApproval(sql, run.id, name))) {
+      const own = run.principalId === principal.id;
+      const byRun = 'run' in principal.via ? principal.via.run : undefined;
+      // Sent ahead of the question, it is no answer to it.
+      if ((own || byRun !== undefined) && (await awaitsApproval(sql, run.id, name))) {
+        assertPerson(principal);
         throw new FlowstateError('forbidden', 'Nobody approves a run of their own');
       }
-      const sent = await sendSignal(sql, { runId: run.id, name, data, principalId: principal.id });
+      const sent = await sendSignal(sql, { runId: run.id, name, data, principalId: principal.id, byRun });
       if (sent === null) throw new FlowstateError('conflict', `The run is already ${run.state}`);
       if (sent.delivery) await deliver([sent.delivery]);
       return mustRead(run.id);
     },
     async resolve(id, resolution, principal) {
+      assertPerson(principal);
       const run = await visible(id, principal);
       const answer =
         resolution.outcome === 'abandon' ? await abandon(run.id, principal) : await settle(run, resolution, principal);
