@@ -62,12 +62,12 @@ export function addCollectionsCommand(program: Command, terminal: Terminal): voi
   }
 }
 
-function rowOf({ name, visibility, ownerId, model, cacheTtlSeconds, grants }: CollectionDetails): string[] {
+function rowOf({ name, visibility, ownerId, model, dimensions, cacheTtlSeconds, grants }: CollectionDetails): string[] {
   return [
     name,
     visibility,
     ownerId ?? '',
-    model ?? '',
+    model === null ? '' : `${model} (${dimensions})`,
     cacheTtlSeconds === null ? 'as configured' : `${cacheTtlSeconds} s`,
     (grants ?? []).map(({ kind, grantee }) => `${kind.slice(0, -1)}:${grantee}`).join(' '),
   ];

@@ -132,7 +132,7 @@ t.test('a collection keeps the model and dimension of its first embedding', asyn
     ]);
     await t.rejects(storeEmbeddings(sql, { model: 'n', items: [await of('d', [1, 2])] }), {
       code: 'invalid_input',
-      errors: [{ field: 'items.0.embedding', message: /3 dimensions, as all by n, not 2/ }],
+      errors: [{ field: 'items.0.embedding', message: /3 dimensions, as all by n in collection other, not 2/ }],
     });
     const bySql = sql`UPDATE collections SET model = 'n', dimensions = 2 WHERE name = 'third'`;
     await t.rejects(bySql, { code: '23503' }, 'whoever writes it');

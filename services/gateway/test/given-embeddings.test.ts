@@ -1,3 +1,4 @@
+import { insertUser, removeCollection, writeCollection } from '@flowstate/store';
 import t from 'tap';
 import { createDocumentsFixture, publishIngest } from './fixtures/documents-fixture.ts';
 
@@ -101,3 +102,24 @@ await t.test(
     });
   },
 );
+
+await t.test('a length that a model has elsewhere is refused with where, to whoever may see that', async (t) => {
+  const store = (collection: string, embedding: number[]) =>
+    call('POST', '/api/documents', { collection, text: 'x', model: 'misnamed', embedding });
+  const refused = (where: RegExp) => ({ status: 400, body: { errors: [{ field: 'embedding', message: where }] } });
+  t.equal((await store('mistaken', [1, 2])).status, 200);
+  t.match(
+    await store('others', [1, 2, 3]),
+    refused(/have 2 dimensions, as all by misnamed in collection mistaken, not 3/),
+  );
+
+  const someone = { email: 'someone@example.org', name: 'Someone', role: 'manager' as const, passwordHash: null };
+  const owner = (await insertUser(sql, someone)) ?? { id: '', role: 'manager' as const };
+  await writeCollection(sql, 'mistaken', { visibility: 'private', ownerId: owner.id }, { id: owner.id, role: 'admin' });
+  const hidden = await store('others', [1, 2, 3]);
+  t.match(hidden, refused(/as all by misnamed in a collection that you do not see, not 3/));
+  t.notMatch(JSON.stringify(hidden.body), 'mistaken');
+
+  await sql.begin((tx) => removeCollection(tx, 'mistaken', owner));
+  t.equal((await store('others', [1, 2, 3])).status, 200, 'nothing of it is left in the way');
+});

@@ -9,6 +9,7 @@ import type { Db, Sql } from '../client.ts';
 import { deleteStaleChunks, findIncomplete, storeChunks } from './chunks.ts';
 import { lockCollectionsOf, visibleTo } from './collections.ts';
 import { fixModel } from './fix-model.ts';
+import { nameHolder } from './model-holder.ts';
 import { findReindexed, stageParts } from '../reindex/stage.ts';
 import { toVector } from './vector-text.ts';
 
@@ -79,14 +80,15 @@ export async function storeEmbeddingsIn(
       { field: 'model', message: `must be ${theirs}: collection ${name} holds its embeddings, not those of ${model}` },
     ]);
   }
-  refuse(
-    taken.flatMap(({ i, target, vector }) => {
-      const dimensions = collections.get(target.collection)?.dimensions;
-      return vector.length === dimensions
-        ? []
-        : [wrongVector(i, `must have ${dimensions} dimensions, as all by ${model}, not ${vector.length}`)];
-    }),
-  );
+  const wanted = ({ target }: { target: Target }) => collections.get(target.collection)?.dimensions ?? 0;
+  const wrong = taken.filter((one) => one.vector.length !== wanted(one));
+  const errors: FieldError[] = [];
+  for (const [dimensions, some] of Map.groupBy(wrong, wanted)) {
+    const rule = `must have ${dimensions} dimensions, as all by ${model}`;
+    const holder = await nameHolder(tx, { model, dimensions }, viewer);
+    errors.push(...some.map(({ i, vector }) => wrongVector(i, `${rule} ${holder}, not ${vector.length}`)));
+  }
+  refuse(errors);
   await storeChunks(
     tx,
     taken.flatMap(({ i, target, vector }) => {

@@ -3,6 +3,7 @@ import type { Sql } from '../client.ts';
 import { lockManaged } from '../collections/manage.ts';
 import { mustSee } from '../documents/collections.ts';
 import { lockModelDimensions } from '../documents/fix-model.ts';
+import { nameHolder } from '../documents/model-holder.ts';
 import { isPending } from './pending.ts';
 
 /**
@@ -52,7 +53,8 @@ export async function switchModel(
     if (row.dimensions !== null) {
       const elsewhere = await lockModelDimensions(tx, model);
       if (elsewhere !== null && elsewhere !== row.dimensions) {
-        const message = `Collections by ${model} have ${elsewhere} dimensions, the new embeddings ${row.dimensions}`;
+        const holder = await nameHolder(tx, { model, dimensions: elsewhere }, viewer);
+        const message = `All by ${model} have ${elsewhere} dimensions ${holder}, the new embeddings ${row.dimensions}`;
         throw new FlowstateError('conflict', message);
       }
       await tx`
