@@ -49,6 +49,7 @@ export * from './reindex/start.ts';
 export * from './reindex/switch.ts';
 export { createSharedReads } from './shared-reads.ts';
 export * from './search/document-embedding.ts';
+export * from './search/drop-unused-dimension.ts';
 export * from './search/expire-answers.ts';
 export * from './search/explain-match.ts';
 export { hasCaughtUp } from './search/has-caught-up.ts';

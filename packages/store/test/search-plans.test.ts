@@ -1,7 +1,16 @@
 import { createTestDatabase } from '@flowstate/test';
 import postgres from 'postgres';
 import t from 'tap';
-import { explainMatch, indexNextDimension, matchDocuments, matchHybrid, type Match, type Sql } from '../src/index.ts';
+import {
+  dropUnusedDimension,
+  explainMatch,
+  indexNextDimension,
+  matchDocuments,
+  matchHybrid,
+  type Db,
+  type Match,
+  type Sql,
+} from '../src/index.ts';
 
 const collections = ['knowledge', 'elsewhere'];
 const rows = 4_000;
@@ -45,6 +54,16 @@ t.test('searches on 4,000 documents', async (t) => {
     plans.length = 0;
     await ask();
     return plans.join('\n');
+  };
+  /** With the controller's rights. */
+  const asController = (work: (tx: Db) => Promise<number | null>) =>
+    sql.begin(async (tx) => {
+      await tx`SET LOCAL ROLE flowstate_app`;
+      return await work(tx);
+    });
+  const indexAll = async (): Promise<number[]> => {
+    const next = await asController(indexNextDimension);
+    return next === null ? [] : [next, ...(await indexAll())];
   };
   const hnsw = /Index Scan using document(s|_chunks)_embedding_384/;
 
@@ -135,15 +154,11 @@ t.test('searches on 4,000 documents', async (t) => {
   });
 
   await t.test('every dimension that comes into use gets its index, and searches use it', async (t) => {
-    const asController = () =>
-      sql.begin(async (tx) => {
-        await tx`SET LOCAL ROLE flowstate_app`;
-        return await indexNextDimension(tx);
-      });
-    t.equal(await asController(), null, 'all that are in use have theirs');
+    t.equal(await asController(indexNextDimension), null, 'all that are in use have theirs');
     await sql`
       INSERT INTO collections (name, model, dimensions)
       VALUES ('wide', 'wide', 768), ('wider', 'wider', 3072), ('widest', 'widest', 4001)`;
+    await sql`INSERT INTO collection_reindexes (collection, model, dimensions) VALUES ('knowledge', 'n', 256)`;
     await sql`
       INSERT INTO documents (id, collection, text, content_hash, embedding, first_length)
       SELECT md5('w' || i)::uuid, 'wide', 'One. Two', 'h',
@@ -160,7 +175,7 @@ t.test('searches on 4,000 documents', async (t) => {
     const scanned = await matchDocuments(watched, match);
     t.notMatch(plans.join('\n'), /embedding_768/);
 
-    t.same([await asController(), await asController(), await asController()], [768, 3072, null], 'HNSW takes no more');
+    t.same(await indexAll(), [768, 3072, 256], 'the oldest first, and HNSW takes no more');
     const indexed = await watch(async () => {
       t.same(await matchDocuments(watched, match), scanned);
     });
@@ -169,6 +184,30 @@ t.test('searches on 4,000 documents', async (t) => {
     t.notMatch(await watch(() => matchDocuments(watched, { ...match, exact: true })), /embedding_768/);
     await sql`
       INSERT INTO collections (name, model, dimensions) SELECT 'c' || i, 'c' || i, i FROM generate_series(1, 9) i`;
-    t.equal((await sql`SELECT dimensions_to_index()`).length, 5, 'eight in all');
+    t.equal((await sql`SELECT dimensions_to_index()`).length, 4, 'eight in all');
+  });
+
+  await t.test('the index of a dimension that nobody has makes room, unless it is searched or written', async (t) => {
+    await sql`DELETE FROM documents WHERE collection = 'wide'`;
+    await sql`DELETE FROM collections WHERE name IN ('wide', 'widest')`;
+    t.equal(await asController(dropUnusedDimension), null, 'while there is room it stays');
+    t.same(await indexAll(), [1, 2, 3, 4]);
+    await sql.begin(async (reader) => {
+      await reader`SELECT FROM documents LIMIT 1`;
+      t.equal(await asController(dropUnusedDimension), null, 'nobody is waited for');
+    });
+    await sql`INSERT INTO collection_reindexes (collection, model, dimensions) VALUES ('elsewhere', 'wide', 768)`;
+    t.equal(await asController(dropUnusedDimension), null, 'it comes into use again');
+    await sql`DELETE FROM collection_reindexes WHERE collection = 'elsewhere'`;
+    t.equal(await asController(dropUnusedDimension), 768);
+    const left = await sql`SELECT FROM pg_class WHERE relname ~ '_embedding_768$'`;
+    t.equal(left.length, 0, 'of documents and of their parts');
+    t.equal(await asController(indexNextDimension), 5, 'the next in line has its own');
+    t.equal(await asController(dropUnusedDimension), null, 'all that are left are in use');
+    await sql`DELETE FROM documents`;
+    await sql`DELETE FROM collections WHERE dimensions = 384`;
+    t.equal(await asController(dropUnusedDimension), 256);
+    t.equal(await asController(indexNextDimension), 6);
+    t.equal(await asController(dropUnusedDimension), null, "the offline model's stays");
   });
 });
