@@ -106,6 +106,18 @@ t.test('a worker killed while embedding costs nothing but time', async (t) => {
   t.equal(new Set(seen).size, 100, 'none is there twice');
 });
 
+t.test('a dimension that comes into use gets its indexes from the controller', async (t) => {
+  const given = { externalId: 'own', collection: 'own', text: 'x', embedding: [1, 2, 3, 4, 5], model: 'five-numbers' };
+  t.equal((await feeder.post('/api/documents', given)).status, 200);
+  await platform.controller.logged((line) => line.msg === 'embeddings have an index now' && line['dimensions'] === 5);
+  const indexes = await sql<{ name: string }[]>`
+    SELECT relname AS name FROM pg_class WHERE relname ~ '_embedding_5$' AND relkind = 'i' ORDER BY 1`;
+  t.same(
+    indexes.map(({ name }) => name),
+    ['document_chunks_embedding_5', 'documents_embedding_5'],
+  );
+});
+
 t.test('a private collection of an earlier model is reindexed by workers, one of which dies', async (t) => {
   const model = 'earlier-model';
   t.equal((await feeder.call('PUT', '/api/collections/moved', { body: { visibility: 'private' } })).status, 201);
