@@ -1,3 +1,20 @@
+-- As before (0031), but with both tables at once before anything is built. It made documents' index, for seconds where many
+-- had been embedded by then, and waited for the other table while it held that one: writers of parts, who then want
+-- documents, stood in the way, were undone as deadlocked or had it give up, and what was built was lost. A writer is never
+-- undone for it, since it gives up sooner than Postgres looks for deadlocks (a second): both waits together are shorter.
+CREATE OR REPLACE FUNCTION index_next_dimension() RETURNS int LANGUAGE plpgsql
+  SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '400ms'
+AS $$
+DECLARE
+  dims CONSTANT int := (SELECT dimensions_to_index() LIMIT 1);
+BEGIN
+  IF dims IS NOT NULL THEN
+    LOCK TABLE document_chunks, documents IN SHARE MODE;  -- in the order of those who embed
+    PERFORM index_dimension(dims);
+  END IF;
+  RETURN dims;
+END $$;
+
 -- Eight dimensions of embeddings have indexes (0031). Where a ninth waits for one, that of a dimension which no collection
 -- has any more makes room; until then it stays, since such a collection may come again, and costs little.
 

@@ -146,7 +146,7 @@ export * from './rotation/publish-keys.ts';
 export * from './rotation/read-keys.ts';
 export * from './rotation/rehearsals.ts';
 export * from './rotation/secrets.ts';
-export { isDatabaseOutage } from './outage.ts';
+export { isDatabaseOutage, isUndoneForOthers } from './outage.ts';
 export { webhookBacklog } from './webhooks/backlog.ts';
 export { claimDeliveries, type ClaimedDelivery } from './webhooks/claim.ts';
 export { nameWebhookHosts } from './webhooks/name-hosts.ts';

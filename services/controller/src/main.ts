@@ -125,7 +125,8 @@ const loops = [
   }),
   startLoop({
     name: 'indexing new dimensions of embeddings',
-    everyMs: 5_000,
+    // Writers wait while it is made: the sooner, the less there is to index.
+    everyMs: 1_000,
     leader,
     log,
     work: createDimensionIndexer({ sql, log }),

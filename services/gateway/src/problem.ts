@@ -1,6 +1,6 @@
 import { FlowstateError, invalidInput, toFieldErrors, type Problem } from '@flowstate/contracts';
 import { answerOf, noSuchPath, toFlowstateError } from '@flowstate/runtime';
-import { isDatabaseOutage } from '@flowstate/store';
+import { isDatabaseOutage, isUndoneForOthers } from '@flowstate/store';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { App } from './deps.ts';
 
@@ -9,6 +9,8 @@ export function problemErrors(app: App): void {
   app.setErrorHandler<FastifyError>((error, request, reply) => {
     const known = toKnownError(error);
     if (known.code === 'internal') request.log.error({ err: error }, 'request failed');
+    // It may come again; but two that lock in different orders are somebody's mistake.
+    if (isUndoneForOthers(error)) request.log.warn({ err: error }, 'undone by Postgres');
     return sendProblem(request, reply, known);
   });
   app.setNotFoundHandler((request, reply) => sendProblem(request, reply, noSuchPath(request)));
@@ -34,6 +36,10 @@ export function toKnownError(error: Error & Partial<FastifyError>): FlowstateErr
   }
   if (isDatabaseOutage(error)) {
     return new FlowstateError('unavailable', 'The database is not reachable right now', { cause: error });
+  }
+  if (isUndoneForOthers(error)) {
+    const undone = 'Others changed the same at this moment, and this was undone: try again';
+    return new FlowstateError('unavailable', undone, { cause: error, retryAfter: 1 });
   }
   const { statusCode, message } = error;
   if (error.code === 'FST_ERR_BAD_URL') {
