@@ -67,9 +67,12 @@ t.test('a text of 40,000 characters is found by its middle, though its worker wa
   await platform.worker.kill('SIGKILL');
   const before = await parts();
   t.match((await feeder.get(`/api/documents/${document?.id}`)).body, { embedded: false });
+  const awaiting = async () => (await analyst.get('/api/collections/reports')).body['awaitingEmbedding'];
+  t.equal(await awaiting(), 1);
   await platform.worker.restart();
   t.match((await Array.fromAsync(feeder.events(body.run?.id ?? ''))).at(-1), { event: 'run.completed' });
   t.match((await feeder.get(`/api/runs/${body.run?.id}`)).body, { output: { embedded: 1 } });
+  t.equal(await awaiting(), 0);
   const all = await parts();
   t.ok(all > before && all > 60, `${before} of ${all} parts were there when it was killed`);
   const question = { query: 'Who has the second key to the archive?', collection: 'reports', threshold: -1 };

@@ -45,3 +45,8 @@ export const CollectionDetails = Type.Object(
   { $id: 'Collection' },
 );
 export type CollectionDetails = Static<typeof CollectionDetails>;
+
+export const CollectionProgress = Type.Object({
+  ...CollectionDetails.properties,
+  awaitingEmbedding: Type.Integer({ description: 'documents that no search finds yet: they are still to be embedded' }),
+});

@@ -30,6 +30,7 @@ export * from './crm/interactions.ts';
 export * from './crm/opportunities.ts';
 export * from './backup/after-restore.ts';
 export * from './backup/unfinished.ts';
+export * from './collections/count-awaiting.ts';
 export * from './collections/grants.ts';
 export * from './collections/read.ts';
 export * from './collections/remove.ts';

@@ -2,6 +2,7 @@ import {
   CollectionBody,
   CollectionDetails,
   CollectionName,
+  CollectionProgress,
   FlowstateError,
   granteeKinds,
   invalidInput,
@@ -13,6 +14,7 @@ import {
   type Viewer,
 } from '@flowstate/contracts';
 import {
+  countAwaitingEmbedding,
   grantCollection,
   listCollections,
   NoCollectionError,
@@ -64,8 +66,19 @@ export function collectionRoutes(app: App, { sql, audit }: Pick<Deps, 'sql' | 'a
 
   app.get(
     '/api/collections/:name',
-    { schema: { tags, summary: 'One collection', params: Params, response: { 200: CollectionDetails } } },
-    async (request) => mustRead(sql, principalOf(request), request.params.name),
+    {
+      schema: {
+        tags,
+        summary: 'One collection, and how many of its documents are still to be embedded',
+        params: Params,
+        response: { 200: CollectionProgress },
+      },
+    },
+    async (request) => {
+      const { name } = request.params;
+      const collection = await mustRead(sql, principalOf(request), name);
+      return { ...collection, awaitingEmbedding: await countAwaitingEmbedding(sql, name) };
+    },
   );
 
   app.put(
