@@ -1,8 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
+import { advisoryLocks } from './advisory-locks.ts';
 import { createSql, type Db } from './client.ts';
 
 export const migrationsFolder = new URL('../migrations/', import.meta.url);
-const lockKey = 7_310_240_001;
 /** SQLSTATE. */
 const undefinedTable = '42P01';
 
@@ -18,7 +18,7 @@ export async function neededMigrations(): Promise<string[]> {
 export async function migrate(databaseUrl: string): Promise<{ applied: string[] }> {
   const sql = createSql(databaseUrl, { max: 1, name: 'flowstate-migrate' });
   try {
-    await sql`SELECT pg_advisory_lock(${lockKey})`;
+    await sql`SELECT pg_advisory_lock(${advisoryLocks.migrations})`;
     await sql`CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())`;
     const applied: string[] = [];
     for (const name of await missingMigrations(sql)) {

@@ -1,0 +1,8 @@
+/** Keys of Postgres' advisory locks, all in one place: who shared another's would wait for it for good. */
+export const advisoryLocks = {
+  migrations: 7_310_240_001,
+  /** 7_310_240_002 is the tests'. */
+  leader: 7_310_240_003,
+  ledgerPartitions: 7_310_240_011,
+  auditPartitions: 7_310_240_012,
+} as const;
