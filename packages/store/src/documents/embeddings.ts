@@ -97,13 +97,6 @@ export async function storeEmbeddingsIn(
       return [{ ...chunk, documentId: target.id, contentHash: target.content_hash, vector }];
     }),
   );
-  const incomplete = await storeOwn(
-    tx,
-    taken.flatMap(({ i, target, vector }) => {
-      const { chunk = wholeText } = items[i] ?? {};
-      return chunk.index > 0 ? [] : [{ target, vector, of: chunk.of, length: chunk.of > 1 ? chunk.length : null }];
-    }),
-  );
   const unfinished = await stageParts(
     tx,
     model,
@@ -111,6 +104,13 @@ export async function storeEmbeddingsIn(
       const { chunk = wholeText } = items[i] ?? {};
       const { id: documentId, collection, content_hash: contentHash } = target;
       return { ...chunk, item: i, documentId, collection, contentHash, vector };
+    }),
+  );
+  const incomplete = await storeOwn(
+    tx,
+    taken.flatMap(({ i, target, vector }) => {
+      const { chunk = wholeText } = items[i] ?? {};
+      return chunk.index > 0 ? [] : [{ target, vector, of: chunk.of, length: chunk.of > 1 ? chunk.length : null }];
     }),
   );
   for (const [i, { id, chunk = wholeText }] of items.entries()) {
@@ -128,15 +128,16 @@ async function storeOwn(tx: Db, all: Own[]): Promise<Set<string>> {
   const rows = all
     .filter(({ target }) => !incomplete.has(target.id))
     .map(({ target, vector, length }) => ({ id: target.id, embedding: toVector(vector), first_length: length }));
-  await tx`
-    UPDATE documents d SET embedding = r.embedding::vector, first_length = r.first_length
-    FROM json_to_recordset(${JSON.stringify(rows)}::text::json) AS r(id uuid, embedding text, first_length int)
-    WHERE d.id = r.id`;
   await tx`DELETE FROM documents_without_parts WHERE document_id = ANY (${rows.map(({ id }) => id)})`;
   await deleteStaleChunks(
     tx,
     complete.filter(({ id }) => !incomplete.has(id)),
   );
+  // Last: the collection's version rises with it, and until this commits its other writers wait.
+  await tx`
+    UPDATE documents d SET embedding = r.embedding::vector, first_length = r.first_length
+    FROM json_to_recordset(${JSON.stringify(rows)}::text::json) AS r(id uuid, embedding text, first_length int)
+    WHERE d.id = r.id`;
   return incomplete;
 }
 

@@ -29,6 +29,7 @@ export async function findReindexed(tx: Db, collections: readonly string[], mode
  * another dimension than the first one had, `conflict` when the reindexing was given up.
  */
 export async function stageParts(tx: Db, model: string, parts: readonly StagedPart[]): Promise<Set<string>> {
+  if (parts.length === 0) return new Set();
   for (const collection of [...new Set(parts.map((part) => part.collection))].toSorted()) {
     const own = parts.filter((part) => part.collection === collection);
     const [row] = await tx<{ dimensions: number }[]>`
