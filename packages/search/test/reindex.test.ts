@@ -43,6 +43,7 @@ t.test('searches answer in full before, while and after the model is switched', 
     }
   }
   const asking = Promise.all(Array.from({ length: 4 }, (_, way) => askOn(way)));
+  while (models.length === 0) await new Promise((soon) => setImmediate(soon)); // one has its answer by the old model
   for (;;) {
     const { items } = await findPending(sql, { ...target, limit: 8 }, viewer);
     if (items.length === 0 && (await switchModel(sql, target, viewer))) break;
