@@ -1,4 +1,5 @@
-import type { SearchAnswer, SearchHit, SearchKind } from '@flowstate/contracts';
+import { FlowstateError, type SearchAnswer, type SearchHit, type SearchKind } from '@flowstate/contracts';
+import type { SearchScope } from './search-scope.ts';
 
 /** What was found of the collections of one model. */
 export type Part = Pick<SearchAnswer, 'model' | 'items' | 'cache'>;
@@ -23,4 +24,22 @@ export function fuseParts(kind: SearchKind, parts: readonly Part[], limit: numbe
     items: items.slice(0, limit).map(({ hit }) => hit),
     cache: parts.every(({ cache }) => cache === 'hit') ? 'hit' : 'miss',
   };
+}
+
+/**
+ * The failure of one model in a search of several. It fails the whole, since half an answer would pass for all there is,
+ * and says what can be searched meanwhile.
+ */
+export function amongOthers(
+  error: unknown,
+  { model }: Pick<SearchScope, 'model'>,
+  scopes: readonly Pick<SearchScope, 'model'>[],
+): unknown {
+  if (!(error instanceof FlowstateError) || !['unavailable', 'timeout', 'upstream_failed'].includes(error.code)) {
+    return error;
+  }
+  const others = scopes.flatMap((scope) => (scope.model === model ? [] : [scope.model]));
+  const message = `${error.message} (model ${model}); meanwhile \`model\` ${others.join(' or ')} can be searched`;
+  const { retryAfter } = error;
+  return new FlowstateError(error.code, message, { cause: error, ...(retryAfter !== undefined && { retryAfter }) });
 }

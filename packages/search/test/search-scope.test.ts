@@ -13,6 +13,7 @@ import {
 import { createTestDatabase, createTestRedis, emptyRedis, keysOf } from '@flowstate/test';
 import type { Role, Viewer } from '@flowstate/contracts';
 import t, { type Test } from 'tap';
+import { freePort } from '../../../deploy/local/src/ports.ts';
 import { createRecommender, createSearch } from '../src/index.ts';
 import { createEmbeddingsEndpoint } from './fixtures/embeddings-endpoint.ts';
 import { createSearchFixture, ingest, openCache, sortedNamesOf } from './fixtures/search-fixture.ts';
@@ -162,5 +163,22 @@ t.test('each collection is asked by its own model, and what several have found i
     t.ok(both > 0 && both <= 3_000, `${both} ms, the shorter one`);
     await writeCollection(sql, 'third', { cacheTtlSeconds: null }, admin);
     t.ok((await lifeOf({ collection: 'third', limit: 4 })) > 500_000, 'as configured again');
+  });
+});
+
+t.test('a model that is away fails a search of all, which says what can be searched meanwhile', async (t) => {
+  const baseUrl = `http://127.0.0.1:${await freePort()}/v1`;
+  const away = createEmbedder({ kind: 'endpoint', baseUrl, model: 'away' });
+  t.teardown(() => away.close());
+  const { sql, embedder, search } = await createSearchFixture(t, { otherEmbedders: [away] });
+  const viewer: Viewer = { id: '00000000-0000-7000-8000-000000000000', role: 'analyst' };
+  await ingest(sql, embedder, [{ externalId: 'a', text: 'Refunds take five days' }]);
+  await sql`INSERT INTO collections (name, model, dimensions) VALUES ('other', 'away', 2)`;
+  await t.rejects(search.semantic({ query: 'refunds' }, viewer), {
+    code: 'unavailable',
+    message: /cannot be reached \(model away\); meanwhile `model` all-MiniLM-L6-v2 can be searched/,
+  });
+  t.match(await search.semantic({ query: 'refunds', model: 'all-MiniLM-L6-v2' }, viewer), {
+    items: [{ externalId: 'a' }],
   });
 });
