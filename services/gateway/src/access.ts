@@ -65,6 +65,10 @@ export function enforceAccess(
     if ('run' in via && pattern.startsWith('/api/admin/')) {
       throw new FlowstateError('forbidden', 'A run may not administer');
     }
+    // Nor does it leave behind what starts runs after its end, or start one in another's name by a schedule of theirs.
+    if ('run' in via && pattern.startsWith('/api/schedules') && method !== 'GET') {
+      throw new FlowstateError('forbidden', 'A run may not change schedules');
+    }
     const own = scopedRoutes[`${method} ${pattern}`];
     if ('apiKey' in via && !via.scopes.some((scope) => scope === wholeApi || scope === own)) {
       throw new FlowstateError('forbidden', "This is outside the API key's scopes");

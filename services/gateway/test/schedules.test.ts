@@ -1,6 +1,7 @@
 import { changeUserAccess, publishWorkflow, upsertCustomers } from '@flowstate/store';
 import t, { type Test } from 'tap';
 import { createGatewayFixture } from './fixtures/gateway-fixture.ts';
+import { addRun, addWorker } from './fixtures/owned-run.ts';
 
 type Body = Record<string, unknown>;
 const yearly = '0 0 1 1 *';
@@ -228,4 +229,33 @@ t.test('only admins and managers', async (t) => {
     t.equal(answer.status, 403, role);
   }
   t.equal((await gateway.call('GET', '/api/schedules')).status, 401);
+});
+
+t.test("a run changes no schedule: none of its owner's, which would outlive it, and nobody else's", async (t) => {
+  const { call, create, gateway, secrets, sql, users, valid } = await createFixture(t);
+  const worker = await addWorker(sql);
+  const runId = await addRun(sql, { principalId: users.manager.id, role: 'manager', owner: worker });
+  const { body } = await gateway.call('POST', '/api/internal/run-tokens', {
+    token: secrets.WORKER_API_KEY,
+    body: { runId, incarnation: worker },
+  });
+  const token = body['token'] as string;
+  const own = await create();
+  const theirs = await call('POST', '/api/schedules', valid, await gateway.tokenOf('admin'));
+  t.match([own.status, theirs.status], [201, 201]);
+  t.equal((await call('POST', '/api/schedules', valid, token)).status, 403);
+  for (const { headers } of [own, theirs]) {
+    const path = String(headers.location);
+    const before = (await call('GET', path)).body;
+    for (const [method, at, change] of [
+      ['PATCH', path, { cron: '@daily' }],
+      ['PATCH', path, { enabled: false }],
+      ['POST', `${path}/trigger`, undefined],
+      ['DELETE', path, undefined],
+    ] as const) {
+      const answer = await call(method, at, change, token);
+      t.match(answer, { status: 403, body: { detail: /A run may not/ } }, `${method} ${at}`);
+    }
+    t.same((await call('GET', path, undefined, token)).body, before, 'which it may read');
+  }
 });
