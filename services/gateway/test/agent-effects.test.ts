@@ -4,7 +4,7 @@ import { finishRuns, readInbox, recordParked, upsertCustomers, writeChunks } fro
 import { startWebhookReceiver, verifyWebhook } from '@flowstate/test';
 import t from 'tap';
 import { createGatewayFixture } from './fixtures/gateway-fixture.ts';
-import { addRun, addWorker } from './fixtures/owned-run.ts';
+import { addRun, addWorker, failRun } from './fixtures/owned-run.ts';
 
 const WEBHOOK_SECRET = 'a secret of at least 24 bytes';
 const { sql, users, secrets, addGateway } = await createGatewayFixture(t);
@@ -160,6 +160,24 @@ t.test('what is in doubt a person settles, never a run', async (t) => {
     gateway.call('POST', `/api/runs/${runId}/resolve`, { token: as, body: { outcome: 'abandon' } });
   t.match(await resolve(other.token), { status: 403, body: { detail: /never a run/ } });
   t.equal((await resolve(manager)).status, 202);
+});
+
+t.test('an agent sets nothing going in the name of another: it retries the runs of its owner alone', async (t) => {
+  const failed = async (role: Starter) => {
+    const id = await addRun(sql, { principalId: users[role].id, role, owner: worker });
+    await failRun(sql, worker, id);
+    return id;
+  };
+  const [own, theirs, other] = [await failed('manager'), await failed('admin'), await failed('service')];
+  const { token } = await begin('manager');
+  const retry = (as: string, id: string) => gateway.call('POST', `/api/runs/${id}/retry`, { token: as });
+  const bulk = (as: string) => gateway.call('POST', '/api/runs/retry', { token: as, body: { ids: [theirs, other] } });
+  t.match(await retry(token, theirs), { status: 403, body: { detail: /other people's/ } });
+  t.match(JSON.parse((await bulk(token)).text), { matched: 0, changed: 0, failed: [{ id: theirs }, { id: other }] });
+  t.same(await sql`SELECT id FROM run_live WHERE id IN (${theirs}, ${other})`, []);
+  t.equal((await retry(token, own)).status, 202);
+  t.equal((await retry(manager, theirs)).status, 202, 'a person may');
+  t.match(JSON.parse((await bulk(manager)).text), { matched: 1, changed: 1 });
 });
 
 t.test('an edit must fit the schema; a decision that contradicts itself is refused', async (t) => {

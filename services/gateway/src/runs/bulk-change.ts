@@ -9,7 +9,7 @@ import {
   type Sql,
 } from '@flowstate/store';
 import type { RunService } from '../deps.ts';
-import { seesAllRuns } from './run-service.ts';
+import { retriesAllRuns, seesAllRuns } from './run-service.ts';
 
 const batchSize = 200;
 const lowestId = '00000000-0000-0000-0000-000000000000';
@@ -32,7 +32,8 @@ type Options = {
 export async function* changeRuns(options: Options): AsyncGenerator<BulkProgress> {
   const { sql, runs, action, principal, dryRun, signal } = options;
   const filter = { ...options.filter, ids: options.filter.ids?.map((id) => id.toLowerCase()) };
-  const principalId = seesAllRuns(principal) ? undefined : principal.id;
+  const changesAll = action === 'retry' ? retriesAllRuns : seesAllRuns;
+  const principalId = changesAll(principal) ? undefined : principal.id;
   const selection: RunSelection = { ...filter, principalId, until: await momentOf(sql) };
   const refused = filter.ids === undefined ? [] : await refusals(sql, action, filter.ids, principalId);
   if (dryRun) {

@@ -135,6 +135,9 @@ export function createRunService(options: Options): RunService {
     },
     async retry(id, principal) {
       const run = await visible(id, principal);
+      if (run.principalId !== principal.id && !retriesAllRuns(principal)) {
+        throw new FlowstateError('forbidden', "A run may not retry other people's runs, which act for them");
+      }
       if ((await retryRuns(sql, [run.id], principal.id)).length === 0)
         throw new FlowstateError('conflict', `Only a failed run can be retried, this one is ${run.state}`);
       return mustRead(run.id);
@@ -147,4 +150,9 @@ export function createRunService(options: Options): RunService {
 /** `analyst`, `manager` and `admin` read all runs; the others their own. */
 export function seesAllRuns(principal: Principal): boolean {
   return ['admin', 'manager', 'analyst'].includes(principal.role);
+}
+
+/** What is retried acts for whoever started it: an agent sets nothing going but for whom it acts itself. */
+export function retriesAllRuns(principal: Principal): boolean {
+  return seesAllRuns(principal) && !('run' in principal.via);
 }
