@@ -1,4 +1,4 @@
-import { changeUserAccess, insertUser } from '@flowstate/store';
+import { changeUserAccess, insertUser, setPasswordHash } from '@flowstate/store';
 import { emptyRedis } from '@flowstate/test';
 import t from 'tap';
 import { createGatewayFixture, password, type Gateway } from './fixtures/gateway-fixture.ts';
@@ -193,4 +193,30 @@ t.test('a new password ends all other sessions and needs the old one', async (t)
   t.equal((await again('another long password')).status, 200);
   for (let n = 0; n < 10; n++) await change('wrong', 'another long password');
   t.equal((await change('wrong', 'another long password')).status, 429, 'a stolen token is no way to guess on');
+});
+
+t.test('a login by a password that is changed meanwhile opens nothing', async (t) => {
+  const { addGateway, sql, users } = await createGatewayFixture(t);
+  const gateway = await addGateway();
+  const blocked = () =>
+    sql`SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+  const another = await gateway.identity.passwords.hash('another long password');
+  const before = users.manager.passwordHash ?? '';
+  const form = `email=${encodeURIComponent(email)}&password=${encodeURIComponent(password)}`;
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+  for (const [where, body, more] of [
+    ['/api/auth/login', { email, password }, {}],
+    ['/admin/login', form, { headers }],
+  ] as const) {
+    await setPasswordHash(sql, users.manager.id, before);
+    const answer = await sql.begin(async (tx) => {
+      await setPasswordHash(tx, users.manager.id, another);
+      // By the password of before, which is right for as long as this is not committed.
+      const login = gateway.call('POST', where, { body, ...more });
+      while ((await blocked()).length === 0);
+      return { login };
+    });
+    t.equal((await answer.login).status, 401, where);
+  }
+  t.same(await sql`SELECT id FROM sessions WHERE user_id = ${users.manager.id}`, []);
 });

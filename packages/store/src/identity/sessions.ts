@@ -21,6 +21,8 @@ export type NewSession = {
   lifetime: number;
   userAgent: string | null;
   address: string | null;
+  /** Of the password that proved who they are: once they have another one, it opens nothing any more. */
+  passwordHash?: string | null;
 };
 
 /** What a user sees of a login. */
@@ -42,12 +44,15 @@ const record = (db: Db) => db`
 
 /** Throws `invalid_credentials` when its user may not log in (any more). */
 export async function insertSession(db: Db, session: NewSession): Promise<SessionRecord> {
+  const { passwordHash: proven = null } = session;
   const [row] = await db<SessionRecord[]>`
     WITH s AS (
       INSERT INTO sessions (id, user_id, expires_at, user_agent, address)
       SELECT ${uuidv7()}, id, now() + ${session.lifetime} * interval '1 second', ${session.userAgent}, ${session.address}
-      -- Shared: of a login and a containment at once, the second sees what the first did.
-      FROM users WHERE id = ${session.userId} AND NOT barred FOR SHARE
+      -- Shared: of a login and a containment (or another password) at once, the second sees what the first did.
+      FROM users
+      WHERE id = ${session.userId} AND NOT barred AND password_hash IS NOT DISTINCT FROM coalesce(${proven}, password_hash)
+      FOR SHARE
       RETURNING *
     )
     SELECT ${record(db)} FROM s JOIN users u ON u.id = s.user_id, policy p`;

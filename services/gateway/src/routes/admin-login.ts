@@ -72,6 +72,7 @@ export function adminLoginRoutes(app: App, { sql, identity, login, mayEnter, onF
           const { session } = await identity.sessions.open(
             {
               userId: user.id,
+              passwordHash: user.passwordHash,
               lifetime: browserSessionLifetime,
               userAgent: request.headers['user-agent']?.slice(0, 256) ?? null,
               address: request.ip,

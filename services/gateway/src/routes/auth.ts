@@ -52,6 +52,7 @@ export function authRoutes(app: App, { sql, identity, audit, login, onFailure }:
       const { session, refreshToken } = await sessions.open(
         {
           userId: user.id,
+          passwordHash: user.passwordHash,
           lifetime: sessionLifetime,
           userAgent: request.headers['user-agent']?.slice(0, maxUserAgent) ?? null,
           address: request.ip,
