@@ -1,4 +1,4 @@
-import type { Principal, Role } from '@flowstate/contracts';
+import { FlowstateError, type Principal, type Role } from '@flowstate/contracts';
 import type { PolicyWatch } from '@flowstate/security';
 import { readStanding, type Sql } from '@flowstate/store';
 import type { FastifyRequest } from 'fastify';
@@ -8,6 +8,8 @@ import type { AccessRules, Route } from './access-rules.ts';
 export type OpenStreams = {
   /** A long answer begins; `signal` aborts once its reader may have it no longer. */
   open(request: FastifyRequest): { signal: AbortSignal; close(): void };
+  /** The same of work that is answered step by step: no step more once its asker may not have it; throws `forbidden`. */
+  whileAllowed<T>(request: FastifyRequest, steps: AsyncGenerator<T, void>): AsyncGenerator<T, void>;
   /** Ends all of a user; how many there were. */
   closeOf(userId: string): number;
   stop(): void;
@@ -77,7 +79,7 @@ export function createOpenStreams({ sql, policy, accessRules, onError }: Options
 
   const unsubscribe = policy.onApplied(() => void review().catch(onError));
 
-  return {
+  const openStreams: OpenStreams = {
     open(request) {
       const { method, routeOptions, params } = request;
       const route = { method, pattern: routeOptions.url ?? '', params: params as Record<string, unknown> };
@@ -89,6 +91,17 @@ export function createOpenStreams({ sql, policy, accessRules, onError }: Options
       if (isContained(principal.id)) end(stream);
       return { signal: stream.over.signal, close: () => void streams.delete(stream) };
     },
+    async *whileAllowed(request, steps) {
+      const { signal, close } = openStreams.open(request);
+      try {
+        for await (const step of steps) {
+          yield step;
+          if (signal.aborted) throw new FlowstateError('forbidden', 'Access has changed meanwhile: this ends here');
+        }
+      } finally {
+        close();
+      }
+    },
     closeOf(userId) {
       const own = [...streams].filter(({ principal }) => principal.id === userId);
       for (const stream of own) end(stream);
@@ -96,6 +109,7 @@ export function createOpenStreams({ sql, policy, accessRules, onError }: Options
     },
     stop: unsubscribe,
   };
+  return openStreams;
 }
 
 function credentialOf({ via }: Principal): string {

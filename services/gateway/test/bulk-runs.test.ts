@@ -1,5 +1,5 @@
 import type { BulkLine, BulkProgress } from '@flowstate/contracts';
-import { claimRuns, deleteFinishedRuns, readRun, ruleByAge } from '@flowstate/store';
+import { claimRuns, containUser, deleteFinishedRuns, readRun, ruleByAge } from '@flowstate/store';
 import t, { type Test } from 'tap';
 import { createGatewayFixture } from './fixtures/gateway-fixture.ts';
 import { addRun, addWorker, failRun } from './fixtures/owned-run.ts';
@@ -117,6 +117,26 @@ t.test('only own runs for who sees only those; what is named and cannot be chang
   const foreignFailed = await failed('manager');
   t.match(await change('retry', { workflow: 'probe' }, 'agent'), { matched: 1, changed: 1 });
   t.equal(await stateOf(foreignFailed), 'failed');
+});
+
+t.test('whoever is contained meanwhile changes no further batch', async (t) => {
+  const { run, post, stateOf, sql, gateway, users } = await setUp(t);
+  const ids = await Promise.all(Array.from({ length: 410 }, () => run()));
+  ids.sort();
+  const blocked = () =>
+    sql`SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+  const { changing } = await sql.begin(async (tx) => {
+    await tx`SELECT FROM run_live WHERE id = ${ids[300] ?? ''} FOR UPDATE`;
+    const changing = post('cancel', { workflow: 'probe' });
+    while ((await blocked()).length === 0);
+    await sql.begin((other) => containUser(other, { userId: users.manager.id, reason: 'test', authorId: null }));
+    await gateway.identity.policy.refresh();
+    return { changing };
+  });
+  const lines = (await changing).text.trim().split('\n');
+  t.match(JSON.parse(lines.at(-1) ?? ''), { error: { code: 'forbidden', detail: /Access has changed/ } });
+  t.same([await stateOf(ids[0] ?? ''), await stateOf(ids[399] ?? '')], ['cancelled', 'cancelled']);
+  t.equal(await stateOf(ids[400] ?? ''), 'queued');
 });
 
 t.test('filters by time', async (t) => {

@@ -7,6 +7,7 @@ import {
   type ImportRejection,
 } from '@flowstate/contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { OpenStreams } from '../open-streams.ts';
 import { toKnownError, toProblem } from '../problem.ts';
 import { runImport, type ImportJob, type ImportStep } from './run-import.ts';
 
@@ -20,15 +21,19 @@ const maxListed = 1_000;
  */
 const maxUnread = 16 * 1024 * 1024;
 
-/** Runs the import and answers it: as NDJSON while it happens, or as one object at its end. */
+export type Importing = { job: ImportJob; asJson: boolean; streams: Pick<OpenStreams, 'whileAllowed'> };
+
+/**
+ * Runs the import and answers it: as NDJSON while it happens, or as one object at its end. Whoever may do so no more
+ * while it is under way stores no further rows.
+ */
 export async function answerImport(
   request: FastifyRequest,
   reply: Pick<FastifyReply, 'type'>,
-  job: ImportJob,
-  asJson: boolean,
+  { job, asJson, streams }: Importing,
 ): Promise<ImportAnswer | Readable> {
   const counts = { rows: 0, inserted: 0, updated: 0, unchanged: 0, rejected: 0 };
-  const steps = runImport(job, counts);
+  const steps = streams.whileAllowed(request, runImport(job, counts));
   let first: First;
   try {
     // What is wrong with the file as a whole shows here, before anything was written or answered.

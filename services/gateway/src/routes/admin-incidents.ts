@@ -25,7 +25,10 @@ const timeoutMs = 8_000;
 const tags = ['admin'];
 
 /** What an incident needs: what happened to runs, and messages to those who must know. */
-export function adminIncidentRoutes(app: App, { sql, audit, config }: Pick<Deps, 'sql' | 'audit' | 'config'>): void {
+export function adminIncidentRoutes(
+  app: App,
+  { sql, audit, config, streams }: Pick<Deps, 'sql' | 'audit' | 'config' | 'streams'>,
+): void {
   const key = webhookKey(config.WEBHOOK_SECRET);
   const allowPrivate = config.WEBHOOK_ALLOW_PRIVATE;
   const sender =
@@ -56,8 +59,8 @@ export function adminIncidentRoutes(app: App, { sql, audit, config }: Pick<Deps,
     },
     async (request, reply) => {
       const { from, to = new Date().toISOString(), principal } = request.query;
-      const lines = Readable.from(eventLines(sql, { from: toUtc(from), to: toUtc(to), principalId: principal }));
-      return reply.type('application/x-ndjson').send(lines);
+      const lines = eventLines(sql, { from: toUtc(from), to: toUtc(to), principalId: principal });
+      return reply.type('application/x-ndjson').send(Readable.from(streams.whileAllowed(request, lines)));
     },
   );
 

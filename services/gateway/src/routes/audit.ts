@@ -16,7 +16,7 @@ import type { App, Deps } from '../deps.ts';
 import { readTimeCursor, toPage, toTimeCursor } from '../list-page.ts';
 
 /** Reading the audit log, proving it untouched, and erasing what it knows about a person. */
-export function auditRoutes(app: App, { sql, audit }: Pick<Deps, 'sql' | 'audit'>): void {
+export function auditRoutes(app: App, { sql, audit, streams }: Pick<Deps, 'sql' | 'audit' | 'streams'>): void {
   const tags = ['admin'];
 
   app.get(
@@ -49,7 +49,7 @@ export function auditRoutes(app: App, { sql, audit }: Pick<Deps, 'sql' | 'audit'
     },
     async (request, reply) => {
       await audit.settled();
-      const lines = Readable.from(exportLines(sql, request.query));
+      const lines = Readable.from(streams.whileAllowed(request, exportLines(sql, request.query)));
       return reply.type('application/x-ndjson').send(lines);
     },
   );

@@ -36,7 +36,10 @@ const actions = [
 ] as const;
 
 /** Cancelling and retrying by filter. */
-export function bulkRunRoutes(app: App, { runs, sql, draining }: Pick<Deps, 'runs' | 'sql' | 'draining'>): void {
+export function bulkRunRoutes(
+  app: App,
+  { runs, sql, draining, streams }: Pick<Deps, 'runs' | 'sql' | 'draining' | 'streams'>,
+): void {
   for (const [action, summary, body] of actions) {
     app.post(
       `/api/runs/${action}`,
@@ -47,8 +50,8 @@ export function bulkRunRoutes(app: App, { runs, sql, draining }: Pick<Deps, 'run
           description:
             'At least one field of the filter is required; of several, all must match. The answer is NDJSON, read it ' +
             'as it comes: a line a batch with the totals so far and what failed in it, the last one with `done: true`, ' +
-            'or an `error` line. Runs named in `ids` that cannot be changed are told as failed. Who hangs up ends it ' +
-            'after the batch under way; asking again goes on.',
+            'or an `error` line. Runs named in `ids` that cannot be changed are told as failed. Who hangs up, or may ' +
+            'do so no more, ends it after the batch under way; asking again goes on.',
           body,
           response: { 200: { content: { 'application/x-ndjson': { schema: Type.Unsafe<unknown>(BulkProgress) } } } },
         },
@@ -61,7 +64,8 @@ export function bulkRunRoutes(app: App, { runs, sql, draining }: Pick<Deps, 'run
         const left = new AbortController();
         reply.raw.once('close', () => left.abort());
         const signal = AbortSignal.any([left.signal, draining]);
-        const steps = changeRuns({ sql, runs, action, filter, principal: principalOf(request), dryRun, signal });
+        const changes = changeRuns({ sql, runs, action, filter, principal: principalOf(request), dryRun, signal });
+        const steps = streams.whileAllowed(request, changes);
         // What goes wrong before anything was changed is answered with its status.
         const lines = toLines(await steps.next(), steps, request);
         return reply.type('application/x-ndjson; charset=utf-8').send(Readable.from(lines, { objectMode: false }));

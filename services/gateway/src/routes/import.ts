@@ -18,7 +18,7 @@ import { principalOf } from '../access.ts';
 import type { App, Deps } from '../deps.ts';
 import { createIngestBatches } from '../documents/ingest-batches.ts';
 import { startIngest } from '../documents/start-ingest.ts';
-import { answerImport, longestImportMs } from '../import/answer-import.ts';
+import { answerImport, longestImportMs, type Importing } from '../import/answer-import.ts';
 import { bytesOf } from '../import/body-bytes.ts';
 import { checkHeader, checkMapping } from '../import/column-plan.ts';
 import { csvRows } from '../import/csv-rows.ts';
@@ -49,7 +49,10 @@ const mediaTypes = ['text/csv', 'application/x-ndjson', 'application/json'];
 /** Who may import documents, of those who may import. */
 const documentFeeders: ReadonlySet<Role> = new Set(['admin', 'manager', 'integration']);
 /** Streamed import of CSV, NDJSON and JSON. */
-export function importRoute(app: App, deps: Pick<Deps, 'sql' | 'runs' | 'draining' | 'search' | 'searchEpoch'>): void {
+export function importRoute(
+  app: App,
+  deps: Pick<Deps, 'sql' | 'runs' | 'draining' | 'search' | 'searchEpoch'> & Pick<Importing, 'streams'>,
+): void {
   // A scope of its own, where bodies are streams.
   void app.register(async (scope: App) => {
     scope.removeAllContentTypeParsers();
@@ -77,7 +80,8 @@ export function importRoute(app: App, deps: Pick<Deps, 'sql' | 'runs' | 'drainin
           httpPart === 'body' ? () => true : coercingAjv.compile(schema as TSchema),
       },
       async (request, reply) => {
-        return answerImport(request, reply, jobOf(request, request.query, deps), wantsJson(request));
+        const job = jobOf(request, request.query, deps);
+        return answerImport(request, reply, { job, asJson: wantsJson(request), streams: deps.streams });
       },
     );
   });

@@ -23,7 +23,7 @@ import type { EmbeddingModels } from '../documents/model-dimensions.ts';
 import { startIngest } from '../documents/start-ingest.ts';
 import { storeBatch } from '../documents/store-batch.ts';
 import { storeGiven } from '../documents/store-given.ts';
-import { answerImport, longestImportMs } from '../import/answer-import.ts';
+import { answerImport, longestImportMs, type Importing } from '../import/answer-import.ts';
 import { bytesOf } from '../import/body-bytes.ts';
 import { createDocumentTarget } from '../import/document-target.ts';
 import { ndjsonRows } from '../import/json-rows.ts';
@@ -58,7 +58,7 @@ const bulk = 'application/x-ndjson';
 /** Storing documents: a few at once, or a stream of any length. */
 export function storeDocumentsRoute(
   app: App,
-  deps: Pick<Deps, 'sql' | 'runs' | 'audit' | 'draining' | 'search' | 'searchEpoch'>,
+  deps: Pick<Deps, 'sql' | 'runs' | 'audit' | 'draining' | 'search' | 'searchEpoch'> & Pick<Importing, 'streams'>,
 ): void {
   const { sql, runs, search } = deps;
   const target = createDocumentTarget(search);
@@ -88,8 +88,10 @@ export function storeDocumentsRoute(
         validatorCompiler: () => () => true,
       },
       async (request, reply) => {
-        if (isBulk(request))
-          return reply.send(await answerImport(request, reply, bulkJob(request, target, deps), false));
+        if (isBulk(request)) {
+          const job = bulkJob(request, target, deps);
+          return reply.send(await answerImport(request, reply, { job, asJson: false, streams: deps.streams }));
+        }
         const principal = principalOf(request);
         const batch = readBatch(request.body);
         const answer =
