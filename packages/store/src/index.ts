@@ -87,6 +87,7 @@ export { type Ended } from './ledger/end-unowned.ts';
 export * from './ledger/feed.ts';
 export * from './ledger/finish.ts';
 export { forkRun, type Fork } from './ledger/fork.ts';
+export { holdParent } from './ledger/hold-parent.ts';
 export * from './ledger/in-flight.ts';
 export { readInbox, sendSignal, type Signal } from './ledger/inbox.ts';
 export * from './ledger/lanes.ts';

@@ -103,6 +103,60 @@ t.test('a run token ends with the run, with its owner, and with its user', async
   );
 });
 
+t.test('a run that is being cancelled or is over starts no child; one under way goes with it', async (t) => {
+  const { addGateway, sql, users, secrets } = await createGatewayFixture(t);
+  const gateway = await addGateway();
+  const owner = await addWorker(sql);
+  const agent = await gateway.tokenOf('agent');
+  const begin = async () => {
+    const runId = await addRun(sql, { principalId: users.agent.id, role: 'agent', owner });
+    const body = { runId, incarnation: owner };
+    const answer = await gateway.call('POST', '/api/internal/run-tokens', { token: secrets.WORKER_API_KEY, body });
+    return { runId, token: answer.body['token'] as string };
+  };
+  const startChild = ({ runId, token }: { runId: string; token: string }, key?: string) =>
+    gateway.call('POST', '/api/workflows/probe/runs', {
+      token,
+      body: { input: {}, parentId: runId },
+      headers: key === undefined ? {} : { 'idempotency-key': key },
+    });
+  const cancel = (id: string) => gateway.call('POST', `/api/runs/${id}/cancel`, { token: agent });
+  const childrenOf = (id: string) => sql`SELECT id FROM runs WHERE parent_id = ${id}`;
+
+  const stopping = await begin();
+  t.equal((await startChild(stopping, 'first')).status, 202);
+  t.equal((await cancel(stopping.runId)).status, 202);
+  t.equal((await childrenOf(stopping.runId)).length, 1);
+  for (const key of [undefined, 'second']) {
+    t.match(await startChild(stopping, key), { status: 409, body: { detail: /being cancelled/ } }, key ?? 'no key');
+  }
+  t.equal((await childrenOf(stopping.runId)).length, 1);
+
+  const ended = await begin();
+  t.equal((await gateway.call('GET', '/api/auth/me', { token: ended.token })).status, 200);
+  await failRun(sql, owner, ended.runId);
+  t.ok([401, 409].includes((await startChild(ended)).status), 'what was known of it a moment ago does not help');
+  t.same(await childrenOf(ended.runId), []);
+
+  const blocked = () =>
+    sql`SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+  for (const key of [undefined, 'third']) {
+    const parent = await begin();
+    const { starting, cancelling } = await sql.begin(async (tx) => {
+      await tx`LOCK TABLE runs IN EXCLUSIVE MODE`;
+      const starting = startChild(parent, key);
+      while ((await blocked()).length < 1);
+      const over = new AbortController();
+      const cancelling = cancel(parent.runId).finally(() => over.abort());
+      while ((await blocked()).length < 2 && !over.signal.aborted);
+      return { starting, cancelling };
+    });
+    const child = (await starting).body['id'] as string;
+    t.equal((await cancelling).status, 202);
+    t.match(await readRun(sql, child), { state: 'cancelled' }, key ?? 'no key');
+  }
+});
+
 t.test('whoever asks for a run of a contained user puts it in quarantine, before a refusal could end it', async (t) => {
   const { addGateway, sql, users, secrets } = await createGatewayFixture(t);
   const gateway = await addGateway();

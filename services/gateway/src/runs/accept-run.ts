@@ -5,8 +5,10 @@ import {
   acceptRuns,
   acceptedUnderKey,
   createBatcher,
+  holdParent,
   type Acceptance,
   type AcceptedRun,
+  type Db,
   type IdempotencyKey,
   type LaneOf,
   type Sql,
@@ -34,6 +36,8 @@ export type AcceptOptions = {
 
 /** The run as it was committed; or, of a request that came before, the id of its run. */
 export type AcceptRun = (request: StartRun) => Promise<{ run: StoredRun } | { replayed: string }>;
+
+type Committed = { run: Acceptance; replayed: boolean };
 
 /** Takes runs: checks one, commits it in the ledger, then tells the queue. */
 export function createAcceptRun(options: AcceptOptions): AcceptRun {
@@ -106,9 +110,29 @@ export function createAcceptRun(options: AcceptOptions): AcceptRun {
     throw refusal;
   }
 
-  async function commit(run: AcceptedRun, key: IdempotencyKey | null): Promise<{ run: Acceptance; replayed: boolean }> {
+  async function commit(run: AcceptedRun, key: IdempotencyKey | null): Promise<Committed> {
+    const { parentId = null } = run;
+    if (parentId !== null) return sql.begin((tx) => commitChild(tx, { ...run, parentId }, key));
     if (key === null) return { run: await accepts.add(run), replayed: false };
-    const answer = await acceptKeyedRun(sql, run, key);
+    return commitKeyed(sql, run, key);
+  }
+
+  async function commitChild(
+    tx: Db,
+    run: AcceptedRun & { parentId: string },
+    key: IdempotencyKey | null,
+  ): Promise<Committed> {
+    if (!(await holdParent(tx, run.parentId))) {
+      throw new FlowstateError('conflict', 'The run is over or being cancelled: it starts no child');
+    }
+    if (key !== null) return commitKeyed(tx, run, key);
+    const [child] = await acceptRuns(tx, [run]);
+    if (child === undefined) throw new Error('nothing was accepted');
+    return { run: child, replayed: false };
+  }
+
+  async function commitKeyed(db: Db, run: AcceptedRun, key: IdempotencyKey): Promise<Committed> {
+    const answer = await acceptKeyedRun(db, run, key);
     if (!('conflict' in answer)) return answer;
     throw new FlowstateError('conflict', 'This Idempotency-Key was used with another body', {
       errors: [{ field: 'idempotency-key', message: 'was used with another body' }],
