@@ -180,6 +180,24 @@ t.test('whoever asks for a run of a contained user puts it in quarantine, before
   }
 });
 
+t.test('a run follows no events: a stream would outlive its authority', async (t) => {
+  const { addGateway, sql, users, secrets } = await createGatewayFixture(t);
+  const gateway = await addGateway();
+  const owner = await addWorker(sql);
+  const run = { principalId: users.agent.id, role: 'agent', owner };
+  const [runId, over] = [await addRun(sql, run), await addRun(sql, run)];
+  const foreign = await addRun(sql, { ...run, principalId: users.service.id, role: 'service' });
+  await failRun(sql, owner, over);
+  const { body } = await gateway.call('POST', '/api/internal/run-tokens', {
+    token: secrets.WORKER_API_KEY,
+    body: { runId, incarnation: owner },
+  });
+  const follow = (id: string, token: string) => gateway.call('GET', `/api/runs/${id}/events`, { token });
+  t.match(await follow(over, body['token'] as string), { status: 403, body: { detail: /follows no events/ } });
+  t.equal((await follow(foreign, body['token'] as string)).status, 404, 'and learns of none');
+  t.equal((await follow(over, await gateway.tokenOf('agent'))).status, 200);
+});
+
 t.test('runs and API keys act for a user but change none of their logins, and see no pages', async (t) => {
   const { addGateway, sql, users, secrets } = await createGatewayFixture(t);
   const gateway = await addGateway();
