@@ -4,6 +4,7 @@ import {
   claimRuns,
   createSql,
   finishRuns,
+  forkRun,
   handOver,
   listWorkflows,
   readEvents,
@@ -139,6 +140,28 @@ t.test('a wait that times out answers null; news of something else leave it alon
   const id = await acceptRun(sql, workflow);
   await sendSignal(sql, { runId: id, name: 'other', data: 1, principalId: randomUUID() });
   t.same(await (await beginRun(sql, workflow, id)).done, { state: 'completed', output: null });
+});
+
+t.test('an approval is for one run: nobody forks from behind it', async (t) => {
+  const paid: string[] = [];
+  const workflow = define(async (ctx) => {
+    await ctx.step('before', () => null);
+    await ctx.waitForSignal('approve', { approval: true });
+    await ctx.step('pay', ({ idempotencyKey }) => void paid.push(idempotencyKey), { effect: 'keyed' });
+  });
+  const owner = randomUUID();
+  const id = await acceptRun(sql, workflow, {}, { principalId: owner });
+  await (
+    await beginRun(sql, workflow, id)
+  ).done;
+  await sendSignal(sql, { runId: id, name: 'approve', data: 'yes', principalId: randomUUID() });
+  t.match(await (await beginRun(sql, workflow, id)).done, { state: 'completed' });
+  const forkFrom = async (fromStep: string) =>
+    forkRun(sql, { runId: id, fromStep, id: uuidv7(), principalId: owner, role: 'agent' });
+  await t.rejects(forkFrom('pay'), { code: 'conflict', message: /for that run alone/ });
+  const forked = (await forkFrom('before')) ?? '';
+  t.same(await (await beginRun(sql, workflow, forked)).done, { state: 'waiting' }, 'it asks again');
+  t.equal(paid.length, 1);
 });
 
 t.test('nobody approves a run of their own, and no run approves any', async (t) => {

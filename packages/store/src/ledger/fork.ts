@@ -1,4 +1,4 @@
-import type { PayloadRef, RunEvent } from '@flowstate/contracts';
+import { FlowstateError, type PayloadRef, type RunEvent } from '@flowstate/contracts';
 import { activeTraceparent } from '@flowstate/tracing';
 import type { Db } from '../client.ts';
 import { readEvents } from './read.ts';
@@ -15,15 +15,22 @@ export type Fork = {
 
 /**
  * A new run of the same version and input that starts with what the old one had on record when `fromStep` first
- * began. Returns the new run's id; null when the old one has no such step.
+ * began. Returns the new run's id; null when the old one has no such step. Throws `conflict` when that includes a
+ * question for an approval: what a person allows they allow that run, and once.
  */
 export async function forkRun(db: Db, { runId, fromStep, id, principalId, role }: Fork): Promise<string | null> {
   const events = await readEvents(db, runId);
   const begun = events.findIndex(({ type, data }) => type.startsWith('step.') && data.name === fromStep);
   if (begun === -1) return null;
+  const past = events.slice(0, begun);
+  if (past.some(({ type, data }) => type === 'wait.begun' && data.approval === true)) {
+    throw new FlowstateError(
+      'conflict',
+      `${fromStep} comes after an approval, which is for that run alone: fork before it`,
+    );
+  }
   // Accepted and started are the new run's own; what was recorded follows them.
-  const copied = events
-    .slice(0, begun)
+  const copied = past
     .filter(({ type }) => keptTypes.has(type))
     .map((event, index): RunEvent => ({ ...event, seq: index + 3 }));
   const refs = copied.flatMap(({ data }) => (data.outputRef as PayloadRef | undefined)?.ref ?? []);
