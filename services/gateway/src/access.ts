@@ -61,19 +61,22 @@ export function enforceAccess(
     }
     const { role, via } = request.principal;
     if (!rule.includes(role)) throw new FlowstateError('forbidden', `The role ${role} may not do this`);
-    // Whatever an agent was talked into, it makes no users and ends no lockdowns.
-    if ('run' in via && pattern.startsWith('/api/admin/')) {
-      throw new FlowstateError('forbidden', 'A run may not administer');
-    }
-    // Nor does it leave behind what starts runs after its end, or start one in another's name by a schedule of theirs.
-    if ('run' in via && pattern.startsWith('/api/schedules') && method !== 'GET') {
-      throw new FlowstateError('forbidden', 'A run may not change schedules');
-    }
+    const closed = 'run' in via ? closedToRuns(method, pattern) : undefined;
+    if (closed !== undefined) throw new FlowstateError('forbidden', closed);
     const own = scopedRoutes[`${method} ${pattern}`];
     if ('apiKey' in via && !via.scopes.some((scope) => scope === wholeApi || scope === own)) {
       throw new FlowstateError('forbidden', "This is outside the API key's scopes");
     }
   });
+}
+
+/** Why no run may call this, whatever its agents were talked into and whoever they act for. */
+function closedToRuns(method: string, pattern: string): string | undefined {
+  if (pattern.startsWith('/api/admin/')) return 'A run may not administer';
+  if (pattern.startsWith('/api/auth/') && pattern !== '/api/auth/me') return 'A run has no logins to look after';
+  // It would leave behind what starts runs after its end, or start one in another's name by a schedule of theirs.
+  if (pattern.startsWith('/api/schedules') && method !== 'GET') return 'A run may not change schedules';
+  return undefined;
 }
 
 /** A person without a (good) cookie is asked to log in; a program gets the 401. */

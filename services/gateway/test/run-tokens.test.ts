@@ -21,6 +21,14 @@ t.test("a run's owner gets its authority, nobody else does", async (t) => {
   t.equal(claims.exp - claims.iat, 300);
   t.match((await gateway.call('GET', '/api/auth/me', { token })).body, { id: users.agent.id, role: 'agent' });
 
+  const logins = await gateway.call('GET', '/api/auth/sessions', { token });
+  t.match(
+    logins,
+    { status: 403, body: { detail: /no logins/ } },
+    "where its owner's logins come from is not its business",
+  );
+  t.equal((await gateway.call('POST', '/api/auth/logout', { token })).status, 403);
+
   t.match(await ask({ runId, incarnation: stranger }), { status: 409 });
   t.match(await ask({ runId: queued, incarnation: owner }), { status: 409 }, 'nobody runs it');
   t.match(await ask({ runId: crypto.randomUUID(), incarnation: owner }), { status: 409 });
