@@ -55,6 +55,10 @@ t.test('one trace goes from the request through queue, worker, agent and backend
   await recorder.called('call');
   // What the first worker did until now is sent; what it has under way goes with it.
   await collector.until(() => ofTrace(traceId).some(({ name }) => name === 'step finder'));
+  // The checkpoint travels while the next step runs.
+  for await (const { event, data } of manager.events(started.body.id)) {
+    if (event === 'step.completed' && (data['data'] as { name?: string }).name === 'finder') break;
+  }
   await platform.worker.kill('SIGKILL');
   recorder.release('call');
   await platform.worker.restart();
