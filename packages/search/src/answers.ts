@@ -74,16 +74,18 @@ export function createAnswers({ cache, local, tally, emptyTtlSeconds, leaseMs }:
     return { items: answer.hits, cache: 'hit' };
   }
 
-  async function find(key: string, question: Question): Promise<Answer> {
-    const near = local.get(key);
-    if (near !== null) tally.foundHere();
-    const claim = near === null ? await cache.find(key) : { answer: near, token: null };
-    const known = claim?.answer ?? null;
-    if (known === null) return await claimed(key, question, claim);
-    if (near === null) local.set(key, known);
+  function giveKnown(key: string, known: StoredAnswer, question: Question): Answer {
     const stale = dueForRefresh(known, Date.now());
     if (stale) refresh(key, known, question);
     return give(known, stale ? 'stale' : 'hit');
+  }
+
+  async function find(key: string, question: Question): Promise<Answer> {
+    const claim = await cache.find(key);
+    const known = claim?.answer ?? null;
+    if (known === null) return await claimed(key, question, claim);
+    local.set(key, known);
+    return giveKnown(key, known, question);
   }
 
   async function claimed(key: string, question: Question, first: Claim | undefined): Promise<Answer> {
@@ -104,7 +106,12 @@ export function createAnswers({ cache, local, tally, emptyTtlSeconds, leaseMs }:
   }
 
   return {
-    of: (key: string, compute: Question['compute'], ttlSeconds: number): Promise<Answer> =>
-      flights.join(key, () => find(key, { compute, ttlSeconds })),
+    async of(key: string, compute: Question['compute'], ttlSeconds: number): Promise<Answer> {
+      const question = { compute, ttlSeconds };
+      const near = local.get(key);
+      if (near === null) return await flights.join(key, () => find(key, question));
+      tally.foundHere();
+      return giveKnown(key, near, question);
+    },
   };
 }
