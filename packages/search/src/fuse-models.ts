@@ -27,14 +27,20 @@ export function fuseParts(kind: SearchKind, parts: readonly Part[], limit: numbe
 }
 
 /**
- * The failure of one model in a search of several. It fails the whole, since half an answer would pass for all there is,
- * and says what can be searched meanwhile.
+ * Asks the collections of each model. One that cannot be asked fails the whole, since half an answer would pass for all
+ * there is; the error says what can be searched meanwhile.
  */
-export function amongOthers(
-  error: unknown,
-  { model }: Pick<SearchScope, 'model'>,
-  scopes: readonly Pick<SearchScope, 'model'>[],
-): unknown {
+export function askEach(scopes: readonly SearchScope[], ask: (scope: SearchScope) => Promise<Part>): Promise<Part[]> {
+  return Promise.all(
+    scopes.map((scope) =>
+      ask(scope).catch((error: unknown) => {
+        throw amongOthers(error, scope, scopes);
+      }),
+    ),
+  );
+}
+
+function amongOthers(error: unknown, { model }: SearchScope, scopes: readonly SearchScope[]): unknown {
   if (!(error instanceof FlowstateError) || !['unavailable', 'timeout', 'upstream_failed'].includes(error.code)) {
     return error;
   }

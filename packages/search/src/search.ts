@@ -33,7 +33,7 @@ import { cacheKey, documentQuery } from './cache-key.ts';
 import { createCacheTally, type CacheObserver } from './cache-tally.ts';
 import { clamp } from './ceilings.ts';
 import { filterErrors } from './filter.ts';
-import { amongOthers, fuseParts, type Part } from './fuse-models.ts';
+import { askEach, fuseParts, type Part } from './fuse-models.ts';
 import { createKnownModels } from './known-models.ts';
 import { createLocalAnswers } from './local-answers.ts';
 import { createReplicaReads, type ReadFrom, type Reads } from './replica-reads.ts';
@@ -226,12 +226,7 @@ export function createSearch({
         return { model, ...found };
       };
       if (others.length === 0) return { kind, ...(await answerBy(scope)) };
-      const parts = scopes.map((searched) =>
-        answerBy(searched).catch((error: unknown) => {
-          throw amongOthers(error, searched, scopes);
-        }),
-      );
-      return { kind, ...fuseParts(kind, await Promise.all(parts), bounds.limit) };
+      return { kind, ...fuseParts(kind, await askEach(scopes, answerBy), bounds.limit) };
     });
     const { kind, ...rest } = answered;
     const timings = watch.timings();
