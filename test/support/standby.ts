@@ -61,9 +61,12 @@ export async function startStandby(t: Pick<Test, 'teardown'>, primaryUrl: string
   };
   t.teardown(kill);
   const said: string[] = [];
+  // In either order: the copy may hold all it needs to answer, or get the last of that by the stream.
+  const awaited = new Set(['started streaming WAL', 'ready to accept read-only connections']);
   for await (const line of createInterface(child.stderr)) {
     said.push(line);
-    if (!/started streaming WAL/.test(line)) continue;
+    for (const words of awaited) if (line.includes(words)) awaited.delete(words);
+    if (awaited.size > 0) continue;
     child.stderr.resume();
     const url = new URL(primaryUrl);
     url.port = String(port);
