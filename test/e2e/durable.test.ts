@@ -146,6 +146,8 @@ t.test('a run stays on the version it began with; while nobody carries it, it wa
   const id = await start('versioned', {});
   await told(id, 'run.waiting');
   const two = await platform.addWorker(fixture('versions/two'));
+  // A gateway knows what workers carry within a second; when asked for all of it, at once.
+  await admin.get('/api/workflows');
   const newer = await start('versioned', {});
   t.match(await told(newer, 'run.waiting'), { version: '2' }, 'new runs get the newest');
 

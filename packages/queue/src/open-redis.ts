@@ -3,12 +3,7 @@ import { Cluster, Redis, type RedisOptions } from 'ioredis';
 
 type Options = Pick<
   RedisOptions,
-  | 'enableAutoPipelining'
-  | 'enableOfflineQueue'
-  | 'lazyConnect'
-  | 'commandTimeout'
-  | 'maxRetriesPerRequest'
-  | 'retryStrategy'
+  'enableOfflineQueue' | 'lazyConnect' | 'commandTimeout' | 'maxRetriesPerRequest' | 'retryStrategy'
 >;
 
 /**
@@ -19,9 +14,8 @@ export function openRedis(url: string, options: Options = {}): Redis {
   const address = readClusterAddress(url);
   if (address === null) return gathersWrites(new Redis(url, options));
   const { nodes, username, password, tls } = address;
-  const { enableAutoPipelining = false, enableOfflineQueue = true, lazyConnect = false, commandTimeout } = options;
+  const { enableOfflineQueue = true, lazyConnect = false, commandTimeout } = options;
   const cluster = new Cluster(nodes, {
-    enableAutoPipelining,
     enableOfflineQueue,
     lazyConnect,
     clusterRetryStrategy: options.retryStrategy ?? ((times) => Math.min(100 + times * 50, 2_000)),

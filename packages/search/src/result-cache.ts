@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { Command } from 'ioredis';
 import type { CacheGuard } from './cache-guard.ts';
 import { decodeAnswer, encodeAnswer, type StoredAnswer } from './stored-answer.ts';
 
@@ -48,11 +47,9 @@ export function createResultCache({ guard, leaseMs, moved }: Options) {
     /** The answer if there is one; only else the lock, if that is free. */
     async find(key: string): Promise<Claim | undefined> {
       const token = randomUUID();
-      const found = await guard.ask((redis) => {
-        // Not `callBuffer`, which loses the command's name where pipelining is automatic.
-        const command = new Command('EVAL', [findScript, 2, key, lockOf(key), token, leaseMs], { replyEncoding: null });
-        return redis.sendCommand(command) as Promise<unknown>;
-      });
+      const found = await guard.ask((redis) =>
+        redis.callBuffer('EVAL', findScript, 2, key, lockOf(key), token, leaseMs),
+      );
       if (found === null) return undefined;
       if (!Buffer.isBuffer(found.value)) return { answer: null, token: found.value === 1 ? token : null };
       const answer = read(found.value);

@@ -245,7 +245,6 @@ async function farewell(server: Server): Promise<void> {
 /** Commands fail at once while Redis is away: whoever asks has another way, or says so. */
 function connect(url: string): Redis {
   const client = openRedis(url, {
-    enableAutoPipelining: false,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     commandTimeout: 500,
