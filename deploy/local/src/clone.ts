@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CLONE } from '../toolchain.mjs';
 import { reapOrphans } from './processes.ts';
-import { removeDockerStores } from './stores/docker.ts';
+import { removeDockerStores } from './stores/docker-project.ts';
 import { storeFolder } from './stores/store-home.ts';
 
 const dir = join(CLONE, '.flowstate');

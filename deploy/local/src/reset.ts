@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { clone } from './clone.ts';
 import { stopClone } from './stop-clone.ts';
-import { removeDockerStores } from './stores/docker.ts';
+import { removeDockerStores } from './stores/docker-project.ts';
 
 const sure = process.argv.includes('--yes') || (await confirm());
 if (!sure) {

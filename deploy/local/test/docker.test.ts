@@ -6,13 +6,8 @@ import postgres from 'postgres';
 import t from 'tap';
 import { run } from '../host.mjs';
 import { createProcessRecord } from '../src/processes.ts';
-import {
-  dockerServices,
-  projectName,
-  removeDockerStores,
-  startDockerStores,
-  type DockerStores,
-} from '../src/stores/docker.ts';
+import { dockerServices, projectName, removeDockerStores } from '../src/stores/docker-project.ts';
+import { startDockerStores, type DockerStores } from '../src/stores/docker.ts';
 import { findSources } from '../src/stores/find-sources.ts';
 import { storeImages } from '../src/stores/images.ts';
 import type { StoreHome } from '../src/stores/store-home.ts';

@@ -1,7 +1,7 @@
 import { createCheck, FlowstateError, OneOf, Nullable, RunError, runStates } from '@flowstate/contracts';
 import Type, { type Static, type TSchema } from 'typebox';
+import type { Backend } from './backend.ts';
 import type { StepContext, StepOptions, Workflow } from './definition.ts';
-import type { Backend } from './definition.ts';
 import type { Waits } from './waits.ts';
 
 const Started = Type.Object({ id: Type.String() });

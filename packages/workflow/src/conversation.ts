@@ -1,5 +1,6 @@
 import type { LanguageModel, RunProgress } from '@flowstate/contracts';
-import type { Backend, WorkflowContext } from './definition.ts';
+import type { Backend } from './backend.ts';
+import type { WorkflowContext } from './definition.ts';
 import type { SpendingPort } from './spending.ts';
 import type { WaitFor } from './waits.ts';
 

@@ -1,5 +1,6 @@
 import { FlowstateError, type Effect, type QueueName } from '@flowstate/contracts';
 import type { Static, TSchema } from 'typebox';
+import type { Backend } from './backend.ts';
 import type { ModelAgent } from './model-agent.ts';
 import type { UsedTokens } from './spending.ts';
 
@@ -35,24 +36,6 @@ export type StepContext = {
    */
   settle(reservation: string, used: UsedTokens): void;
 };
-
-/** One call of the platform's API with the authority of whoever started the run. */
-export type BackendRequest<T extends TSchema> = {
-  /** Bounded name for metrics and traces, e.g. `interactions.list`. */
-  operation: string;
-  method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
-  /** Path below the gateway, e.g. `/api/customers/C-0001`. Encode its parts. */
-  path: string;
-  query?: Record<string, string | number | boolean | undefined>;
-  body?: unknown;
-  /** Sent as `Idempotency-Key`: a call repeated with it takes effect once. */
-  idempotencyKey?: string;
-  /** The answer is checked against this. */
-  response: T;
-};
-
-/** Port through which agents reach data: never the database, always the gateway. */
-export type Backend = <T extends TSchema>(request: BackendRequest<T>, signal?: AbortSignal) => Promise<Static<T>>;
 
 /** What an agent gets beside its input. */
 export type AgentContext = {

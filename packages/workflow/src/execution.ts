@@ -1,5 +1,6 @@
 import type { Effect, Inbox, LanguageModel, RunError, RunEvent, RunProgress } from '@flowstate/contracts';
-import type { Backend, Workflow } from './definition.ts';
+import type { Backend } from './backend.ts';
+import type { Workflow } from './definition.ts';
 import type { LedgerPort } from './ledger-port.ts';
 import type { SpendingPort } from './spending.ts';
 

@@ -1,3 +1,4 @@
+export type { Backend, BackendRequest } from './backend.ts';
 export * from './definition.ts';
 export { executeRun } from './execute.ts';
 export type { Execution, Outcome, OwnedRun, RunOptions } from './execution.ts';
@@ -6,6 +7,5 @@ export * from './model-agent.ts';
 export * from './spending.ts';
 export * from './tool.ts';
 export { NonDeterminismError, StepError } from './interrupt.ts';
-export type { ChunkSource } from './journal.ts';
-export type { LedgerPort, RunEnding } from './ledger-port.ts';
+export type { ChunkSource, LedgerPort, RunEnding } from './ledger-port.ts';
 export { fencedData } from './fenced-data.ts';

@@ -1,17 +1,7 @@
 import type { EventType, RunEvent } from '@flowstate/contracts';
 import { RunInterrupt } from './interrupt.ts';
-import type { Release, ReleaseAnswer } from './ledger-port.ts';
+import type { ChunkSource, Release, ReleaseAnswer } from './ledger-port.ts';
 import type { SettledCall } from './settled-call.ts';
-
-/** What is to be written next; null when it went out with the run's end meanwhile. */
-export type ChunkSource = () => {
-  runId: string;
-  owner: number;
-  chunk: number;
-  events: string;
-  progress: boolean;
-  settled?: readonly SettledCall[];
-} | null;
 
 type Options = {
   runId: string;

@@ -1,9 +1,18 @@
 import type { Inbox, PayloadRef, TerminalState } from '@flowstate/contracts';
-import type { ChunkSource } from './journal.ts';
 import type { SettledCall } from './settled-call.ts';
 
 /** Calls of models whose use is recorded with a write: in the ledger both are there, or neither. */
 type Settles = { settled?: readonly SettledCall[] };
+
+/** What is to be written next; null when it went out with the run's end meanwhile. */
+export type ChunkSource = () => {
+  runId: string;
+  owner: number;
+  chunk: number;
+  events: string;
+  progress: boolean;
+  settled?: readonly SettledCall[];
+} | null;
 
 export type RunEnding = Settles & {
   runId: string;

@@ -1,6 +1,6 @@
 import type { Effect, Role } from '@flowstate/contracts';
 import type { Static, TSchema } from 'typebox';
-import type { Backend } from './definition.ts';
+import type { Backend } from './backend.ts';
 
 /** What a tool's function gets. It reaches the platform through `backend` alone: with the authority of whoever asked. */
 export type ToolContext = {

@@ -1,17 +1,15 @@
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Advice, run } from '../../host.mjs';
 import { freePort } from '../ports.ts';
+import { dockerServices, down, mark, projectName } from './docker-project.ts';
 import { storeImages } from './images.ts';
 import type { StoreHome } from './store-home.ts';
 
 const composeFile = fileURLToPath(new URL('../../stores.compose.yaml', import.meta.url));
-/** Beside the data once Docker was used, with the names of what ran there: a later start, stop or reset knows of it. */
-const markerName = 'docker-services';
 const answerMs = 20_000;
 
 export type DockerStores = {
@@ -73,40 +71,6 @@ export async function startDockerStores(
       await down(project, { volumes: home.ephemeral, env });
     },
   };
-}
-
-/** Names of the compose services that keep, or kept, data of the stores in this folder. */
-export function dockerServices(dir: string): Set<string> {
-  const marker = join(dir, markerName);
-  return new Set(existsSync(marker) ? readFileSync(marker, 'utf8').split('\n') : []);
-}
-
-function mark(dir: string, services: Set<string>): void {
-  const marker = join(dir, markerName);
-  if (services.size === 0) rmSync(marker, { force: true });
-  else writeFileSync(marker, [...services].join('\n'));
-}
-
-/**
- * Removes containers a killed start left, and with `volumes` their data. Does nothing where Docker was not used.
- * Returns false when Docker was used but could not be told to.
- */
-export async function removeDockerStores(dir: string, { volumes }: { volumes: boolean }): Promise<boolean> {
-  if (dockerServices(dir).size === 0) return true;
-  const removed = await down(projectName(dir), { volumes, env: process.env });
-  if (volumes) mark(dir, new Set());
-  return removed;
-}
-
-/** Compose project of the stores in this folder: it names their containers and volumes. */
-export function projectName(dir: string): string {
-  return `flowstate-${createHash('sha256').update(dir).digest('hex').slice(0, 8)}`;
-}
-
-async function down(project: string, { volumes, env }: { volumes: boolean; env: NodeJS.ProcessEnv }): Promise<boolean> {
-  // By project name alone: the compose file's variables are not known here.
-  const args = ['compose', '-p', project, 'down', ...(volumes ? ['--volumes'] : [])];
-  return (await run('docker', args, { env })).code === 0;
 }
 
 async function assertEngine(signal: AbortSignal, env: NodeJS.ProcessEnv): Promise<void> {

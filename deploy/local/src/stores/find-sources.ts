@@ -1,6 +1,7 @@
 import { Advice, NoSpace } from '../../host.mjs';
 import { unpackDebian, type UnpackedPrograms } from './debian.ts';
-import { dockerServices, startDockerStores, type DockerStores } from './docker.ts';
+import { dockerServices } from './docker-project.ts';
+import { startDockerStores, type DockerStores } from './docker.ts';
 import { findPostgres, findRedis, type PostgresProgram } from './installed.ts';
 import { dataVersion } from './postgres.ts';
 import type { StoreHome } from './store-home.ts';

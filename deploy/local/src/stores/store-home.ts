@@ -17,7 +17,7 @@ import { basename, dirname, join } from 'node:path';
 import { Advice, isRoot, openToAll } from '../../host.mjs';
 import { readIfThere, writePrivate } from '../private-file.ts';
 import { createProcessRecord, readProcesses, reapOrphans, type ProcessRecord } from '../processes.ts';
-import { removeDockerStores } from './docker.ts';
+import { removeDockerStores } from './docker-project.ts';
 
 /** Where the stores of one clone (or one test run) keep their data, and what they share. */
 export type StoreHome = {

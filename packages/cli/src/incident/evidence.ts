@@ -3,7 +3,6 @@ import type { ConnectionOptions } from '../connection.ts';
 import type { Terminal } from '../terminal.ts';
 import type { EvidenceFolder } from './evidence-folder.ts';
 import type { Redact } from './redact.ts';
-import type { TimelineEntry } from './timeline.ts';
 
 /** What every part of a capture works with. */
 export type Capture = {
@@ -18,6 +17,18 @@ export type Capture = {
   samples: { count: number; everySeconds: number };
   /** Says what could not be had, and why; the rest goes on. */
   miss(what: string, why: string): void;
+};
+
+/** One thing that happened, from the audit log or a run's history. */
+export type TimelineEntry = {
+  at: string;
+  source: 'audit' | 'run';
+  what: string;
+  who: string | null;
+  to: string | null;
+  outcome: string | null;
+  details: Record<string, unknown> | null;
+  personal: Record<string, unknown> | null;
 };
 
 /** What the parts found out, for the summary. */

@@ -3,7 +3,7 @@ import { createSql, readUser } from '@flowstate/store';
 import { connect, databaseUrl } from '../connection.ts';
 import { CommandError } from '../terminal.ts';
 import type { Capture } from './evidence.ts';
-import type { TimelineEntry } from './timeline.ts';
+import type { TimelineEntry } from './evidence.ts';
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const mostLookups = 200;

@@ -1,7 +1,7 @@
 import type { IncidentSummary } from '@flowstate/contracts';
 import { shownContact } from '../checks/owners.ts';
-import type { Findings } from './evidence.ts';
-import { inCell, isAction, type TimelineEntry } from './timeline.ts';
+import type { Findings, TimelineEntry } from './evidence.ts';
+import { inCell, isAction } from './timeline.ts';
 
 export type Missing = { what: string; why: string };
 

@@ -4,21 +4,8 @@ import { createAuditAccess } from '../audit-access.ts';
 import { connect, databaseUrl } from '../connection.ts';
 import { jsonLines } from '../json-lines.ts';
 import { textLines } from '../text-lines.ts';
-import type { Capture, RunEventsOf } from './evidence.ts';
+import type { Capture, RunEventsOf, TimelineEntry } from './evidence.ts';
 import { redactValue } from './redact.ts';
-
-/** One thing that happened, from the audit log or a run's history. */
-export type TimelineEntry = {
-  at: string;
-  source: 'audit' | 'run';
-  what: string;
-  who: string | null;
-  to: string | null;
-  outcome: string | null;
-  details: Fields;
-  personal: Fields;
-};
-type Fields = Record<string, unknown> | null;
 
 /** What happens all day; the rest of the audit log is what somebody did about something. */
 const ordinary = /^(auth|agent|run|schedule|data|access\.denied|session\.verified|incident\.)/;
@@ -67,7 +54,7 @@ async function* auditEntries({ options, terminal, from, to }: Capture): AsyncGen
     const lines = textLines(access.export({ from: from.toISOString(), to: to.toISOString() }));
     for await (const line of lines) {
       const { at, action, actor, subject, outcome, details, personal } = JSON.parse(line) as AuditRecord;
-      const about = { details: details as Fields, personal: personal as Fields };
+      const about = { details, personal } as Pick<TimelineEntry, 'details' | 'personal'>;
       yield { at, source: 'audit', what: action, who: actor, to: subject, outcome, ...about };
     }
   } finally {

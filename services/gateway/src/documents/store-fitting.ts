@@ -1,7 +1,8 @@
 import { defaultCollection, type EmbeddedDocumentInput, type Viewer } from '@flowstate/contracts';
 import { NoCollectionError, type Db, type UpsertedDocument } from '@flowstate/store';
 import type { EmbeddingModels } from './model-dimensions.ts';
-import { storeGiven, type RefusedRow } from './store-given.ts';
+import type { RefusedRow } from './refused-row.ts';
+import { storeGiven } from './store-given.ts';
 
 type Fitting = {
   /** By the row's place. */

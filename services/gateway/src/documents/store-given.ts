@@ -14,12 +14,10 @@ import {
   type UpsertedDocument,
 } from '@flowstate/store';
 import { lengthErrors, type EmbeddingModels } from './model-dimensions.ts';
+import type { RefusedRow } from './refused-row.ts';
 import { unembeddableRows } from './unembeddable-rows.ts';
 
 type Transaction = Extract<Db, { savepoint: unknown }>;
-
-/** What is wrong with one of the rows. */
-export type RefusedRow = { row: number; errors: FieldError[] };
 
 /**
  * Stores documents and the embeddings they bring along: all of it or nothing. Answers what was stored, or which rows

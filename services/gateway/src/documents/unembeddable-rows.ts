@@ -1,7 +1,7 @@
 import { defaultCollection, type EmbeddedDocumentInput, type Viewer } from '@flowstate/contracts';
 import { findCollections, type Db, type UpsertedDocument } from '@flowstate/store';
 import type { EmbeddingModels } from './model-dimensions.ts';
-import type { RefusedRow } from './store-given.ts';
+import type { RefusedRow } from './refused-row.ts';
 
 type Stored = { rows: readonly EmbeddedDocumentInput[]; stored: readonly UpsertedDocument[]; viewer: Viewer };
 

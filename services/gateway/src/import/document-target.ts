@@ -3,7 +3,7 @@ import Type from 'typebox';
 import { documentErrors } from '../documents/document-batch.ts';
 import type { EmbeddingModels } from '../documents/model-dimensions.ts';
 import { storeFitting } from '../documents/store-fitting.ts';
-import type { ImportTarget } from './targets.ts';
+import type { ImportTarget } from './import-target.ts';
 
 // Without one, importing the file again would double its documents.
 const KeyedDocument = Type.Object(

@@ -11,7 +11,7 @@ import type { Sql } from '@flowstate/store';
 import type { IngestBatches } from '../documents/ingest-batches.ts';
 import type { RowReader } from './row-reader.ts';
 import type { SourceRow } from './source-row.ts';
-import type { ImportTarget, Written } from './targets.ts';
+import type { ImportTarget, Written } from './import-target.ts';
 
 export type ImportJob = {
   sql: Sql;

@@ -3,9 +3,7 @@ import {
   IntegrationInput,
   InteractionInput,
   OpportunityInput,
-  type FieldError,
   type ImportEntity,
-  type Viewer,
 } from '@flowstate/contracts';
 import {
   upsertCustomers,
@@ -13,30 +11,12 @@ import {
   upsertInteractions,
   upsertOpportunities,
   type Db,
-  type UpsertedDocument,
   type UpsertOutcome,
 } from '@flowstate/store';
 import type { TObject } from 'typebox';
 import type { EmbeddingModels } from '../documents/model-dimensions.ts';
 import { createDocumentTarget } from './document-target.ts';
-
-export type Written = {
-  /** By row: what became of it, or why it is refused. */
-  outcomes: (UpsertOutcome | { errors: FieldError[] })[];
-  documents?: UpsertedDocument[];
-};
-
-/** Where the rows of an entity go. */
-export type ImportTarget<T extends { externalId?: string } = { externalId?: string }> = {
-  schema: TObject;
-  /** Rows of one statement at most. */
-  batchRows: number;
-  /** Rows that share it follow each other in separate statements. */
-  key: (row: T) => string;
-  /** What the schema cannot say. */
-  check?: (row: T) => FieldError[];
-  write: (db: Db, rows: T[], viewer: Viewer) => Promise<Written>;
-};
+import type { ImportTarget } from './import-target.ts';
 
 const targets = {
   customers: crm(CustomerInput, upsertCustomers),

@@ -27,7 +27,8 @@ import { jsonRows, ndjsonRows } from '../import/json-rows.ts';
 import { createRowReader } from '../import/row-reader.ts';
 import type { ImportJob } from '../import/run-import.ts';
 import type { SourceRow } from '../import/source-row.ts';
-import { targetOf, type ImportTarget } from '../import/targets.ts';
+import type { ImportTarget } from '../import/import-target.ts';
+import { targetOf } from '../import/targets.ts';
 
 const Query = Type.Object({
   entity: OneOf(importEntities),

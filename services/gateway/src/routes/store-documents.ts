@@ -30,7 +30,7 @@ import { ndjsonRows } from '../import/json-rows.ts';
 import { createRecentLines } from '../import/recent-lines.ts';
 import { createRowReader } from '../import/row-reader.ts';
 import type { ImportJob } from '../import/run-import.ts';
-import type { ImportTarget } from '../import/targets.ts';
+import type { ImportTarget } from '../import/import-target.ts';
 
 const StoredDocuments = Type.Object({
   run: Nullable(

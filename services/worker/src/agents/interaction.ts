@@ -1,21 +1,18 @@
-import { AnyId, InteractionInput, Nullable, Timestamp, type Interaction } from '@flowstate/contracts';
+import { AnyId, InteractionInput, Timestamp, type Interaction } from '@flowstate/contracts';
 import { defineAgent } from '@flowstate/workflow';
 import Type, { type Static } from 'typebox';
 import { createCrm, customerPath, maxRows } from '../crm.ts';
-import { exchangesOf, responseTimes, ResponseTimes } from './conversations.ts';
-import { Evidence } from './evidence.ts';
+import { exchangesOf, responseTimes } from './conversations.ts';
 import { inlineRows } from './inline-facts.ts';
+import { InteractionFacts } from './interaction-facts.ts';
 import { NextAction, nextActions } from './next-actions.ts';
-import { openQuestions, OpenQuestion } from './open-questions.ts';
-import { scoreMessages, SentimentTrend, sentimentTrend } from './sentiment-trend.ts';
+import { openQuestions } from './open-questions.ts';
+import { scoreMessages, sentimentTrend } from './sentiment-trend.ts';
 import { comparedSpans, compareText, recentDays, within, type Span, type Timed } from './time-span.ts';
 import { dayMs, daysBetween, timeOf } from './timestamps.ts';
-import { countTopics, TopicCount } from './topics.ts';
+import { countTopics } from './topics.ts';
 
 const closed = { additionalProperties: false };
-const Count = Type.Object({ count: Type.Integer(), ids: Type.Array(Type.String()) }, closed);
-const Last = Type.Object({ id: Type.String(), at: Timestamp, days: Type.Integer() }, closed);
-
 const InteractionAgentInput = Type.Object(
   {
     customerId: AnyId,
@@ -24,35 +21,6 @@ const InteractionAgentInput = Type.Object(
   },
   closed,
 );
-
-export const InteractionFacts = Type.Object(
-  {
-    read: Type.Object(
-      {
-        interactions: Type.Integer(),
-        inbound: Type.Integer(),
-        outbound: Type.Integer(),
-        later: Type.Integer({ description: 'left out because they lie after `asOf`' }),
-        truncated: Type.Boolean({ description: 'there were more than `limit`; the newest were read' }),
-        limit: Type.Integer(),
-        evidence: Evidence,
-      },
-      closed,
-    ),
-    volume: Type.Object({ recent: Count, previous: Count }, closed),
-    sentiment: SentimentTrend,
-    topics: Type.Array(TopicCount),
-    openQuestions: Type.Object({ ...Count.properties, items: Type.Array(OpenQuestion) }, closed),
-    openQuestionsBefore: Type.Object({ ...Count.properties, asOf: Timestamp }, closed),
-    silence: Type.Object({ last: Nullable(Last), lastInbound: Nullable(Last), lastOutbound: Nullable(Last) }, closed),
-    response: Type.Object(
-      { all: Type.Omit(ResponseTimes, ['ids']), recent: ResponseTimes, previous: ResponseTimes },
-      closed,
-    ),
-  },
-  closed,
-);
-export type InteractionFacts = Static<typeof InteractionFacts>;
 
 export const InteractionResult = Type.Object(
   { ...InteractionFacts.properties, nextActions: Type.Array(NextAction) },
@@ -128,10 +96,12 @@ function silenceOf(rows: readonly Timed[], now: number): InteractionFacts['silen
   return { last: last(), lastInbound: last('inbound'), lastOutbound: last('outbound') };
 }
 
-function countIn(rows: readonly Timed[], span: Span): Static<typeof Count> {
+type Count = InteractionFacts['volume']['recent'];
+
+function countIn(rows: readonly Timed[], span: Span): Count {
   return counted(rows.filter((row) => within(row, span)).map(({ row }) => row));
 }
 
-function counted(rows: readonly { id: string }[]): Static<typeof Count> {
+function counted(rows: readonly { id: string }[]): Count {
   return { count: rows.length, ids: rows.map(({ id }) => id) };
 }

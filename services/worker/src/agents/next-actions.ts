@@ -1,7 +1,7 @@
 import { OneOf } from '@flowstate/contracts';
 import Type, { type Static } from 'typebox';
 import { rowsOf } from './evidence.ts';
-import type { InteractionFacts } from './interaction.ts';
+import type { InteractionFacts } from './interaction-facts.ts';
 import { figure, quote, quoted, say, Statement } from './statement.ts';
 
 export const NextAction = Type.Object(
