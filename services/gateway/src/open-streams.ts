@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { FlowstateError, type Principal, type Role } from '@flowstate/contracts';
 import type { PolicyWatch } from '@flowstate/security';
 import { readStanding, type Sql } from '@flowstate/store';
@@ -10,6 +11,8 @@ export type OpenStreams = {
   open(request: FastifyRequest): { signal: AbortSignal; close(): void };
   /** The same of work that is answered step by step: no step more once its asker may not have it; throws `forbidden`. */
   whileAllowed<T>(request: FastifyRequest, steps: AsyncGenerator<T, void>): AsyncGenerator<T, void>;
+  /** The same of what is only read: broken off, with all that was read and not yet sent, once its reader may not have it. */
+  readWhileAllowed(request: FastifyRequest, pages: AsyncGenerator<string, void>): Readable;
   /** Ends all of a user; how many there were. */
   closeOf(userId: string): number;
   stop(): void;
@@ -96,11 +99,22 @@ export function createOpenStreams({ sql, policy, accessRules, onError }: Options
       try {
         for await (const step of steps) {
           yield step;
-          if (signal.aborted) throw new FlowstateError('forbidden', 'Access has changed meanwhile: this ends here');
+          if (signal.aborted) throw accessChanged();
         }
       } finally {
         close();
       }
+    },
+    readWhileAllowed(request, pages) {
+      const { signal, close } = openStreams.open(request);
+      // By bytes: of small pages a slow reader would otherwise keep many waiting.
+      const answer = Readable.from(pages, { objectMode: false });
+      const breakOff = () => answer.destroy(accessChanged());
+      // Nobody who reads slowly, or not at all, keeps it open.
+      signal.addEventListener('abort', breakOff, { once: true });
+      if (signal.aborted) breakOff();
+      answer.once('close', close);
+      return answer;
     },
     closeOf(userId) {
       const own = [...streams].filter(({ principal }) => principal.id === userId);
@@ -110,6 +124,10 @@ export function createOpenStreams({ sql, policy, accessRules, onError }: Options
     stop: unsubscribe,
   };
   return openStreams;
+}
+
+function accessChanged(): FlowstateError {
+  return new FlowstateError('forbidden', 'Access has changed meanwhile: this ends here');
 }
 
 function credentialOf({ via }: Principal): string {

@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import {
   FlowstateError,
   IncidentDeliveries,
@@ -60,7 +59,7 @@ export function adminIncidentRoutes(
     async (request, reply) => {
       const { from, to = new Date().toISOString(), principal } = request.query;
       const lines = eventLines(sql, { from: toUtc(from), to: toUtc(to), principalId: principal });
-      return reply.type('application/x-ndjson').send(Readable.from(streams.whileAllowed(request, lines)));
+      return reply.type('application/x-ndjson').send(streams.readWhileAllowed(request, lines));
     },
   );
 

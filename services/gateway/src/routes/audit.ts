@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import {
   AuditEraseAnswer,
   AuditEraseBody,
@@ -49,8 +48,8 @@ export function auditRoutes(app: App, { sql, audit, streams }: Pick<Deps, 'sql' 
     },
     async (request, reply) => {
       await audit.settled();
-      const lines = Readable.from(streams.whileAllowed(request, exportLines(sql, request.query)));
-      return reply.type('application/x-ndjson').send(lines);
+      const lines = exportLines(sql, request.query);
+      return reply.type('application/x-ndjson').send(streams.readWhileAllowed(request, lines));
     },
   );
 
