@@ -63,7 +63,7 @@ export function addAccessCommand(program: Command, terminal: Terminal): void {
       await withClient(self, terminal, async (client) => {
         const { items } = await client.request<{ items: RouteAccess[] }>('GET', '/api/admin/access/routes');
         if (json) stdout.write(`${JSON.stringify(items, null, 2)}\n`);
-        else stdout.write(formatTable(['ROUTE', 'PERMISSION', 'ROLES', ''], items.map(routeRow)));
+        else stdout.write(formatTable(['ROUTE', 'PERMISSION', 'ROLES', 'RUNS', ''], items.map(routeRow)));
       });
     });
 
@@ -98,9 +98,9 @@ function rowOf({ id, target, roles: left, expiresAt, releasedAt, author, reason 
   return [id, target, left.join(',') || 'nobody', until, author, reason];
 }
 
-function routeRow({ route, permission, roles: allowed, locked }: RouteAccess): string[] {
+function routeRow({ route, permission, roles: allowed, locked, closedToRuns }: RouteAccess): string[] {
   const who = typeof allowed === 'string' ? allowed : allowed.join(',') || 'nobody';
-  return [route, permission ?? '', who, locked ? 'LOCKED DOWN' : ''];
+  return [route, permission ?? '', who, closedToRuns === null ? '' : 'no', locked ? 'LOCKED DOWN' : ''];
 }
 
 function ownerRow({ role, owner, contact }: RoleOwner): string[] {

@@ -71,6 +71,7 @@ export const RouteAccess = Type.Object(
     permission: Nullable(Type.String()),
     roles: Type.Union([OneOf(['open', 'worker'] as const), Type.Array(OneOf(roles))]),
     locked: Type.Boolean({ description: 'Fewer roles than the table gives' }),
+    closedToRuns: Nullable(Type.String({ description: 'Why no run may call it, whoever it acts for' })),
   },
   { $id: 'RouteAccess' },
 );

@@ -1,6 +1,6 @@
 import type { Role } from '@flowstate/contracts';
 import type { PolicyOverride } from '@flowstate/store';
-import { entryOf, type AccessTable, type Rule } from './access.ts';
+import { entryOf, ruleIn, whyClosedToRuns, type AccessTable, type Rule } from './access.ts';
 
 /** A named group of routes: all those whose rule in the table is this very list. */
 export type Permissions = Readonly<Record<string, readonly Role[]>>;
@@ -10,13 +10,15 @@ export type Route = { method: string; pattern: string; params?: Record<string, u
 /** The access table, narrowed by whatever lockdown is in force at this moment. */
 export type AccessRules = {
   rule(route: Route): Rule | undefined;
+  /** Why no run may call it; null if one may. */
+  closedToRuns(route: Pick<Route, 'method' | 'pattern'>): string | null;
   /** May this role start, and go on with, runs of that workflow? */
   mayRun(role: Role, workflow: string): boolean;
   /** The closed routes a target covers; none for a target that means nothing here. */
   covered(target: string): string[];
   /** Would it keep an administrator from ending it? */
   locksOutAdmin(target: string, roles: readonly Role[]): boolean;
-  table(): { route: string; permission: string | null; rule: Rule; locked: boolean }[];
+  table(): { route: string; permission: string | null; rule: Rule; locked: boolean; closedToRuns: string | null }[];
 };
 
 type Options = { table: AccessTable; permissions: Permissions; overrides: () => readonly PolicyOverride[] };
@@ -26,11 +28,14 @@ const startRoute = 'POST /api/workflows/:name/runs';
 const escapeRoutes = / \/api\/(admin|auth)\//;
 
 export function createAccessRules({ table, permissions, overrides }: Options): AccessRules {
+  const rules: Readonly<Record<string, Rule>> = Object.fromEntries(
+    Object.entries(table).map(([entry, row]) => [entry, ruleIn(row)]),
+  );
   const permissionOf = (rule: Rule) => Object.entries(permissions).find(([, roles]) => roles === rule)?.[0] ?? null;
 
   /** Does the target cover this row of the table (for these parameters, where it names one workflow)? */
   function covers(target: string, entry: string, params: Record<string, unknown> | undefined): boolean {
-    const rule = table[entry];
+    const rule = rules[entry];
     if (!Array.isArray(rule)) return false;
     const [method, path] = split(target);
     if (path === undefined) return permissionOf(rule) === target;
@@ -43,7 +48,7 @@ export function createAccessRules({ table, permissions, overrides }: Options): A
   }
 
   function narrowed(entry: string, params: Record<string, unknown> | undefined): Rule | undefined {
-    let rule = table[entry];
+    let rule = rules[entry];
     for (const { target, roles } of overrides()) {
       if (!Array.isArray(rule) || !covers(target, entry, params)) continue;
       const keeps = escapeRoutes.test(entry) ? [...roles, 'admin'] : roles;
@@ -52,15 +57,16 @@ export function createAccessRules({ table, permissions, overrides }: Options): A
     return rule;
   }
 
-  const covered = (target: string) => Object.keys(table).filter((entry) => covers(target, entry, undefined));
+  const covered = (target: string) => Object.keys(rules).filter((entry) => covers(target, entry, undefined));
 
   return {
     rule({ method, pattern, params }) {
       const entry = entryOf(table, method, pattern);
       if (entry === undefined) return undefined;
       // The ordinary case, on every request.
-      return overrides().length === 0 ? table[entry] : narrowed(entry, params ?? {});
+      return overrides().length === 0 ? rules[entry] : narrowed(entry, params ?? {});
     },
+    closedToRuns: ({ method, pattern }) => whyClosedToRuns(table[entryOf(table, method, pattern) ?? '']),
     mayRun(role, workflow) {
       const rule = narrowed(startRoute, { name: workflow });
       return Array.isArray(rule) && rule.includes(role);
@@ -69,9 +75,10 @@ export function createAccessRules({ table, permissions, overrides }: Options): A
     locksOutAdmin: (target, roles) =>
       !roles.includes('admin') && covered(target).some((entry) => escapeRoutes.test(entry)),
     table: () =>
-      Object.entries(table).map(([route, rule]) => {
+      Object.entries(rules).map(([route, rule]) => {
         const now = narrowed(route, {}) ?? rule;
-        return { route, permission: permissionOf(rule), rule: now, locked: now !== rule };
+        const closedToRuns = whyClosedToRuns(table[route]);
+        return { route, permission: permissionOf(rule), rule: now, locked: now !== rule, closedToRuns };
       }),
   };
 }

@@ -8,8 +8,11 @@ import type { App } from './deps.ts';
 /** Who may call a route: `open` anybody, `worker` only a worker's API key, else the roles named. */
 export type Rule = 'open' | 'worker' | readonly Role[];
 
+/** Roles that may call a route, but no run in the name of one of them: `closedToRuns` says why, in a sentence. */
+export type ClosedToRuns = { roles: readonly Role[]; closedToRuns: string };
+
 /** `METHOD /path/pattern` → rule. */
-export type AccessTable = Readonly<Record<string, Rule>>;
+export type AccessTable = Readonly<Record<string, Rule | ClosedToRuns>>;
 
 export type Authenticator = {
   /** Proves who sends the request or throws `invalid_token`. */
@@ -26,7 +29,7 @@ export type ScopedRoutes = Readonly<Record<string, string>>;
 /** Deny by default: a route without a rule does not boot, and every rule is enforced before the body is read. */
 export function enforceAccess(
   app: App,
-  rules: Pick<AccessRules, 'rule'>,
+  rules: Pick<AccessRules, 'rule' | 'closedToRuns'>,
   authenticator: Authenticator,
   scopedRoutes: ScopedRoutes = {},
 ): void {
@@ -61,22 +64,13 @@ export function enforceAccess(
     }
     const { role, via } = request.principal;
     if (!rule.includes(role)) throw new FlowstateError('forbidden', `The role ${role} may not do this`);
-    const closed = 'run' in via ? closedToRuns(method, pattern) : undefined;
-    if (closed !== undefined) throw new FlowstateError('forbidden', closed);
+    const closed = 'run' in via ? rules.closedToRuns({ method, pattern }) : null;
+    if (closed !== null) throw new FlowstateError('forbidden', closed);
     const own = scopedRoutes[`${method} ${pattern}`];
     if ('apiKey' in via && !via.scopes.some((scope) => scope === wholeApi || scope === own)) {
       throw new FlowstateError('forbidden', "This is outside the API key's scopes");
     }
   });
-}
-
-/** Why no run may call this, whatever its agents were talked into and whoever they act for. */
-function closedToRuns(method: string, pattern: string): string | undefined {
-  if (pattern.startsWith('/api/admin/')) return 'A run may not administer';
-  if (pattern.startsWith('/api/auth/') && pattern !== '/api/auth/me') return 'A run has no logins to look after';
-  // It would leave behind what starts runs after its end, or start one in another's name by a schedule of theirs.
-  if (pattern.startsWith('/api/schedules') && method !== 'GET') return 'A run may not change schedules';
-  return undefined;
 }
 
 /** A person without a (good) cookie is asked to log in; a program gets the 401. */
@@ -104,13 +98,18 @@ export function entryOf(table: AccessTable, method: string, pattern: string): st
 
 /** What the table says of a route, whatever is locked down. */
 export function ruleOf(table: AccessTable, method: string, pattern: string): Rule | undefined {
-  const entry = entryOf(table, method, pattern);
-  return entry === undefined ? undefined : table[entry];
+  const row = table[entryOf(table, method, pattern) ?? ''];
+  return row === undefined ? undefined : ruleIn(row);
 }
 
-/** Throws `forbidden` for a run: what somebody must answer for is decided by them, never by an agent in their name. */
-export function assertPerson({ via }: Principal): void {
-  if ('run' in via) throw new FlowstateError('forbidden', 'A person decides, never a run');
+/** Whom a row lets in, closed to runs or not. */
+export function ruleIn(row: AccessTable[string]): Rule {
+  return typeof row === 'object' && 'closedToRuns' in row ? row.roles : row;
+}
+
+/** Why no run may call what the row is about; null if one may. */
+export function whyClosedToRuns(row: AccessTable[string] | undefined): string | null {
+  return typeof row === 'object' && 'closedToRuns' in row ? row.closedToRuns : null;
 }
 
 /** The principal of a closed route's request. */

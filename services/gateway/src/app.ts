@@ -76,7 +76,7 @@ export async function createApp(deps: Deps, authenticator: Authenticator): Promi
   followSearchChanges(app, deps.searchEpoch);
   enforceAccess(app, deps.accessRules, limited(authenticator, deps.rates), scopedRoutes);
   auditRequests(app, deps);
-  await describeApi(app, deps.config.FLOWSTATE_VERSION);
+  await describeApi(app, deps.config.FLOWSTATE_VERSION, deps.accessRules);
   registerRoutes(app, deps);
   await serveApiDocs(app);
   return app;

@@ -1,10 +1,11 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import Type from 'typebox';
+import type { AccessRules } from './access-rules.ts';
 import type { App } from './deps.ts';
 
-/** Collects the routes' own schemas; register before the routes. */
-export async function describeApi(app: App, version: string): Promise<void> {
+/** Collects the routes' own schemas, and says which are closed to runs; register before the routes. */
+export async function describeApi(app: App, version: string, rules: Pick<AccessRules, 'closedToRuns'>): Promise<void> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -15,6 +16,11 @@ export async function describeApi(app: App, version: string): Promise<void> {
       },
       components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
       security: [{ bearer: [] }],
+    },
+    transform({ schema, url, route }) {
+      const closed = rules.closedToRuns({ method: String(route.method), pattern: url });
+      const description = [schema?.description, closed && `${closed}.`].filter(Boolean).join('\n\n');
+      return { url, schema: description === '' ? schema : { ...schema, description } };
     },
   });
 }

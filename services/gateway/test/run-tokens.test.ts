@@ -202,7 +202,7 @@ t.test('a run follows no events: a stream would outlive its authority', async (t
   });
   const follow = (id: string, token: string) => gateway.call('GET', `/api/runs/${id}/events`, { token });
   t.match(await follow(over, body['token'] as string), { status: 403, body: { detail: /follows no events/ } });
-  t.equal((await follow(foreign, body['token'] as string)).status, 404, 'and learns of none');
+  t.equal((await follow(foreign, body['token'] as string)).status, 403, 'and learns of none');
   t.equal((await follow(over, await gateway.tokenOf('agent'))).status, 200);
 });
 

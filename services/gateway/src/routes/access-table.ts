@@ -1,27 +1,42 @@
-import { roles, runStarters, type ApiKeyScope } from '@flowstate/contracts';
-import type { AccessTable, ScopedRoutes } from '../access.ts';
+import { roles, runStarters, type ApiKeyScope, type Role } from '@flowstate/contracts';
+import type { AccessTable, ClosedToRuns, ScopedRoutes } from '../access.ts';
 import type { Permissions } from '../access-rules.ts';
+
+/** `why` no run may call it, whatever its agents were talked into and whoever they act for. */
+const closed = (allowed: readonly Role[], why: string): ClosedToRuns => ({ roles: allowed, closedToRuns: why });
 
 const any = roles;
 const staff = ['admin', 'manager', 'agent', 'integration'] as const;
 const operate = runStarters;
 const readRuns = ['admin', 'manager', 'analyst', 'agent', 'integration', 'service'] as const;
+// Its authority ends with its worker's claim, at any moment: what is asked once may go on no longer.
+const followRuns = closed(readRuns, 'A run follows no events');
 const readData = [...staff, 'analyst'] as const;
 const feed = ['admin', 'manager', 'integration', 'service'] as const;
+// It opens no collection to others and deletes none.
+const changeCollections = closed(feed, 'A run may not change collections');
 const plan = ['admin', 'manager'] as const;
+// It would leave behind what starts runs after its end, or start one in another's name by a schedule of theirs.
+const changeSchedules = closed(plan, 'A run may not change schedules');
 /** Who may look at the queues, and enter their page. */
 export const watchQueues = ['admin', 'manager', 'analyst'] as const;
 const steerQueues = ['admin'] as const;
-const settle = ['admin', 'manager'] as const;
+// What somebody must answer for is decided by them, never by an agent in their name.
+const settle = closed(['admin', 'manager'], 'A person decides, never a run');
 const scale = ['admin', 'service'] as const;
 const search = [...roles];
-const administer = ['admin'] as const;
+const administer = closed(['admin'], 'A run may not administer');
+const ownLogins = closed(any, 'A run has no logins to look after');
+const noPages = 'A run has no browser';
+const leavePage = closed(any, noPages);
+const watchPage = closed(watchQueues, noPages);
+const steerPage = closed(steerQueues, noPages);
 
-/** Names by which a lockdown takes several routes at once: all rows below that state the same list. */
+/** Names by which a lockdown takes several routes at once: all rows below that state the same list, closed to runs or not. */
 export const permissions: Permissions = {
   'runs:operate': operate,
   'runs:read': readRuns,
-  'runs:settle': settle,
+  'runs:settle': settle.roles,
   'documents:feed': feed,
   'data:read': readData,
   'data:write': staff,
@@ -29,10 +44,10 @@ export const permissions: Permissions = {
   'queues:watch': watchQueues,
   'queues:steer': steerQueues,
   'scaling:read': scale,
-  administer,
+  administer: administer.roles,
 };
 
-/** Who may call what. A route that is not in this table does not boot. */
+/** Who may call what, and what no run may. A route that is not in this table does not boot. */
 export const access: AccessTable = {
   'GET /api/health': 'open',
   'GET /api/ready': 'open',
@@ -43,11 +58,11 @@ export const access: AccessTable = {
 
   'POST /api/auth/login': 'open',
   'POST /api/auth/refresh': 'open',
-  'POST /api/auth/logout': any,
+  'POST /api/auth/logout': ownLogins,
   'GET /api/auth/me': any,
-  'POST /api/auth/password': any,
-  'GET /api/auth/sessions': any,
-  'DELETE /api/auth/sessions/:id': any,
+  'POST /api/auth/password': ownLogins,
+  'GET /api/auth/sessions': ownLogins,
+  'DELETE /api/auth/sessions/:id': ownLogins,
 
   'GET /api/workflows': any,
   'GET /api/workflows/:name': any,
@@ -55,7 +70,7 @@ export const access: AccessTable = {
   'GET /api/runs': readRuns,
   'GET /api/runs/:id': readRuns,
   'GET /api/runs/:id/steps': readRuns,
-  'GET /api/runs/:id/events': readRuns,
+  'GET /api/runs/:id/events': followRuns,
   'GET /api/runs/:id/explain': readRuns,
   'GET /api/runs/:id/webhook': readRuns,
   'GET /api/runs/:id/payloads/:ref': readRuns,
@@ -77,12 +92,12 @@ export const access: AccessTable = {
   'GET /api/evaluations': readRuns,
   'GET /api/evaluations/:id': readRuns,
 
-  'POST /api/schedules': plan,
+  'POST /api/schedules': changeSchedules,
   'GET /api/schedules': plan,
   'GET /api/schedules/:id': plan,
-  'PATCH /api/schedules/:id': plan,
-  'DELETE /api/schedules/:id': plan,
-  'POST /api/schedules/:id/trigger': plan,
+  'PATCH /api/schedules/:id': changeSchedules,
+  'DELETE /api/schedules/:id': changeSchedules,
+  'POST /api/schedules/:id/trigger': changeSchedules,
 
   'POST /api/documents': feed,
   'GET /api/documents': feed,
@@ -97,14 +112,14 @@ export const access: AccessTable = {
   'POST /api/search/recommendations/:id/feedback': search,
   'GET /api/collections': search,
   'GET /api/collections/:name': search,
-  'PUT /api/collections/:name': feed,
-  'DELETE /api/collections/:name': feed,
-  'POST /api/collections/:name/reindex': feed,
-  'DELETE /api/collections/:name/reindex': feed,
+  'PUT /api/collections/:name': changeCollections,
+  'DELETE /api/collections/:name': changeCollections,
+  'POST /api/collections/:name/reindex': changeCollections,
+  'DELETE /api/collections/:name/reindex': changeCollections,
   'GET /api/collections/:name/reindex/documents': feed,
   'POST /api/collections/:name/reindex/switch': feed,
-  'PUT /api/collections/:name/grants/:kind/:grantee': feed,
-  'DELETE /api/collections/:name/grants/:kind/:grantee': feed,
+  'PUT /api/collections/:name/grants/:kind/:grantee': changeCollections,
+  'DELETE /api/collections/:name/grants/:kind/:grantee': changeCollections,
 
   'GET /api/customers': readData,
   'POST /api/customers': staff,
@@ -186,14 +201,14 @@ export const access: AccessTable = {
 
   'GET /admin/login': 'open',
   'POST /admin/login': 'open',
-  'GET /admin/logout': any,
-  'POST /admin/logout': any,
-  'GET /admin/queues': watchQueues,
-  'GET /admin/queues/*': watchQueues,
-  'PUT /admin/queues/*': steerQueues,
-  'POST /admin/queues/*': steerQueues,
-  'PATCH /admin/queues/*': steerQueues,
-  'DELETE /admin/queues/*': steerQueues,
+  'GET /admin/logout': leavePage,
+  'POST /admin/logout': leavePage,
+  'GET /admin/queues': watchPage,
+  'GET /admin/queues/*': watchPage,
+  'PUT /admin/queues/*': steerPage,
+  'POST /admin/queues/*': steerPage,
+  'PATCH /admin/queues/*': steerPage,
+  'DELETE /admin/queues/*': steerPage,
 };
 
 /** What an API key without the scope `api` may call. */

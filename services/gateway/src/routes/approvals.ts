@@ -14,7 +14,7 @@ import {
 } from '@flowstate/contracts';
 import { askApproval, decideApproval, listApprovals, readApproval, sendSignal } from '@flowstate/store';
 import Type from 'typebox';
-import { assertPerson, principalOf } from '../access.ts';
+import { principalOf } from '../access.ts';
 import type { App, Deps } from '../deps.ts';
 import { readIdCursor, toPage } from '../list-page.ts';
 import { recordedChange } from '../recorded-change.ts';
@@ -83,7 +83,7 @@ export function approvalRoutes(app: App, { sql, audit, runs }: Pick<Deps, 'sql' 
       schema: {
         tags,
         summary: 'Approve, edit or refuse; the waiting run goes on',
-        description: 'Not for runs of your own, and not by an agent. An edited input must fit the schema of the tool.',
+        description: 'Not for runs of your own. An edited input must fit the schema of the tool.',
         params: Params,
         body: ApprovalDecisionBody,
         response: { 200: Approval },
@@ -92,7 +92,6 @@ export function approvalRoutes(app: App, { sql, audit, runs }: Pick<Deps, 'sql' 
     async (request) => {
       const principal = principalOf(request);
       const approval = await mustRead(request.params.id, principal);
-      assertPerson(principal);
       if (approval.askedBy === principal.id)
         throw new FlowstateError('forbidden', 'Nobody approves a run of their own');
       const signal = decisionOf(request.body, approval);

@@ -3,7 +3,6 @@ import {
   CollectionDetails,
   CollectionName,
   CollectionProgress,
-  FlowstateError,
   granteeKinds,
   invalidInput,
   OneOf,
@@ -98,7 +97,7 @@ export function collectionRoutes(app: App, { sql, audit }: Pick<Deps, 'sql' | 'a
     },
     async (request, reply) => {
       const { name } = request.params;
-      const { created, collection } = await changed(request, async (tx, record) => {
+      const { created, collection } = await recordedChange({ sql, audit }, request, async (tx, record) => {
         const { created } = await writeCollection(tx, name, request.body, principalOf(request));
         await record({
           action: created ? 'collection.created' : 'collection.changed',
@@ -125,7 +124,7 @@ export function collectionRoutes(app: App, { sql, audit }: Pick<Deps, 'sql' | 'a
     },
     async (request) => {
       const { name } = request.params;
-      const deleted = await changed(request, async (tx, record) => {
+      const deleted = await recordedChange({ sql, audit }, request, async (tx, record) => {
         const documents = await removeCollection(tx, name, principalOf(request));
         await record({ action: 'collection.deleted', subject: name, details: { documents } });
         return documents;
@@ -171,19 +170,11 @@ export function collectionRoutes(app: App, { sql, audit }: Pick<Deps, 'sql' | 'a
     action: string,
   ): Promise<CollectionDetails> {
     mustBeGrantee(kind, grantee);
-    return await changed(request, async (tx, record) => {
+    return await recordedChange({ sql, audit }, request, async (tx, record) => {
       const { changed } = await change(tx, { collection: name, kind, grantee }, principalOf(request));
       await record({ action, subject: name, details: { kind, grantee, changed } });
       return readManaged(tx, request, name);
     });
-  }
-
-  /** Whatever an agent was talked into, it opens no collection to others and deletes none. */
-  async function changed<T>(request: FastifyRequest, work: Parameters<typeof recordedChange<T>>[2]): Promise<T> {
-    if ('run' in principalOf(request).via) {
-      throw new FlowstateError('forbidden', 'A run may not change collections');
-    }
-    return await recordedChange({ sql, audit }, request, work);
   }
 }
 

@@ -16,7 +16,6 @@ import {
   type StoredRun,
 } from '@flowstate/store';
 import { v7 as uuidv7 } from 'uuid';
-import { assertPerson } from '../access.ts';
 import type { RunService } from '../deps.ts';
 import { createAcceptRun, type AcceptOptions } from './accept-run.ts';
 import { createDeliver } from './deliver-committed.ts';
@@ -97,8 +96,8 @@ export function createRunService(options: Options): RunService {
       const byRun = 'run' in principal.via ? principal.via.run : undefined;
       // Sent ahead of the question, it is no answer to it.
       if ((own || byRun !== undefined) && (await awaitsApproval(sql, run.id, name))) {
-        assertPerson(principal);
-        throw new FlowstateError('forbidden', 'Nobody approves a run of their own');
+        const why = byRun === undefined ? 'Nobody approves a run of their own' : 'A person decides, never a run';
+        throw new FlowstateError('forbidden', why);
       }
       const sent = await sendSignal(sql, { runId: run.id, name, data, principalId: principal.id, byRun });
       if (sent === null) throw new FlowstateError('conflict', `The run is already ${run.state}`);
@@ -106,7 +105,6 @@ export function createRunService(options: Options): RunService {
       return mustRead(run.id);
     },
     async resolve(id, resolution, principal) {
-      assertPerson(principal);
       const run = await visible(id, principal);
       const answer =
         resolution.outcome === 'abandon' ? await abandon(run.id, principal) : await settle(run, resolution, principal);

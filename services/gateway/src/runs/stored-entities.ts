@@ -1,4 +1,5 @@
 import { findCustomerId, type Sql } from '@flowstate/store';
+import { ruleOf } from '../access.ts';
 import { access } from '../routes/index.ts';
 import type { EntityLookup } from './entity-references.ts';
 
@@ -7,7 +8,9 @@ export function storedEntities(sql: Sql): EntityLookup {
   return {
     customer: {
       exists: async (id) => (await findCustomerId(sql, id)) !== null,
-      readers: [access['GET /api/customers/:id'] ?? []].flat().filter((rule) => rule !== 'open' && rule !== 'worker'),
+      readers: [ruleOf(access, 'GET', '/api/customers/:id') ?? []]
+        .flat()
+        .filter((rule) => rule !== 'open' && rule !== 'worker'),
     },
   };
 }
