@@ -1,3 +1,4 @@
+import { createEmbedder } from '@flowstate/models';
 import { publishWorkflow, readRun } from '@flowstate/store';
 import t from 'tap';
 import { createGatewayFixture } from './fixtures/gateway-fixture.ts';
@@ -7,9 +8,13 @@ const embedding = Array.from({ length: 384 }, (_, i) => i + 1);
 const given = { embedding, model: 'all-MiniLM-L6-v2' };
 type Items = { id: string; name?: string; action?: string; outcome?: string }[];
 
+/** Nobody listens there. */
+const away = createEmbedder({ kind: 'endpoint', baseUrl: 'http://127.0.0.1:9', model: 'away', attempts: 1 });
+t.teardown(() => away.close());
+
 t.test('collections: owners, grants, settings, end', async (t) => {
   const { sql, users, secrets, addGateway } = await createGatewayFixture(t);
-  const gateway = await addGateway();
+  const gateway = await addGateway({}, [away]);
   const tokens = {
     admin: await gateway.tokenOf('admin'),
     manager: await gateway.tokenOf('manager'),
@@ -139,7 +144,22 @@ t.test('collections: owners, grants, settings, end', async (t) => {
     t.equal((await as('manager', 'DELETE', 'collections/plans/reindex')).status, 404);
     const description = { version: '1', description: '', queue: 'documents', input: {}, output: {} } as const;
     await publishWorkflow(sql, { name: 'collection-reindex', ...description });
-    await sql`UPDATE collections SET model = 'older' WHERE name = 'plans'`;
+    await sql`UPDATE collections SET model = 'older' WHERE model = ${given.model}`;
+
+    await sql`INSERT INTO collections (name, model, dimensions) VALUES ('misnamed', ${given.model}, 2)`;
+    const conflict = (where: string) => ({
+      status: 409,
+      body: { detail: `All by ${given.model} have 2 dimensions in ${where}, the new embeddings 384` },
+    });
+    t.match(await start('manager', given.model), conflict('collection misnamed'));
+    await sql`
+      UPDATE collections SET visibility = 'private', owner_id = ${users.integration.id} WHERE name = 'misnamed'`;
+    t.match(await start('manager', given.model), conflict('a collection that you do not see'));
+    t.same(await sql`SELECT FROM collection_reindexes`, [], 'nothing has begun');
+    await sql`UPDATE collections SET model = 'away' WHERE name = 'misnamed'`;
+    t.equal((await start('manager', 'away')).status, 202, 'what its endpoint does not tell, the run finds out');
+    t.equal((await as('manager', 'DELETE', 'collections/plans/reindex')).status, 204);
+    await sql`DELETE FROM collections WHERE name = 'misnamed'`;
     const started = await start('manager', given.model);
     t.equal(started.status, 202);
     const { id } = started.body['run'] as { id: string };
@@ -153,7 +173,7 @@ t.test('collections: owners, grants, settings, end', async (t) => {
     });
     t.equal((await as('manager', 'DELETE', 'collections/plans/reindex')).status, 204);
     t.match(await readRun(sql, id), { state: 'cancelled' });
-    await sql`UPDATE collections SET model = ${given.model} WHERE name = 'plans'`;
+    await sql`UPDATE collections SET model = ${given.model} WHERE model = 'older'`;
   });
 
   await t.test('deleted and made again it is another one, whose answers were never given', async (t) => {

@@ -13,6 +13,7 @@ import {
   storeEmbeddings,
   switchModel,
   upsertDocuments,
+  writeCollection,
 } from '@flowstate/store';
 import { createTestDatabase } from '@flowstate/test';
 import type { Backend, BackendRequest, Workflow } from '@flowstate/workflow';
@@ -172,6 +173,48 @@ t.test('what ended in the middle is gone on with or dropped, and the index of be
   await t.rejects(wrong({}), { errors: [{ field: 'model' }] }, 'the one it has');
   await t.rejects(wrong({ collection: 'nowhere' }), { code: 'not_found' });
 });
+
+t.test(
+  'a model with another dimension elsewhere is refused at the start if that is known, else at the switch',
+  async (t) => {
+    const target = { collection: 'rules', model: 'disputed' };
+    const stored = await upsertDocuments(sql, [{ externalId: 'r', collection: 'rules', text: 'No smoking' }], viewer);
+    await embedByOld(stored.map(({ id }) => id));
+    const start = (dimensions: number | null = null) =>
+      sql.begin((tx) => startReindex(tx, { ...target, dimensions }, viewer));
+    await start(3);
+    const { items } = await findPending(sql, { ...target, limit: 8 }, viewer);
+    const embedded = items.map(({ id, contentHash }) => ({ id, contentHash, embedding: [1, 2, 3] }));
+    await storeEmbeddings(sql, { model: 'disputed', items: embedded }, viewer);
+
+    // Meanwhile somebody's own embeddings say otherwise.
+    const own = await upsertDocuments(sql, [{ externalId: 'o', collection: 'theirs', text: 'Mine' }], viewer);
+    const given = (await findDocuments(sql, [own[0]?.id ?? ''], viewer)).map(({ id, contentHash }) => ({
+      id,
+      contentHash,
+      embedding: [1, 2],
+    }));
+    await storeEmbeddings(sql, { model: 'disputed', items: given }, viewer);
+    const seen = {
+      code: 'conflict',
+      message: 'All by disputed have 2 dimensions in collection theirs, the new embeddings 3',
+    };
+    await t.rejects(switchModel(sql, target, viewer), seen, 'before the old ones are gone');
+    t.match(await findCollections(sql, ['rules'], viewer), [{ model: 'old-model', dimensions: 4 }]);
+    t.equal(await staged(), 1);
+    await t.rejects(start(), seen, 'what is embedded already tells');
+    await sql.begin((tx) => abandonReindex(tx, 'rules', viewer));
+    await t.rejects(start(3), seen);
+    t.equal(await sql.begin((tx) => abandonReindex(tx, 'rules', viewer)), undefined, 'nothing has begun');
+    await start();
+    await start(2);
+
+    const owner = await insertUser(sql, { email: 'b@example.org', name: 'B', role: 'manager', passwordHash: null });
+    const hidden = { visibility: 'private', ownerId: owner?.id ?? '' } as const;
+    await writeCollection(sql, 'theirs', hidden, { id: owner?.id ?? '', role: 'admin' });
+    await t.rejects(start(3), { code: 'conflict', message: /2 dimensions in a collection that you do not see/ });
+  },
+);
 
 t.test('new documents are embedded by the model of their collection', async (t) => {
   const other: Embedder = { ...offline, model: 'first-model' };

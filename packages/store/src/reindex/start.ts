@@ -2,26 +2,34 @@ import { FlowstateError, invalidInput, type Viewer } from '@flowstate/contracts'
 import type { Db } from '../client.ts';
 import { lockManaged } from '../collections/manage.ts';
 import { mustSee } from '../documents/collections.ts';
+import { checkDimensions } from './check-dimensions.ts';
 
 /**
  * Begins to embed a collection anew, or goes on where an earlier run by the same model ended; what one by another model
- * left is dropped. Throws what `lockManaged` throws, `conflict` while a run is at it and for a collection without
- * embeddings, `invalid_input` for the model it has, `not_found` for an administrator who does not see its documents.
+ * left is dropped. `dimensions`: of the model's embeddings, where that is known before the first one. Throws what
+ * `lockManaged` throws, `conflict` while a run is at it, for a collection without embeddings and where the model has
+ * another dimension elsewhere, `invalid_input` for the model it has, `not_found` for an administrator who does not see
+ * its documents.
  */
 export async function startReindex(
   tx: Db,
-  { collection, model }: { collection: string; model: string },
+  { collection, model, dimensions = null }: { collection: string; model: string; dimensions?: number | null },
   viewer: Viewer,
 ): Promise<void> {
   await lockManaged(tx, collection, viewer);
   await mustSee(tx, [collection], viewer);
-  const [row] = await tx<{ present: string | null; begun: string | null; live: string | null }[]>`
-    SELECT c.model AS present, r.model AS begun, l.id AS live
+  const [row] = await tx<
+    { present: string | null; begun: string | null; staged: number | null; live: string | null }[]
+  >`
+    SELECT c.model AS present, r.model AS begun, r.dimensions AS staged, l.id AS live
     FROM collections c LEFT JOIN collection_reindexes r ON r.collection = c.name LEFT JOIN run_live l ON l.id = r.run_id
     WHERE c.name = ${collection}`;
   if (row?.live) throw new FlowstateError('conflict', `${collection} is being reindexed by run ${row.live}`);
   if (row?.present === model) throw invalidInput([{ field: 'model', message: `is the one ${collection} has` }]);
   if (row?.present === null) throw new FlowstateError('conflict', `${collection} has no embeddings yet`);
+  // What an earlier run has embedded stays, and with it its dimension.
+  const known = (row?.begun === model ? row.staged : null) ?? dimensions;
+  if (known !== null) await checkDimensions(tx, { model, dimensions: known }, viewer);
   if (row?.begun !== null && row?.begun !== model) await dropReindex(tx, collection);
   await tx`
     INSERT INTO collection_reindexes (collection, model) VALUES (${collection}, ${model})

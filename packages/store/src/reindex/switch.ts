@@ -2,8 +2,7 @@ import { FlowstateError, type Viewer } from '@flowstate/contracts';
 import type { Sql } from '../client.ts';
 import { lockManaged } from '../collections/manage.ts';
 import { mustSee } from '../documents/collections.ts';
-import { lockModelDimensions } from '../documents/fix-model.ts';
-import { nameHolder } from '../documents/model-holder.ts';
+import { checkDimensions } from './check-dimensions.ts';
 import { isPending } from './pending.ts';
 
 /**
@@ -51,12 +50,8 @@ export async function switchModel(
       SELECT document_id, index, content_hash, begin, length, embedding FROM moved WHERE index > 0`;
     // Of a collection that has become empty nothing is known but the name: it keeps what it has.
     if (row.dimensions !== null) {
-      const elsewhere = await lockModelDimensions(tx, model);
-      if (elsewhere !== null && elsewhere !== row.dimensions) {
-        const holder = await nameHolder(tx, { model, dimensions: elsewhere }, viewer);
-        const message = `All by ${model} have ${elsewhere} dimensions ${holder}, the new embeddings ${row.dimensions}`;
-        throw new FlowstateError('conflict', message);
-      }
+      // Asked at the start, too; others may have come by this model since.
+      await checkDimensions(tx, { model, dimensions: row.dimensions }, viewer);
       await tx`
         UPDATE collections SET model = ${model}, dimensions = ${row.dimensions} WHERE name = ${collection}`;
     }

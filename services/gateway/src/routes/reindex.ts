@@ -37,7 +37,8 @@ export function reindexRoutes(app: App, deps: Pick<Deps, 'sql' | 'audit' | 'runs
         description:
           'A run computes the new embeddings beside the old ones, by which searches go on. When every document has its ' +
           'own, those written meanwhile included, they take the place of the old ones at once. After a run that was ' +
-          'cancelled or failed, another one goes on where it ended. For the owner and administrators.',
+          'cancelled or failed, another one goes on where it ended. 409 where the model has another dimension in other ' +
+          'collections. For the owner and administrators.',
         params: Params,
         body: ReindexBody,
         response: { 202: ReindexStarted },
@@ -49,8 +50,13 @@ export function reindexRoutes(app: App, deps: Pick<Deps, 'sql' | 'audit' | 'runs
       if (!search.models.includes(model)) {
         throw invalidInput([{ field: 'model', message: `must be one of ${search.models.join(', ')}` }]);
       }
+      // Of an endpoint that is away nothing is known: the run waits for it, and the switch looks again.
+      const dimensions = await search.dimensionsOf(model).catch((err: unknown) => {
+        request.log.info({ err, model }, 'reindexing by a model whose dimension is not known');
+        return null;
+      });
       await recordedChange(deps, request, async (tx, record) => {
-        await startReindex(tx, { collection, model }, principal);
+        await startReindex(tx, { collection, model, dimensions }, principal);
         await record({ action: 'collection.reindex', subject: collection, details: { model } });
       });
       const input = { collection, model };
