@@ -1,6 +1,6 @@
 import type { Role } from '@flowstate/contracts';
 import type { PolicyOverride } from '@flowstate/store';
-import { entryOf, ruleIn, whyClosedToRuns, type AccessTable, type Rule } from './access.ts';
+import { entryOf, ruleIn, whyClosedToRuns, type AccessTable, type Rule } from './access-rows.ts';
 
 /** A named group of routes: all those whose rule in the table is this very list. */
 export type Permissions = Readonly<Record<string, readonly Role[]>>;

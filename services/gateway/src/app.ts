@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import Fastify, { LogController, type FastifyBaseLogger } from 'fastify';
-import { enforceAccess, ruleOf, type Authenticator } from './access.ts';
+import { enforceAccess, type Authenticator } from './access.ts';
+import { ruleOf } from './access-rows.ts';
 import { auditRequests } from './audit-trail.ts';
 import { credentialOf } from './credentials.ts';
 import { enforceDeadline } from './deadline.ts';

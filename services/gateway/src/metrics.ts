@@ -4,7 +4,7 @@ import type { SearchObserver } from '@flowstate/search';
 import { Counter, Gauge, Histogram, type Registry } from '@prometheus-io/client';
 import fastifyMetrics from 'fastify-metrics';
 import type { FastifyRequest } from 'fastify';
-import type { Rule } from './access.ts';
+import type { Rule } from './access-rows.ts';
 import { authFailureReasons } from './auth-failure.ts';
 import type { App } from './deps.ts';
 import { recallObserver } from './recall-metrics.ts';

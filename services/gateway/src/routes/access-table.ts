@@ -1,5 +1,5 @@
 import { roles, runStarters, type ApiKeyScope, type Role } from '@flowstate/contracts';
-import type { AccessTable, ClosedToRuns, ScopedRoutes } from '../access.ts';
+import type { AccessTable, ClosedToRuns, ScopedRoutes } from '../access-rows.ts';
 import type { Permissions } from '../access-rules.ts';
 
 /** `why` no run may call it, whatever its agents were talked into and whoever they act for. */

@@ -1,5 +1,5 @@
 import { findCustomerId, type Sql } from '@flowstate/store';
-import { ruleOf } from '../access.ts';
+import { ruleOf } from '../access-rows.ts';
 import { access } from '../routes/index.ts';
 import type { EntityLookup } from './entity-references.ts';
 
