@@ -77,7 +77,9 @@ t.test('a lockdown is made, seen and ended; roles get owners', async (t) => {
   const minutes = (Date.parse(made?.expiresAt ?? '') - Date.now()) / 60_000;
   t.ok(minutes > 14 && minutes <= 15);
   t.equal((await manager.get('/api/customers')).status, 403);
-  t.match((await flowstate(['access', 'routes'])).out, /GET \/api\/customers +data:read +admin,agent +LOCKED DOWN/);
+  const routes = (await flowstate(['access', 'routes'])).out;
+  t.match(routes, /GET \/api\/customers +data:read +admin,agent +LOCKED DOWN/);
+  t.match(routes, /POST \/api\/schedules +\S* *admin,manager +no\s/, 'what no run may call');
   t.match(await flowstate(['access', 'release', String(made?.id)]), { code: 0, out: /as the table says/ });
   t.equal((await manager.get('/api/customers')).status, 200);
   t.match(await flowstate(['access', 'lock', 'administer', '--reason', 'oops']), {

@@ -37,7 +37,11 @@ t.test('a lockdown is in force on both gateways, and ends by itself or by hand',
   };
   t.match(
     routes.items.find(({ route }) => route === 'GET /api/customers'),
-    { permission: 'data:read', roles: ['admin'], locked: true },
+    { permission: 'data:read', roles: ['admin'], locked: true, closedToRuns: null },
+  );
+  t.match(
+    routes.items.find(({ route }) => route === 'POST /api/approvals/:id/decision'),
+    { permission: 'runs:settle', roles: ['admin', 'manager'], locked: false, closedToRuns: /A person decides/ },
   );
   t.equal((await here.call('DELETE', `/api/admin/access/${made.id}`, { token: admin })).status, 200);
   await until(200, 'ended by hand');
