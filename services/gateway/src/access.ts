@@ -4,7 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import type { ScopedRoutes } from './access-rows.ts';
 import type { AccessRules } from './access-rules.ts';
 import { isPage } from './credentials.ts';
-import type { App } from './deps.ts';
+import type { App } from './gateway-app.ts';
 
 export type Authenticator = {
   /** Proves who sends the request or throws `invalid_token`. */

@@ -3,7 +3,8 @@ import type { Principal } from '@flowstate/contracts';
 import type { AuditEntry, Operator } from '@flowstate/security';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { principalOf } from './access.ts';
-import type { App, Deps } from './deps.ts';
+import type { Deps } from './deps.ts';
+import type { App } from './gateway-app.ts';
 
 /**
  * Requests of which every one is recorded, by the name of what they do. Whoever is refused is recorded on any route.

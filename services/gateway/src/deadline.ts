@@ -1,6 +1,6 @@
 import { FlowstateError } from '@flowstate/contracts';
 import type { FastifyBaseLogger, FastifyError } from 'fastify';
-import type { App } from './deps.ts';
+import type { App } from './gateway-app.ts';
 import { sendProblem, toKnownError } from './problem.ts';
 
 /** Milliseconds until the answer must begin; a route that waits or imports says its own in `config.deadlineMs`. */

@@ -1,12 +1,9 @@
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { Delivery, Principal, ResolveBody, RunWebhook } from '@flowstate/contracts';
 import type { RunQueues, RunSubscriber } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
 import type { AuditRecorder, Containments, Identity, KeyRing, SessionAdmin } from '@flowstate/security';
 import type { Recommender, ScopeEpoch, Search } from '@flowstate/search';
 import type { BulkAction, Sql, StoredRun } from '@flowstate/store';
-import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Redis } from 'ioredis';
 import type { AccessRules } from './access-rules.ts';
 import type { AttemptCounter } from './attempts.ts';
@@ -20,15 +17,6 @@ import type { RequestRates } from './request-rates.ts';
 import type { Admission } from './runs/admission.ts';
 import type { WorkflowCatalogue } from './runs/workflow-catalogue.ts';
 import type { ScheduleService } from './schedules/schedule-service.ts';
-
-/** The gateway's Fastify instance: schemas are TypeBox, so handlers' types follow from them. */
-export type App = FastifyInstance<
-  RawServerDefault,
-  IncomingMessage,
-  ServerResponse,
-  FastifyBaseLogger,
-  TypeBoxTypeProvider
->;
 
 export type StartRun = {
   workflow: string;

@@ -4,7 +4,7 @@ import underPressure from '@fastify/under-pressure';
 import { FlowstateError, type FlagName } from '@flowstate/contracts';
 import Fastify, { type FastifyRequest } from 'fastify';
 import type { GatewayConfig } from './config.ts';
-import type { App } from './deps.ts';
+import type { App } from './gateway-app.ts';
 import type { Flags } from './flags.ts';
 
 /** Routes that a flag switches off. */

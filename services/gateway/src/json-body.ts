@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { invalidInput, type FlowstateError } from '@flowstate/contracts';
-import type { App } from './deps.ts';
+import type { App } from './gateway-app.ts';
 
 /**
  * Reads JSON bodies as Fastify does, but refuses bytes that are not UTF-8: it would take replacement characters for

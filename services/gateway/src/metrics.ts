@@ -6,7 +6,7 @@ import fastifyMetrics from 'fastify-metrics';
 import type { FastifyRequest } from 'fastify';
 import type { Rule } from './access-rows.ts';
 import { authFailureReasons } from './auth-failure.ts';
-import type { App } from './deps.ts';
+import type { App } from './gateway-app.ts';
 import { recallObserver } from './recall-metrics.ts';
 
 export type GatewayMetrics = ReturnType<typeof createGatewayMetrics>;

@@ -2,7 +2,7 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import Type from 'typebox';
 import type { AccessRules } from './access-rules.ts';
-import type { App } from './deps.ts';
+import type { App } from './gateway-app.ts';
 
 /** Collects the routes' own schemas, and says which are closed to runs; register before the routes. */
 export async function describeApi(app: App, version: string, rules: Pick<AccessRules, 'closedToRuns'>): Promise<void> {

@@ -2,7 +2,7 @@ import { FlowstateError, invalidInput, toFieldErrors, type Problem } from '@flow
 import { answerOf, noSuchPath, toFlowstateError } from '@flowstate/runtime';
 import { isDatabaseOutage, isUndoneForOthers } from '@flowstate/store';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import type { App } from './deps.ts';
+import type { App } from './gateway-app.ts';
 
 /** Every refusal and failure leaves the gateway as `application/problem+json` (RFC 9457), rendered here only. */
 export function problemErrors(app: App): void {

@@ -2,7 +2,7 @@ import { callbackify } from 'node:util';
 import rateLimit, { type FastifyRateLimitStore } from '@fastify/rate-limit';
 import { FlowstateError } from '@flowstate/contracts';
 import type { AttemptCounter } from './attempts.ts';
-import type { App } from './deps.ts';
+import type { App } from './gateway-app.ts';
 
 /** For routes anybody may call and that cost much: `config: { rateLimit: openRouteLimit }`, counted by address. */
 export const openRouteLimit = { max: 120, timeWindow: 60_000 };

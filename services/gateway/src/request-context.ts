@@ -1,7 +1,7 @@
 import { withLogContext, type LogContext } from '@flowstate/runtime';
 import { isTracing, openServerSpan, type ServerSpan } from '@flowstate/tracing';
 import type { FastifyRequest } from 'fastify';
-import type { App } from './deps.ts';
+import type { App } from './gateway-app.ts';
 
 type Surroundings = { log: LogContext; span: ServerSpan | null };
 

@@ -1,5 +1,5 @@
 import type { ScopeEpoch } from '@flowstate/search';
-import type { App } from './deps.ts';
+import type { App } from './gateway-app.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -5,7 +5,7 @@ import type { KeyRing, LiveSession } from '@flowstate/security';
 import type { RunAuthority } from '@flowstate/store';
 import type { FastifyRequest } from 'fastify';
 import Type, { type Static } from 'typebox';
-import type { App } from './deps.ts';
+import type { App } from './gateway-app.ts';
 
 /** Seconds. A run token is asked for again by its worker; a page's cookie is renewed while it is looked at. */
 export const accessLifetime = accessTokenSeconds;

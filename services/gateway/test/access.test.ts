@@ -6,7 +6,7 @@ import t, { type Test } from 'tap';
 import { enforceAccess } from '../src/access.ts';
 import { entryOf, ruleIn, whyClosedToRuns, type Rule } from '../src/access-rows.ts';
 import { createAccessRules } from '../src/access-rules.ts';
-import type { App } from '../src/deps.ts';
+import type { App } from '../src/gateway-app.ts';
 import { access, permissions } from '../src/routes/index.ts';
 import { createGatewayFixture } from './fixtures/gateway-fixture.ts';
 import { addRun, addWorker } from './fixtures/owned-run.ts';

@@ -4,7 +4,7 @@ import { FlowstateError } from '@flowstate/contracts';
 import Fastify from 'fastify';
 import { pino } from 'pino';
 import t from 'tap';
-import type { App } from '../src/deps.ts';
+import type { App } from '../src/gateway-app.ts';
 import { enforceDeadline } from '../src/deadline.ts';
 import { problemErrors } from '../src/problem.ts';
 import { createGatewayFixture, type Gateway } from './fixtures/gateway-fixture.ts';

@@ -3,7 +3,7 @@ import type { Db } from '@flowstate/store';
 import { createTestDatabase } from '@flowstate/test';
 import Fastify from 'fastify';
 import t from 'tap';
-import type { App } from '../src/deps.ts';
+import type { App } from '../src/gateway-app.ts';
 import { problemErrors } from '../src/problem.ts';
 
 t.test('who is undone because of a deadlock is asked to come again', async (t) => {

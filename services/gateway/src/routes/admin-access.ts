@@ -23,7 +23,8 @@ import {
 } from '@flowstate/store';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { readIdCursor, toPage } from '../list-page.ts';
 import { recordedChange } from '../recorded-change.ts';
 

@@ -11,7 +11,8 @@ import {
 } from '@flowstate/contracts';
 import { deleteBudget, listBudgets, putBudget, readRun, readUser } from '@flowstate/store';
 import Type from 'typebox';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { recordedChange } from '../recorded-change.ts';
 
 const tags = ['admin'];

@@ -2,7 +2,8 @@ import { ClearCacheBody, ClearedCache, FlowstateError, SearchCacheStats } from '
 import { mastersOf } from '@flowstate/queue';
 import { expireAnswers } from '@flowstate/store';
 import type { Redis } from 'ioredis';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { recordedChange } from '../recorded-change.ts';
 
 const tags = ['admin'];

@@ -1,7 +1,8 @@
 import { LiveGateway } from '@flowstate/contracts';
 import { liveGateways } from '@flowstate/store';
 import Type from 'typebox';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 
 /** Gateways that live, this one among them: who adds one wants to see it here, and scraped. */
 export function adminGatewayRoutes(app: App, { sql }: Pick<Deps, 'sql'>): void {

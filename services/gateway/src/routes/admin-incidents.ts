@@ -18,7 +18,8 @@ import {
 } from '@flowstate/runtime';
 import { exportRunEvents, listRoleOwners, type Sql } from '@flowstate/store';
 import { principalOf } from '../access.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 
 const timeoutMs = 8_000;
 const tags = ['admin'];

@@ -11,7 +11,8 @@ import {
 import { createApiKey } from '@flowstate/security';
 import { listApiKeys, readUser, revokeApiKey } from '@flowstate/store';
 import Type from 'typebox';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { readIdCursor, toPage } from '../list-page.ts';
 import { recordedChange } from '../recorded-change.ts';
 

@@ -1,7 +1,8 @@
 import { FlowstateError, invalidInput, Limit, LimitBody, LimitKey, roles, toLimit } from '@flowstate/contracts';
 import { deleteLimit, listLimits, putLimit, readUser } from '@flowstate/store';
 import Type from 'typebox';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { recordedChange } from '../recorded-change.ts';
 
 const tags = ['admin'];

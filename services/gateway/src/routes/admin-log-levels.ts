@@ -2,7 +2,8 @@ import { LogLevelBody, OneOf, ServiceLogLevel, serviceNames } from '@flowstate/c
 import { deleteLogLevels, listLogLevels, putLogLevels } from '@flowstate/store';
 import Type, { type Static } from 'typebox';
 import { principalOf } from '../access.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { recordedChange } from '../recorded-change.ts';
 
 const tags = ['admin'];

@@ -2,7 +2,8 @@ import { OneOf, QueueStatus, queueNames, type QueueName } from '@flowstate/contr
 import { readQueueStates, setQueuePaused } from '@flowstate/store';
 import type { FastifyRequest } from 'fastify';
 import Type from 'typebox';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { recordedChange } from '../recorded-change.ts';
 
 const tags = ['admin'];

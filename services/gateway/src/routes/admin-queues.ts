@@ -5,7 +5,8 @@ import { FlowstateError } from '@flowstate/contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { accessLifetime } from '../tokens.ts';
 import { setSessionCookie } from './admin-login.ts';
 

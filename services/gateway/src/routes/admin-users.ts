@@ -19,7 +19,8 @@ import {
 } from '@flowstate/store';
 import Type from 'typebox';
 import { markAudited, operatorOf } from '../audit-trail.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { readIdCursor, toPage } from '../list-page.ts';
 import { recordedChange } from '../recorded-change.ts';
 

@@ -1,7 +1,8 @@
 import { LiveWorker } from '@flowstate/contracts';
 import { liveWorkers } from '@flowstate/store';
 import Type from 'typebox';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 
 /** Worker processes that live, each with the address it publishes. */
 export function adminWorkerRoutes(app: App, { sql }: Pick<Deps, 'sql'>): void {

@@ -12,7 +12,8 @@ import { createWebhookSender, webhookKey, type WebhookAnswer } from '@flowstate/
 import { findPermit, recordOutcome, usePermit, type Permit } from '@flowstate/store';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { recordedChange } from '../recorded-change.ts';
 import { createAgentWebhookPolicy } from '../runs/agent-webhook-policy.ts';
 

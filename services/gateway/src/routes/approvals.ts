@@ -15,7 +15,8 @@ import {
 import { askApproval, decideApproval, listApprovals, readApproval, sendSignal } from '@flowstate/store';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { readIdCursor, toPage } from '../list-page.ts';
 import { recordedChange } from '../recorded-change.ts';
 import { seesAllRuns } from '../runs/run-service.ts';

@@ -11,7 +11,8 @@ import {
 import { eraseFromAudit } from '@flowstate/security';
 import { exportAudit, listAudit, verifyAudit, type AuditFilter, type Sql, type StoredAudit } from '@flowstate/store';
 import { markAudited, operatorOf } from '../audit-trail.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { readTimeCursor, toPage, toTimeCursor } from '../list-page.ts';
 
 /** Reading the audit log, proving it untouched, and erasing what it knows about a person. */

@@ -3,7 +3,8 @@ import { BulkProgress, Id, invalidInput, OneOf, Timestamp, type BulkLine } from 
 import type { FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { toKnownError, toProblem } from '../problem.ts';
 import { changeRuns } from '../runs/bulk-change.ts';
 import { TextFilter } from './crm-filters.ts';

@@ -25,7 +25,8 @@ import {
 import type { FastifyRequest } from 'fastify';
 import Type, { type Static } from 'typebox';
 import { principalOf } from '../access.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { toPage } from '../list-page.ts';
 import { recordedChange } from '../recorded-change.ts';
 

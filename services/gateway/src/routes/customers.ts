@@ -1,7 +1,8 @@
 import { Customer, CustomerInput, FlowstateError, Page, pageQuery } from '@flowstate/contracts';
 import { findCustomer, listCustomers, upsertCustomers } from '@flowstate/store';
 import Type from 'typebox';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { createBodyReader } from '../import/body-reader.ts';
 import { readIdCursor, toPage } from '../list-page.ts';
 import { CustomerParams, isNew, storeDescription } from './crm-filters.ts';

@@ -22,7 +22,8 @@ import {
 import Type, { type Static } from 'typebox';
 import type { FastifyRequest } from 'fastify';
 import { principalOf } from '../access.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { checkLengths } from '../documents/model-dimensions.ts';
 import { readFilter } from '../documents/query-filter.ts';
 

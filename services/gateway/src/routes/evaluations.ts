@@ -12,7 +12,8 @@ import {
 import { insertEvaluation, listEvaluations, readEvaluation, type StoredEvaluation } from '@flowstate/store';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { readIdCursor, toPage } from '../list-page.ts';
 import { seesAllRuns } from '../runs/run-service.ts';
 

@@ -2,7 +2,8 @@ import { RunExplanation } from '@flowstate/contracts';
 import { readEvents } from '@flowstate/store';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { explainRun } from '../runs/explain/explain-run.ts';
 
 /** Where one run's time and cost went. */

@@ -10,7 +10,8 @@ import {
 import { addFollowUp, findFollowUp, listFollowUps } from '@flowstate/store';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { readIdCursor, toPage } from '../list-page.ts';
 import { isSubject } from '../runs/subject-customers.ts';
 import { CustomerParams, mustFindCustomerId, present } from './crm-filters.ts';

@@ -2,7 +2,8 @@ import { OneOf } from '@flowstate/contracts';
 import { checkMetricsToken, timedCheck, type Check } from '@flowstate/runtime';
 import { missingMigrations } from '@flowstate/store';
 import Type from 'typebox';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 
 const ReadyQuery = Type.Object(
   { strict: Type.Optional(OneOf(['0', '1', 'false', 'true'] as const)) },

@@ -15,7 +15,8 @@ import {
 import type { FastifyRequest } from 'fastify';
 import Type, { type TSchema } from 'typebox';
 import { principalOf } from '../access.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { createIngestBatches } from '../documents/ingest-batches.ts';
 import { startIngest } from '../documents/start-ingest.ts';
 import { answerImport, longestImportMs, type Importing } from '../import/answer-import.ts';

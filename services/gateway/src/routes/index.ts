@@ -1,4 +1,5 @@
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { createLogin } from '../login.ts';
 import { watchQueues } from './access-table.ts';
 import { adminAccessRoutes } from './admin-access.ts';

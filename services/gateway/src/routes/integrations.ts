@@ -1,7 +1,8 @@
 import { Integration, IntegrationInput, Page, pageQuery } from '@flowstate/contracts';
 import { findIntegration, listIntegrations, upsertIntegrations } from '@flowstate/store';
 import Type, { type Static } from 'typebox';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { createBodyReader } from '../import/body-reader.ts';
 import { readIdCursor, toPage } from '../list-page.ts';
 import { CustomerParams, customerFilter, isNew, mustFindCustomerId, present, storeDescription } from './crm-filters.ts';

@@ -1,7 +1,8 @@
 import { Interaction, InteractionInput, Page, pageQuery, Timestamp } from '@flowstate/contracts';
 import { findInteraction, listInteractions, upsertInteractions } from '@flowstate/store';
 import Type, { type Static } from 'typebox';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { createBodyReader } from '../import/body-reader.ts';
 import { readTimeCursor, toPage, toTimeCursor } from '../list-page.ts';
 import { CustomerParams, customerFilter, isNew, mustFindCustomerId, present, storeDescription } from './crm-filters.ts';

@@ -1,7 +1,8 @@
 import { BaseRate, Opportunity, OpportunityInput, Page, pageQuery } from '@flowstate/contracts';
 import { findOpportunity, listOpportunities, readBaseRates, upsertOpportunities } from '@flowstate/store';
 import Type, { type Static } from 'typebox';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { createBodyReader } from '../import/body-reader.ts';
 import { readIdCursor, toPage } from '../list-page.ts';
 import {

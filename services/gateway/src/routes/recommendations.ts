@@ -11,7 +11,8 @@ import {
 import { findCustomer, findRecommendation, insertRecommendation, recordOpinion } from '@flowstate/store';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 
 type RecommendationDeps = Pick<Deps, 'sql' | 'recommender' | 'accessRules' | 'admission' | 'metrics'>;
 

@@ -1,7 +1,8 @@
 import { ForkBody, ResolveBody, Run, SignalBody, SignalName } from '@flowstate/contracts';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { toApiRun } from '../runs/api-run.ts';
 
 const id = Type.String({ format: 'uuid' });

@@ -2,7 +2,8 @@ import { invalidInput, type FlowstateError, isTerminal, type RunEvent } from '@f
 import { readEvents } from '@flowstate/store';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { watchEvents } from '../runs/run-watch.ts';
 
 const heartbeatMs = 15_000;

@@ -1,5 +1,6 @@
 import { FlowstateError, RunTokenAnswer, RunTokenBody } from '@flowstate/contracts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { issueRunToken, runLifetime } from '../tokens.ts';
 
 /**

@@ -1,7 +1,8 @@
 import { RunWebhook } from '@flowstate/contracts';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 
 const RunParams = Type.Object({ id: Type.String({ format: 'uuid' }) });
 const tags = ['runs'];

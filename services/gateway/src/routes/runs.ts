@@ -13,7 +13,8 @@ import {
 import { listRuns, readPayload, readSteps } from '@flowstate/store';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { toApiRun } from '../runs/api-run.ts';
 import { seesAllRuns } from '../runs/run-service.ts';
 import { TextFilter } from './crm-filters.ts';

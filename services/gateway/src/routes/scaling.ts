@@ -1,6 +1,7 @@
 import { FlowstateError, queueNames, ScalingState } from '@flowstate/contracts';
 import Type from 'typebox';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { readScaling } from '../scaling-answers.ts';
 
 /** What KEDA's `metrics-api` trigger reads, with an API key of scope `scaling:read`; the controller answers the same. */

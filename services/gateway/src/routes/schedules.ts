@@ -1,7 +1,8 @@
 import { Id, Page, pageQuery, Run, Schedule, ScheduleBody, SchedulePatch } from '@flowstate/contracts';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { readIdCursor, toPage } from '../list-page.ts';
 import { toApiRun } from '../runs/api-run.ts';
 

@@ -11,7 +11,8 @@ import { NoCollectionError } from '@flowstate/store';
 import type { FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { readFilter } from '../documents/query-filter.ts';
 
 const tags = ['search'];

@@ -3,7 +3,8 @@ import { readSecretAges } from '@flowstate/security';
 import { setSecretMaxAge } from '@flowstate/store';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 
 const tags = ['admin'];
 

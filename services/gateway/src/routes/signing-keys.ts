@@ -2,7 +2,8 @@ import { KillKeyAnswer, KillKeyBody, RehearsalReport, SigningKeyReport } from '@
 import { killSigningKey, readSigningKeys, rehearseRotation } from '@flowstate/security';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 
 const tags = ['admin'];
 const Params = Type.Object({ kid: Type.String({ pattern: '^[\\w-]{1,64}$' }) });

@@ -5,7 +5,8 @@ import type { FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
 import { requestDeadlineMs, within } from '../deadline.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { toApiRun } from '../runs/api-run.ts';
 import { waitForEnd } from '../runs/run-watch.ts';
 

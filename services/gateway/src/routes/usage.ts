@@ -1,7 +1,8 @@
 import { invalidInput, Page, toUsd, Usage, UsageQuery } from '@flowstate/contracts';
 import { readUsage, type UsageLine } from '@flowstate/store';
 import { principalOf } from '../access.ts';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 import { readIdCursor, toPage } from '../list-page.ts';
 import { seesAllRuns } from '../runs/run-service.ts';
 

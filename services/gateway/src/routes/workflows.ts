@@ -1,6 +1,7 @@
 import { WorkflowEntry } from '@flowstate/contracts';
 import Type from 'typebox';
-import type { App, Deps } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import type { App } from '../gateway-app.ts';
 
 const Params = Type.Object({ name: Type.String({ maxLength: 64 }) });
 const Query = Type.Object({
