@@ -181,9 +181,16 @@ function inOrder(answer: unknown, count: number): { vectors: number[][]; inputTo
   const inTheirOrder = Array.from({ length: count }, (_, i) => {
     const vector = vectors.get(i);
     if (vector === undefined) throw wrong(`no embedding for text ${i}`);
+    if (!hasDirection(vector)) throw wrong('an embedding without direction: all zeros, too small or too large');
     return vector;
   });
   return { vectors: inTheirOrder, inputTokens: usage?.prompt_tokens };
+}
+
+/** As pgvector sees it, in single precision: elsewhere no similarity is a number, and such a one passes any threshold. */
+function hasDirection(vector: readonly number[]): boolean {
+  const squares = Math.fround(vector.reduce((sum, x) => sum + Math.fround(x) ** 2, 0));
+  return squares > 0 && Number.isFinite(squares);
 }
 
 function wrong(what: string, cause?: unknown): FlowstateError {

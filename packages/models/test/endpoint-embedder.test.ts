@@ -124,6 +124,9 @@ t.test('a wrong answer is an error, never a vector', async (t) => {
     count,
     index,
     '{"data":[{"embedding":["x"]}]}',
+    '{"data":[{"embedding":[0,0]}]}',
+    '{"data":[{"embedding":[1e-30,0]}]}',
+    '{"data":[{"embedding":[1e30,0]}]}',
   ]) {
     const { baseUrl, asked } = await endpoint(t, answers(body));
     await t.rejects(createEmbedder({ ...base, baseUrl }).embed(['abc']), { code: 'upstream_failed' }, body);
