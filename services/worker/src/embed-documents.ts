@@ -1,4 +1,4 @@
-import type { Document, EmbeddingsAnswer, EmbeddingsBody } from '@flowstate/contracts';
+import { FlowstateError, type Document, type EmbeddingsAnswer, type EmbeddingsBody } from '@flowstate/contracts';
 import type { Embedder } from '@flowstate/models';
 import type { RetryPolicy } from '@flowstate/workflow';
 import type { DocumentAccess } from './documents.ts';
@@ -18,7 +18,10 @@ const maxHeading = 100;
 
 type Status = EmbeddingsAnswer['items'][number]['status'];
 
-/** Embeds documents and hands their embeddings in; answers by id what became of each. */
+/**
+ * Embeds documents and hands their embeddings in; answers by id what became of each. Where the endpoint refuses one
+ * text, the others of its batch are stored, and the error names its document.
+ */
 export async function embedDocuments(
   embedder: Embedder,
   access: Pick<DocumentAccess, 'storeEmbeddings'>,
@@ -28,13 +31,40 @@ export async function embedDocuments(
   // The first part of each document goes last: with it the document counts as embedded.
   const parts = documents.flatMap((document) => partsOf(document).toReversed());
   const endedAs = new Map<string, Status>();
+  const refused: FlowstateError[] = [];
   for (let i = 0; i < parts.length; i += batchSize) {
     // Stored as they are computed: after a crash a long text is not begun anew with all others of its batch.
-    const some = parts.slice(i, i + batchSize);
-    const vectors = await embedder.embed(
-      some.map((part) => part.text),
-      signal,
-    );
+    await embedParts(parts.slice(i, i + batchSize));
+    const [error] = refused;
+    if (error !== undefined) throw error;
+  }
+  return endedAs;
+
+  /** By halves down to the text that is refused. Two that are may say that it is not the texts: that is enough. */
+  async function embedParts(some: readonly Part[]): Promise<void> {
+    if (refused.length > 1) return;
+    let vectors;
+    try {
+      vectors = await embedder.embed(
+        some.map((part) => part.text),
+        signal,
+      );
+    } catch (error) {
+      if (!(error instanceof FlowstateError) || error.code !== 'upstream_failed') throw error;
+      const [only, ...others] = some;
+      if (only !== undefined && others.length === 0) {
+        refused.push(new FlowstateError(error.code, `${error.message}, asked for document ${only.item.id}`));
+        return;
+      }
+      const half = Math.ceil(some.length / 2);
+      await embedParts(some.slice(0, half));
+      await embedParts(some.slice(half));
+      return;
+    }
+    await store(some, vectors);
+  }
+
+  async function store(some: readonly Part[], vectors: readonly number[][]): Promise<void> {
     const items = some.map(({ item }, j) => ({ ...item, embedding: (vectors[j] ?? []).map(toFloat4) }));
     const perRequest = Math.max(1, Math.floor(maxNumbers / (vectors[0]?.length ?? 1)));
     for (let j = 0; j < items.length; j += perRequest) {
@@ -42,7 +72,6 @@ export async function embedDocuments(
       for (const { id, status } of (await access.storeEmbeddings(body)).items) endedAs.set(id, status);
     }
   }
-  return endedAs;
 }
 
 type Part = { text: string; item: Omit<EmbeddingsBody['items'][number], 'embedding'> };

@@ -224,3 +224,36 @@ t.test('an endpoint that is away for an hour is waited for, without a worker', a
   t.match(step, { name: 'embed#1', state: 'completed' });
   t.ok((step?.attempt ?? 0) > 5);
 });
+
+t.test(
+  'a text that the endpoint refuses keeps none of its batch from being found, and its document is named',
+  async (t) => {
+    const rows = Array.from({ length: 7 }, (_, i) => ({ collection: 'picky', externalId: `c${i}`, text: `Memo ${i}` }));
+    const ids = (await upsertDocuments(sql, rows)).map((row) => row.id);
+    let calls = 0;
+    const refusing = (texts: RegExp): Embedder => ({
+      ...offline,
+      async embed(batch, signal) {
+        calls += 1;
+        if (!batch.some((text) => texts.test(text))) return offline.embed(batch, signal);
+        throw new FlowstateError('upstream_failed', 'The endpoint refused the request (400)');
+      },
+    });
+    const lacking = async () => {
+      const found = await findDocuments(sql, ids);
+      return found.filter((document) => !document.embedded).map((document) => document.externalId);
+    };
+
+    const everything = refusing(/./);
+    const { execution: none } = await begin(ingest(everything), await accept(ingest(everything), ids));
+    t.match(await none.done, { state: 'failed', error: { code: 'upstream_failed' } });
+    t.equal((await lacking()).length, 7);
+    t.ok(calls < 7, 'a key that is refused is not shown for each text');
+
+    const picky = refusing(/Memo 4/);
+    const { execution } = await begin(ingest(picky), await accept(ingest(picky), ids));
+    const message = new RegExp(`refused the request \\(400\\), asked for document ${ids[4]}`);
+    t.match(await execution.done, { state: 'failed', error: { code: 'upstream_failed', step: 'embed#1', message } });
+    t.same(await lacking(), ['c4']);
+  },
+);
