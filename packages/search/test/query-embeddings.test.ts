@@ -7,7 +7,7 @@ import { createCacheTally } from '../src/cache-tally.ts';
 import { createSearch } from '../src/index.ts';
 import { createQueryEmbeddings } from '../src/query-embeddings.ts';
 import { createEmbeddingsEndpoint, vectorOf } from './fixtures/embeddings-endpoint.ts';
-import { createSearchFixture, namesOf, openCache } from './fixtures/search-fixture.ts';
+import { createSearchFixture, namesOf, openCache, patient } from './fixtures/search-fixture.ts';
 
 const viewer = { id: '00000000-0000-7000-8000-000000000000', role: 'analyst' } as const;
 
@@ -23,9 +23,8 @@ t.test('a query is embedded once for all processes, whatever else is asked with 
   const [document] = await findDocuments(sql, [row?.id ?? '']);
   const item = { id: row?.id ?? '', contentHash: document?.contentHash ?? '', embedding: vectorOf('refunds') };
   await storeEmbeddings(sql, { model: 'test-model', items: [item] });
-  const other = openCache(t, cacheUrl);
-  await new Promise((ready) => other.once('ready', ready));
-  const second = createSearch({ sql, cache: other, embedder: open() });
+  const other = await openCache(t, cacheUrl);
+  const second = createSearch({ sql, cache: other, embedder: open(), ...patient });
 
   const asking = first.semantic({ query: 'refunds' }, viewer);
   (await endpoint.next())();
@@ -39,7 +38,7 @@ t.test('a query is embedded once for all processes, whatever else is asked with 
   const [key = ''] = await keysOf(cache, 'vector-search:embedding:*');
   for (const garbage of ['', 'abc', Buffer.from(new Float32Array([NaN, 1]).buffer)]) {
     await cache.set(key, garbage);
-    const third = createSearch({ sql, cache, embedder: open(), localBytes: 0 });
+    const third = createSearch({ sql, cache, embedder: open(), localBytes: 0, ...patient });
     const again = third.semantic({ query: 'refunds', limit: 4 + garbage.length }, viewer);
     (await endpoint.next())();
     t.same(namesOf((await again).items), ['a'], 'garbage is computed anew');
@@ -52,9 +51,9 @@ t.test('an endpoint that hangs is left alone like one that fails', async (t) => 
   const embedder = createEmbedder({ kind: 'endpoint', baseUrl: endpoint.url, model: 'test-model', circuit });
   t.teardown(() => embedder.close());
   const { cacheUrl } = await createTestRedis(t);
-  const guard = createCacheGuard(openCache(t, cacheUrl), 1_000);
+  const guard = createCacheGuard(await openCache(t, cacheUrl), 1_000);
   const queries = createQueryEmbeddings({ embedder, guard, tally: createCacheTally(undefined), timeoutMs: 50 });
   for (const query of ['a', 'b']) await t.rejects(queries.of(query, 1), { code: 'timeout', message: /within 50 ms/ });
   await t.rejects(queries.of('c', 1), { code: 'unavailable', message: /left alone/, retryAfter: 10 });
-  t.match([endpoint.asked(), circuit.state()], [2, 'open']);
+  t.equal(circuit.state(), 'open');
 });

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { createEmbedder } from '@flowstate/models';
 import {
   createSql,
@@ -13,10 +15,9 @@ import {
 import { createTestDatabase, createTestRedis, emptyRedis, keysOf } from '@flowstate/test';
 import type { Role, Viewer } from '@flowstate/contracts';
 import t, { type Test } from 'tap';
-import { freePort } from '../../../deploy/local/src/ports.ts';
 import { createRecommender, createSearch } from '../src/index.ts';
 import { createEmbeddingsEndpoint } from './fixtures/embeddings-endpoint.ts';
-import { createSearchFixture, ingest, openCache, sortedNamesOf } from './fixtures/search-fixture.ts';
+import { createSearchFixture, ingest, openCache, patient, sortedNamesOf } from './fixtures/search-fixture.ts';
 
 /** An embedder whose every question waits until the test answers it. */
 async function createSlowModel(t: Test) {
@@ -37,10 +38,9 @@ t.test('who loses access in the middle of a search loses it alone', async (t) =>
   // One connection: statements are carried out in the order in which they are sent.
   const sql = createSql(url, { name: 'test', max: 1 });
   t.teardown(() => sql.end());
-  const cache = openCache(t, cacheUrl);
-  await new Promise((ready) => cache.once('ready', ready));
+  const cache = await openCache(t, cacheUrl);
   const { endpoint, embedder, whileAnswering } = await createSlowModel(t);
-  const search = createSearch({ sql, cache, embedder });
+  const search = createSearch({ sql, cache, embedder, ...patient });
   const person = async (email: string, role: Role): Promise<Viewer> => {
     const user = await insertUser(sql, { email, name: email, role, passwordHash: null });
     return { id: user?.id ?? '', role };
@@ -62,8 +62,10 @@ t.test('who loses access in the middle of a search loses it alone', async (t) =>
   const body = { query: 'refunds', threshold: -1 };
   const asked = endpoint.asked();
   const [annSearch, bobSearch] = [search.semantic(body, ann), search.semantic(body, bob)];
+  // What is searched was chosen for both by then.
+  const embedded = await endpoint.next();
   await revokeCollection(sql, { collection: 'secret', kind: 'users', grantee: ann.id }, owner);
-  (await endpoint.next())();
+  embedded();
   t.same(sortedNamesOf((await annSearch).items), ['open'], 'the one who lost it');
   t.same(sortedNamesOf((await bobSearch).items), ['hidden', 'open'], 'the one who shared the computation');
   t.equal(endpoint.asked(), asked + 1, 'which was one until then');
@@ -167,7 +169,10 @@ t.test('each collection is asked by its own model, and what several have found i
 });
 
 t.test('a model that is away fails a search of all, which says what can be searched meanwhile', async (t) => {
-  const baseUrl = `http://127.0.0.1:${await freePort()}/v1`;
+  const deaf = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
+  await once(deaf, 'listening');
+  t.teardown(() => deaf.close());
+  const baseUrl = `http://127.0.0.1:${(deaf.address() as AddressInfo).port}/v1`;
   const away = createEmbedder({ kind: 'endpoint', baseUrl, model: 'away' });
   t.teardown(() => away.close());
   const { sql, embedder, search } = await createSearchFixture(t, { otherEmbedders: [away] });

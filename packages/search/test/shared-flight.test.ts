@@ -11,7 +11,7 @@ import { createTestDatabase, createTestRedis, keysOf } from '@flowstate/test';
 import t, { type Test } from 'tap';
 import { createSearch } from '../src/index.ts';
 import { createEmbeddingsEndpoint, vectorOf } from './fixtures/embeddings-endpoint.ts';
-import { createSearchFixture, ingest, openCache } from './fixtures/search-fixture.ts';
+import { createSearchFixture, ingest, openCache, patient } from './fixtures/search-fixture.ts';
 
 const viewer = { id: '00000000-0000-7000-8000-000000000000', role: 'analyst' } as const;
 const script = fileURLToPath(new URL('fixtures/search-process.ts', import.meta.url));
@@ -114,9 +114,8 @@ t.test('a failure ends the lock at once, and the next one tries', async (t) => {
     model: embedder.model,
   });
   t.teardown(() => broken.close());
-  const other = openCache(t, cacheUrl);
-  await once(other, 'ready');
-  const failing = createSearch({ sql, cache: other, embedder: broken, leaseMs: 600_000 });
+  const other = await openCache(t, cacheUrl);
+  const failing = createSearch({ sql, cache: other, embedder: broken, leaseMs: 600_000, ...patient });
   await t.rejects(failing.semantic({ query: 'refunds' }, viewer));
   t.match(failing.cacheStats().requests, { miss: 1, unavailable: 0 }, 'it had the lock');
   t.match(await search.semantic({ query: 'refunds' }, viewer), { cache: 'miss', items: [{ externalId: 'a' }] });
