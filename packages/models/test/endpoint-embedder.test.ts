@@ -4,7 +4,13 @@ import { json } from 'node:stream/consumers';
 import t, { type Test } from 'tap';
 import { createCircuit, createEmbedder, embeddersFrom } from '../src/index.ts';
 
-type Asked = { url: string; headers: IncomingHttpHeaders; body: { model: string; input: string[] }; at: number };
+type Asked = {
+  url: string;
+  headers: IncomingHttpHeaders;
+  body: { model: string; input: string[] };
+  at: number;
+  clock: number;
+};
 type Reply = (response: ServerResponse, asked: Asked) => void;
 
 /** The far end: a server speaking the protocol, answering by script, then (script over) with right answers. */
@@ -12,11 +18,13 @@ async function endpoint(t: Test, ...script: Reply[]): Promise<{ baseUrl: string;
   const asked: Asked[] = [];
   async function reply(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = (await json(request)) as Asked['body'];
-    const call = { url: request.url ?? '', headers: request.headers, body, at: performance.now() };
+    const call = { url: request.url ?? '', headers: request.headers, body, at: performance.now(), clock: Date.now() };
     asked.push(call);
     (script.shift() ?? right)(response, call);
   }
-  const server = createServer((request, response) => void reply(request, response));
+  const server = createServer((request, response) => {
+    void reply(request, response).catch(() => response.destroy()); // whoever asked left while it spoke
+  });
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   t.teardown(() => {
     server.closeAllConnections();
@@ -70,13 +78,15 @@ t.test('a base URL may end in /, /v1 or in the whole path', async (t) => {
 });
 
 t.test('waits as long as Retry-After asks, in seconds or as a date', async (t) => {
-  const { baseUrl, asked } = await endpoint(t, status(429, { 'retry-after': '1' }), (response, call) =>
-    status(503, { 'retry-after': new Date(Date.now() + 1_000).toUTCString() })(response, call),
-  );
+  let date = '';
+  const { baseUrl, asked } = await endpoint(t, status(429, { 'retry-after': '1' }), (response, call) => {
+    date = new Date(Date.now() + 1_500).toUTCString();
+    status(503, { 'retry-after': date })(response, call);
+  });
   t.same(await createEmbedder({ ...base, baseUrl }).embed(['abc']), [[3, 1]]);
-  const [first, second, third] = asked.map((call) => call.at);
-  t.ok(second! - first! >= 990, 'a second as asked');
-  t.ok(third! - second! > 100, 'until the date, which has whole seconds only');
+  const [first, second, third] = asked;
+  t.ok(second!.at - first!.at >= 990, 'a second as asked');
+  t.ok(third!.clock >= Date.parse(date), 'until the date');
 });
 
 t.test("a Retry-After beyond patience becomes the caller's", async (t) => {
@@ -150,9 +160,19 @@ t.test('an endpoint that never answers times out; an aborted call and a closed e
   await t.rejects(closed, { code: 'unavailable' });
 });
 
+/** A clock that only the test moves: what is left alone stays so until it says. */
+function standStill(t: Test): (ms: number) => void {
+  const { now } = Date;
+  let at = now();
+  Date.now = () => at;
+  t.teardown(() => (Date.now = now));
+  return (ms) => void (at += ms);
+}
+
 t.test(
   'an endpoint in trouble is left alone, tried by one call after a while, and used again when it is back',
   async (t) => {
+    const pass = standStill(t);
     const { baseUrl, asked } = await endpoint(t, status(500), status(503), status(500));
     const circuit = createCircuit({ failures: 2, restMs: 300 });
     const [one, other] = ['m', 'n'].map((model) => createEmbedder({ ...base, model, baseUrl, circuit }));
@@ -160,22 +180,22 @@ t.test(
     await t.rejects(one!.embed(['a']), { code: 'unavailable', message: /503/ }, 'the failure that opens it');
     t.match([circuit.state(), asked.length], ['open', 2], 'no further tries');
     const refused = { code: 'unavailable', message: /left alone/, retryAfter: 1 };
+    pass(299);
     await t.rejects(other!.embed(['a']), refused, 'another model of it');
     t.equal(asked.length, 2, 'it was not asked');
 
-    const untilAskedAgain = async () => {
-      for (;;) {
-        const before = asked.length;
-        const results = await Promise.allSettled(Array.from({ length: 5 }, () => one!.embed(['abc'])));
-        if (asked.length > before) return { results, probes: asked.length - before };
-        await new Promise((soon) => setTimeout(soon, 20));
-      }
+    const askAgain = async () => {
+      const before = asked.length;
+      const results = await Promise.allSettled(Array.from({ length: 5 }, () => one!.embed(['abc'])));
+      return { results, probes: asked.length - before };
     };
-    const vain = await untilAskedAgain();
+    pass(1);
+    const vain = await askAgain();
     t.equal(vain.probes, 1, 'by one of five calls');
     t.ok(vain.results.every((result) => result.status === 'rejected'));
     t.equal(circuit.state(), 'open', 'still in trouble');
-    const back = await untilAskedAgain();
+    pass(300);
+    const back = await askAgain();
     t.ok(back.results.some((result) => result.status === 'fulfilled'));
     t.equal(circuit.state(), 'closed');
     t.same(await other!.embed(['abc']), [[3, 1]]);
@@ -183,26 +203,27 @@ t.test(
 );
 
 t.test('an endpoint that lets its callers run out of time is in trouble; callers who leave are not', async (t) => {
-  const silent: Reply = () => {};
+  const pass = standStill(t);
   let client = new AbortController();
+  // Not before it was asked, however long that takes: by a time that runs out sooner nobody was let down.
+  const timeUp: Reply = () => client.abort(new DOMException('it took too long', 'TimeoutError'));
   const left: Reply = () => client.abort(new Error('gone'));
-  const { baseUrl, asked } = await endpoint(t, silent, left, silent, silent, left);
+  const { baseUrl, asked } = await endpoint(t, timeUp, left, timeUp, timeUp, left);
   const circuit = createCircuit({ failures: 2, restMs: 100 });
   const embedder = createEmbedder({ ...base, baseUrl, circuit });
-  const runOut = () => embedder.embed(['a'], AbortSignal.timeout(50));
-  const leave = () => embedder.embed(['a'], (client = new AbortController()).signal);
-  await t.rejects(runOut(), { name: 'TimeoutError' });
-  await t.rejects(leave(), { message: 'gone' });
+  const ask = () => embedder.embed(['a'], (client = new AbortController()).signal);
+  await t.rejects(ask(), { name: 'TimeoutError' });
+  await t.rejects(ask(), { message: 'gone' });
   t.equal(circuit.state(), 'closed');
-  await t.rejects(runOut(), { name: 'TimeoutError' });
+  await t.rejects(ask(), { name: 'TimeoutError' });
   t.match([circuit.state(), asked.length], ['open', 3]);
   await t.rejects(embedder.embed(['a']), { code: 'unavailable', message: /left alone/ }, 'at once');
-  for (const trial of [runOut, leave]) {
-    for (const before = asked.length; asked.length === before; await new Promise((soon) => setTimeout(soon, 10))) {
-      await t.rejects(trial());
-    }
+  for (const reason of [{ name: 'TimeoutError' }, { message: 'gone' }]) {
+    pass(100);
+    await t.rejects(ask(), reason);
     t.equal(circuit.state(), 'open', 'tried in vain');
   }
+  t.equal(asked.length, 5);
 });
 
 t.test('being limited or refused is no trouble of the endpoint', async (t) => {
