@@ -29,8 +29,11 @@ import { createIdentityFixture } from './fixtures/identity-fixture.ts';
 const by = { id: null };
 const reason = 'a test';
 
-/** A subject with a way to have runs, and containments as one gateway does them; no process is there to obey. */
-async function fixture(t: Test) {
+/**
+ * A subject with a way to have runs, and containments as one gateway does them. No process is there that would be waited
+ * for, and only a lock that stays is waited for so long.
+ */
+async function fixture(t: Test, { boundMs = 60_000 } = {}) {
   const { sql, addGateway, addUser, logIn } = await createIdentityFixture(t);
   const { identity, redis } = await addGateway();
   const user = await addUser();
@@ -43,8 +46,17 @@ async function fixture(t: Test) {
     input: {},
     output: {},
   });
-  const worker = () =>
-    registerWorker(sql, { host: 'test', pid: 1, bundle: 'test', carries: [workflowId], concurrency: 1 });
+  const worker = async () => {
+    const me = await registerWorker(sql, {
+      host: 'test',
+      pid: 1,
+      bundle: 'test',
+      carries: [workflowId],
+      concurrency: 1,
+    });
+    await sql`UPDATE workers SET heartbeat_at = now() - interval '10 seconds' WHERE id = ${me}`;
+    return me;
+  };
   const accept = async (more: Partial<AcceptedRun> = {}): Promise<string> => {
     const run: AcceptedRun = {
       id: uuidv7(),
@@ -72,7 +84,7 @@ async function fixture(t: Test) {
     policy,
     sessions,
     changeAudited: createAuditedChange(),
-    boundMs: 300,
+    boundMs,
   });
   const claim = (owner: number, ids: string[], db: Parameters<typeof claimRuns>[0] = sql) =>
     claimRuns(db, owner, [workflowId], ids);
@@ -85,7 +97,14 @@ async function fixture(t: Test) {
       own.release();
     }
   };
-  return { sql, identity, user, subject, worker, accept, containments, claim, stateOf, reserve, logIn };
+  /** Resolves once a statement that says so waits for a lock in this database: others have theirs on the same server. */
+  const waitsFor = async (words: string): Promise<void> => {
+    const waiting = () => sql`
+      SELECT FROM pg_stat_activity
+      WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE ${`%${words}%`}`;
+    while ((await waiting()).length === 0);
+  };
+  return { sql, identity, user, subject, worker, accept, containments, claim, stateOf, reserve, waitsFor, logIn };
 }
 
 const step = (seq: number) =>
@@ -138,7 +157,7 @@ t.test('a claim in flight is waited out, and its owner is fenced', async (t) => 
 });
 
 t.test('a run that somebody keeps locked is reported, and taken the next time', async (t) => {
-  const { subject, accept, containments, stateOf, reserve } = await fixture(t);
+  const { subject, accept, containments, stateOf, reserve } = await fixture(t, { boundMs: 300 });
   const run = await accept();
   await reserve(async (tx) => {
     await tx`BEGIN`;
@@ -202,7 +221,7 @@ t.test('no timer, signal, job, parent, feeder or clock moves a quarantined run',
 });
 
 t.test('containing and releasing at once: runs end up as their user does', async (t) => {
-  const { sql, user, subject, accept, stateOf, containments, reserve } = await fixture(t);
+  const { sql, user, subject, accept, stateOf, containments, reserve, waitsFor } = await fixture(t);
   const run = await accept();
   await containments.contain({ subject, reason, by });
   const late = await accept();
@@ -211,10 +230,7 @@ t.test('containing and releasing at once: runs end up as their user does', async
     await tx`BEGIN`;
     t.match(await quarantineRuns(tx, { userId: user.id, ids: [late] }), { queued: 1 });
     released = containments.release({ subject, by });
-    while (
-      (await sql`SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%contained_at = NULL%'`)
-        .length === 0
-    );
+    await waitsFor('contained_at = NULL');
     await tx`COMMIT`;
   });
   t.match(await released, { runs: 2 }, 'it waited for what was being quarantined');
@@ -225,17 +241,14 @@ t.test('containing and releasing at once: runs end up as their user does', async
 });
 
 t.test('a login in flight leaves no session behind', async (t) => {
-  const { sql, user, subject, containments, reserve } = await fixture(t);
+  const { sql, user, subject, containments, reserve, waitsFor } = await fixture(t);
   const session = { userId: user.id, lifetime: 60, userAgent: null, address: null };
   let contained: Promise<{ sessions: number }> | undefined;
   await reserve(async (tx) => {
     await tx`BEGIN`;
     await insertSession(tx, session);
     contained = containments.contain({ subject, reason, by });
-    while (
-      (await sql`SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%contained_at%'`)
-        .length === 0
-    );
+    await waitsFor('contained_at');
     await tx`COMMIT`;
   });
   t.match(await contained, { sessions: 1 });
