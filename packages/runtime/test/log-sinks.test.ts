@@ -162,7 +162,9 @@ t.test('rsyslog understands every line, by TCP and UDP', async (t) => {
   log.warn({ text: 'line\nbreak ünïcode <13>1 forged' }, 'over tcp');
   audit?.({ action: 'auth.failed', outcome: 'denied' });
   for (let n = 0; n < 1_000; n++) log.info({ n }, 'many');
-  const lines = (await rsyslog.received(1_002)).filter((line) => !line.includes('log sink'));
+  // Of its own the logger says when nobody listened yet, and when somebody did.
+  const ours = (all: string[]) => all.filter((line) => !line.includes('log sink'));
+  const lines = ours(await rsyslog.received((all) => ours(all).length >= 1_002));
   t.match(
     lines[0],
     /^132 gateway - \d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00) \{"level":"warn".*line\\nbreak ünïcode <13>1 forged.*"over tcp"\}$/,
@@ -172,10 +174,10 @@ t.test('rsyslog understands every line, by TCP and UDP', async (t) => {
   t.same(sinks.lost(), { syslog: 0 });
   t.ok(news.every((each) => each !== 'syslog lost'));
 
-  const before = (await rsyslog.received(0)).length;
   const udp = open(t, { LOG_SINK_SYSLOG: `udp://127.0.0.1:${rsyslog.port}` });
   udp.log.error('over udp');
-  t.match((await rsyslog.received(before + 1)).at(-1), /^131 gateway - .*"over udp"/);
+  const isUdp = (line: string) => line.includes('"over udp"');
+  t.match((await rsyslog.received((all) => all.some(isUdp))).find(isUdp), /^131 gateway - /);
 });
 
 t.test('what is no sink is refused by name', async (t) => {
