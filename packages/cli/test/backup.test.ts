@@ -59,6 +59,10 @@ if (typeof tools === 'string' || typeof stores === 'string') {
     return body.id;
   };
   const ended = async (id: string) => (await Array.fromAsync(manager.events(id))).at(-1);
+  const recorded = async (id: string, step: string) => {
+    for await (const { event, data } of manager.events(id))
+      if (event === 'step.completed' && (data['data'] as { name: string }).name === step) return;
+  };
   const callsOf = (id: string) => recorder.calls.filter((path) => path.startsWith(id)).map((path) => path.slice(37));
 
   await t.test(
@@ -69,6 +73,8 @@ if (typeof tools === 'string' || typeof stores === 'string') {
       recorder.hold('step-2');
       const running = [await start(3), await start(3)];
       await Promise.all(running.map((id) => recorder.called(`${id}/step-2`)));
+      // What the first step gave travels to the ledger while the second runs.
+      await Promise.all(running.map((id) => recorded(id, 'step-1')));
       const delayed = await start(1, { delayMs: 60_000 });
       const loggedOut = await platform.as('analyst');
 
