@@ -1,7 +1,8 @@
 import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { Transform } from 'node:stream';
 import type { Test } from 'tap';
+import { holdPort } from './held-port.ts';
 
 export type Cable = {
   /** The same server, reached through here. */
@@ -20,10 +21,10 @@ export async function startCable(t: Pick<Test, 'teardown'>, target: string): Pro
   // Nodes name each other by where they are: who comes by cable is told where their cables are.
   const names = new Map<string, string>();
   const lines = await Promise.all([url.host, ...others].map((node) => startLine(node, names)));
-  if (others.length > 0) for (const line of lines) names.set(line.target, String(line.port()));
+  if (others.length > 0) for (const line of lines) names.set(line.target, String(line.port));
   const cut = async () => void (await Promise.all(lines.map((line) => line.cut())));
   t.teardown(cut);
-  const [first, ...more] = lines.map((line) => `127.0.0.1:${line.port()}`);
+  const [first, ...more] = lines.map((line) => `127.0.0.1:${line.port}`);
   url.host = first ?? '';
   if (more.length > 0) url.search = `nodes=${more.join()}`;
   return {
@@ -56,7 +57,7 @@ async function startLine(node: string, names: ReadonlyMap<string, string>) {
     else near.pipe(far).pipe(renaming(names)).pipe(near);
     if (stalled) near.pause();
   });
-  let port = 0;
+  const port = await holdPort();
 
   async function mend(): Promise<void> {
     stalled = false;
@@ -64,7 +65,6 @@ async function startLine(node: string, names: ReadonlyMap<string, string>) {
     if (server.listening) return;
     server.listen(port, '127.0.0.1');
     await once(server, 'listening');
-    port = (server.address() as AddressInfo).port;
   }
   async function cut(): Promise<void> {
     if (!server.listening) return;
@@ -79,7 +79,7 @@ async function startLine(node: string, names: ReadonlyMap<string, string>) {
   }
 
   await mend();
-  return { target, port: () => port, cut, stall, mend };
+  return { target, port, cut, stall, mend };
 }
 
 /** Ports stand alone as Redis' integers, and at the end of its redirections. */

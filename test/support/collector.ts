@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import type { Test } from 'tap';
+import { holdPort } from './held-port.ts';
 import { readTraces, type CollectedSpan } from './otlp.ts';
 
 export type Collector = {
@@ -23,7 +23,7 @@ export async function startCollector(t: Pick<Test, 'teardown'>): Promise<Collect
   const held = new Set<ServerResponse>();
   let requests = 0;
   let hangs = false;
-  let port = 0;
+  const port = await holdPort();
   let server: Server | undefined;
 
   async function rise(): Promise<void> {
@@ -43,7 +43,6 @@ export async function startCollector(t: Pick<Test, 'teardown'>): Promise<Collect
     });
     server.listen(port, '127.0.0.1');
     await once(server, 'listening');
-    port = (server.address() as AddressInfo).port;
   }
 
   async function fall(): Promise<void> {

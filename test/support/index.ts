@@ -6,6 +6,7 @@ export { readModelScript, scripted, type ModelScript, type ScriptedAnswer } from
 export { startModelServer, type ModelServer, type SeenRequest } from './model-server.ts';
 export { readTraces, type CollectedSpan } from './otlp.ts';
 export { requiredEnv } from './environment.ts';
+export { holdPort } from './held-port.ts';
 export { startOwnStores, type OwnStores } from './own-stores.ts';
 export { startPlatform, type Platform } from './platform.ts';
 export { pathWithPostgresClient } from './postgres-client.ts';

@@ -7,9 +7,9 @@ import { createInterface } from 'node:readline';
 import { unpackPgbouncer } from '@flowstate/local';
 import { ledgerSettings } from '@flowstate/store';
 import type { Test } from 'tap';
-import { freePort } from '../../deploy/local/src/ports.ts';
 import { isRoot } from '../../deploy/local/host.mjs';
 import { requiredEnv } from './environment.ts';
+import { holdPort } from './held-port.ts';
 
 /** Path of PgBouncer, fetched once into the cache; the reason where there is no way to get it. */
 export async function findPgbouncer(): Promise<{ program: string } | string> {
@@ -43,7 +43,7 @@ export async function startPgbouncer(
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   const { hostname, port, username, password, pathname } = new URL(databaseUrl);
   const name = pathname.slice(1);
-  const listenPort = await freePort();
+  const listenPort = await holdPort();
   const server = `host=${hostname} port=${port} dbname=${name} user=${username} password=${decodeURIComponent(password)}`;
   const settings = Object.entries(ledgerSettings).map(([setting, value]) => `SET ${setting} = ${value}`);
   const ini = [

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Test } from 'tap';
-import { freePort } from '../../deploy/local/src/ports.ts';
+import { holdPort } from './held-port.ts';
 
 export type RedisNode = {
   port: number;
@@ -24,16 +24,9 @@ export async function startRedisNode(
   program: string,
   settings: Record<string, string>,
 ): Promise<RedisNode> {
-  for (let tries = 1; ; tries++) {
-    const node = await createRedisNode(t, program, settings);
-    try {
-      await node.start();
-      return node;
-    } catch (error) {
-      // Between its being found free and its being taken, somebody else may have come.
-      if (tries === 5 || !/bind|already in use|listen/i.test((error as Error).message)) throw error;
-    }
-  }
+  const node = await createRedisNode(t, program, settings);
+  await node.start();
+  return node;
 }
 
 async function createRedisNode(
@@ -42,7 +35,7 @@ async function createRedisNode(
   settings: Record<string, string>,
 ): Promise<RedisNode> {
   const dir = await mkdtemp(join(tmpdir(), 'flowstate-redis-node-'));
-  const [port, bus] = [await freePort(), await freePort()];
+  const [port, bus] = [await holdPort(), await holdPort()];
   const all = {
     port: String(port),
     'cluster-port': String(bus),

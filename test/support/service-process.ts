@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { createInterface } from 'node:readline';
+import { holdPort } from './held-port.ts';
 import { recordOutput, recordSecrets } from './output-record.ts';
 
 export type LogLine = { level: string; service: string; msg: string } & Record<string, unknown>;
@@ -32,13 +33,13 @@ const showLogs = process.env.FLOWSTATE_TEST_LOGS === '1';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Starts a service as its own process on a free port and waits until it listens. */
+/** Starts a service as its own process on a port that stays its own, and waits until it listens. */
 export async function startService(name: string, settings: Record<string, string>): Promise<ServiceProcess> {
   let env = settings;
   const log: LogLine[] = [];
   const waiting = new Set<{ matches: (line: LogLine) => boolean; resolve: (line: LogLine) => void }>();
   let child: ChildProcess;
-  let port = '0';
+  const port = String(await holdPort());
   let ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 
   async function start(): Promise<void> {
@@ -52,7 +53,8 @@ export async function startService(name: string, settings: Record<string, string
       env: { ...ofThisMachine(), ...env, PORT: port, HOST: '127.0.0.1' },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    ended = once(child, 'exit').then(([code, signal]) => ({
+    // By then everything it said has been read.
+    ended = once(child, 'close').then(([code, signal]) => ({
       code: code as number | null,
       signal: signal as NodeJS.Signals | null,
     }));
@@ -66,11 +68,7 @@ export async function startService(name: string, settings: Record<string, string
       const line = parse(text, name);
       log.push(line);
       if (showLogs) console.error(text);
-      const address = /^Server listening at http:\/\/127\.0\.0\.1:(\d+)/.exec(line.msg)?.[1];
-      if (address !== undefined) {
-        port = address;
-        listening.resolve();
-      }
+      if (line.msg.startsWith(`Server listening at http://127.0.0.1:${port}`)) listening.resolve();
       for (const waiter of waiting) {
         if (!waiter.matches(line)) continue;
         waiting.delete(waiter);

@@ -8,8 +8,8 @@ import { promisify } from 'node:util';
 import { findPostgresProgram } from '@flowstate/local';
 import { createSql } from '@flowstate/store';
 import type { Test } from 'tap';
-import { freePort } from '../../deploy/local/src/ports.ts';
 import { requiredEnv } from './environment.ts';
+import { holdPort } from './held-port.ts';
 
 const run = promisify(execFile);
 
@@ -35,7 +35,7 @@ export async function startStandby(t: Pick<Test, 'teardown'>, primaryUrl: string
   const data = join(folder, 'data');
   const { uid, gid } = await copyOf(primaryUrl, data);
   const primary = new URL(primaryUrl);
-  const port = await freePort();
+  const port = await holdPort();
   const conninfo = `host=${primary.hostname} port=${primary.port} user=${primary.username} password=${primary.password}`;
   const settings = {
     listen_addresses: '127.0.0.1',

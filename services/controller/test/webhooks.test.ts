@@ -1,8 +1,7 @@
 import type { Resolve } from '@flowstate/runtime';
 import { claimDeliveries, nameWebhookHosts, recordTry, redeliverWebhook, webhookBacklog } from '@flowstate/store';
-import { startWebhookReceiver, verifyWebhook } from '@flowstate/test';
+import { holdPort, startWebhookReceiver, verifyWebhook } from '@flowstate/test';
 import t from 'tap';
-import { freePort } from '../../../deploy/local/src/ports.ts';
 import { createWebhookFixture, webhookSecret } from './fixtures/webhook-fixture.ts';
 
 /** Whatever the name, it leads here. */
@@ -54,7 +53,7 @@ t.test('a failed run is told without its stack, and without what only the platfo
 
 t.test('a refused connection is tried again until somebody listens', async (t) => {
   const { endRun, deliver, delivery } = await createWebhookFixture(t);
-  const port = await freePort();
+  const port = await holdPort();
   const runId = await endRun(`http://127.0.0.1:${port}/hook`);
   const { tried } = deliver();
   t.same(await tried(2), ['failed', 'failed']);
