@@ -159,16 +159,18 @@ const policyNews = hearPolicyNews(config.REDIS_URL, { onNews: () => incarnation.
 
 const consume = (queue: string, concurrency: number, handle: (job: RunJob) => Promise<DeliveryResult>) =>
   createRunConsumer({ redisUrl: config.REDIS_URL, queue, concurrency, handle, onError: reportRedis });
-const consumers = queueNames.flatMap((queue) => {
-  // Both lanes share the places of one queue.
-  const slots = createSlots(config.WORKER_CONCURRENCY);
-  const deliverInSlot = ({ runId }: RunJob) => slots.run(() => runner.deliver(runId));
-  return [
-    consume(laneQueue(queue, 'common'), config.WORKER_CONCURRENCY, deliverInSlot),
-    consume(laneQueue(queue, { bundle }), config.WORKER_CONCURRENCY, deliverInSlot),
-    consume(laneQueue(queue, 'suspects'), 1, ({ runId }) => runner.deliverSuspect(runId)),
-  ];
-});
+const consumeAll = () =>
+  queueNames.flatMap((queue) => {
+    // Both lanes share the places of one queue.
+    const slots = createSlots(config.WORKER_CONCURRENCY);
+    const deliverInSlot = ({ runId }: RunJob) => slots.run(() => runner.deliver(runId));
+    return [
+      consume(laneQueue(queue, 'common'), config.WORKER_CONCURRENCY, deliverInSlot),
+      consume(laneQueue(queue, { bundle }), config.WORKER_CONCURRENCY, deliverInSlot),
+      consume(laneQueue(queue, 'suspects'), 1, ({ runId }) => runner.deliverSuspect(runId)),
+    ];
+  });
+let consumers: ReturnType<typeof consumeAll> = [];
 
 const logLevel = followLogLevel({ log, normal: config.LOG_LEVEL, read: () => readLogLevel(sql, 'worker') });
 const dropUnused = trackUnusedConnections(app.server);
@@ -195,6 +197,8 @@ onShutdown(log, [
   { name: 'log sinks', stop: () => sinks.close() },
 ]);
 await app.listen({ host: config.HOST, port: config.PORT });
+// A run that kills its worker kills one that was seen to be up.
+if (!draining) consumers = consumeAll();
 log.info(
   { incarnation: incarnation.id(), bundle, workflows: catalogue.all.map(({ name, version }) => `${name}@${version}`) },
   'worker ready',
