@@ -68,7 +68,7 @@ export function createRequestRates({
     throw new FlowstateError('rate_limited', `Too many requests ${whose} this minute`, { retryAfter });
   }
 
-  async function sync(): Promise<void> {
+  async function tell(): Promise<void> {
     const telling = [...untold].map((count) => ({ count, n: count.untold }));
     if (telling.length === 0) return;
     untold = new Set();
@@ -93,10 +93,13 @@ export function createRequestRates({
     }
   }
 
-  let syncing: Promise<void> | undefined;
-  const timer = setInterval(() => {
-    syncing ??= sync().finally(() => (syncing = undefined));
-  }, everyMs).unref();
+  let telling: Promise<void> | undefined;
+  /** Joins what is under way. */
+  function sync(): Promise<void> {
+    telling ??= tell().finally(() => (telling = undefined));
+    return telling;
+  }
+  const timer = setInterval(() => void sync(), everyMs).unref();
 
   const addressKey = (address: string) => `address:${normalizeIP(address)}`;
   return {
@@ -108,7 +111,11 @@ export function createRequestRates({
       const { own, others } = countOf(addressKey(address));
       if (own + others > flags.limit('rate.address')) refuse('from this address');
     },
-    sync,
+    async sync() {
+      // What is under way may have begun before the last request was counted.
+      await telling;
+      await sync();
+    },
     close: () => clearInterval(timer),
   };
 }
