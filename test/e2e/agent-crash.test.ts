@@ -33,8 +33,14 @@ const askedFor = (label: string) =>
     .map(({ turn }) => turn);
 
 t.test('an agent answers, and whoever watches reads along', async (t) => {
-  const id = await start(manager, 'calm');
-  const events = await Array.fromAsync(manager.events(id));
+  const last = 5;
+  provider.hold(last, 'calm');
+  const events = [];
+  for await (const event of manager.events(await start(manager, 'calm'))) {
+    events.push(event);
+    // What is told live is told to whoever listens by then.
+    if (events.length === 1) provider.release(last, 'calm');
+  }
   t.match(events.at(-1), { event: 'run.completed' });
   const told = events
     .filter(({ event }) => event === 'progress')

@@ -135,16 +135,20 @@ t.test('a private collection of an earlier model is reindexed by workers, one of
   const wanted = { query: given[41]?.text, collection: 'moved', limit: 1 };
   t.equal((await feeder.post('/api/search/semantic', wanted)).status, 409, 'no query can be embedded by it');
   const path = '/api/collections/moved/reindex';
-  const { status, body } = await feeder.post<{ run: { id: string } }>(path, { model: 'all-MiniLM-L6-v2' });
-  t.equal(status, 202);
   const pending = async () =>
     (await feeder.get<{ items: unknown[] }>(`${path}/documents?model=all-MiniLM-L6-v2`)).body.items;
-  // The first 32 are handed in together.
-  while ((await pending()).length === 32) await new Promise((soon) => setTimeout(soon, 20));
-  await platform.worker.kill('SIGKILL');
+  const reindex = await sql.begin(async (tx) => {
+    // The first 32 are handed in together, and the others when its worker is dead.
+    await tx`SELECT FROM documents WHERE collection = 'moved' ORDER BY id DESC LIMIT 1 FOR UPDATE`;
+    const { status, body } = await feeder.post<{ run: { id: string } }>(path, { model: 'all-MiniLM-L6-v2' });
+    t.equal(status, 202);
+    while ((await pending()).length === 32) await wait(20);
+    await platform.worker.kill('SIGKILL');
+    return body;
+  });
   t.equal((await feeder.get<{ model: string }>('/api/collections/moved')).body.model, model, 'as before');
   await platform.worker.restart();
-  t.match((await Array.fromAsync(feeder.events(body.run.id))).at(-1), { event: 'run.completed' });
+  t.match((await Array.fromAsync(feeder.events(reindex.run.id))).at(-1), { event: 'run.completed' });
   t.match((await feeder.post<Found>('/api/search/semantic', wanted)).body.items, [{ externalId: 'moved-41' }]);
   t.equal((await analyst.post('/api/search/semantic', wanted)).status, 404, 'whose it is not');
 });

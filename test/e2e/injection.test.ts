@@ -164,6 +164,7 @@ t.test('a compromised model does nothing that whoever asked may not, or that nob
     SELECT c.external_id AS customer, f.subject FROM follow_ups f JOIN customers c ON c.id = f.customer_id`;
   t.same([...made], [{ customer: 'C-OWN', subject: 'Prepare the renewal' }]);
   t.match(await sql`SELECT count(*)::int AS n FROM approvals WHERE used_at IS NOT NULL`, [{ n: 2 }]);
+  await admin.get('/api/admin/audit?limit=1'); // what was recorded before is in the log by its answer
   const effects = await sql<{ effect: string }[]>`
     SELECT action || ' ' || count(*) AS effect FROM audit_log
     WHERE outcome = 'success' AND details::json ->> 'run' = ANY(${ids}) AND action <> 'approval.ask'

@@ -24,8 +24,9 @@ t.test('a run whose time to live is over ends as cancelled, queued or in the mid
   recorder.hold('step-1');
   const input = { recorder: recorder.url, steps: 2 };
   const queued = await start('recorded-steps', { input, delayMs: 600_000, ttlMs: 1 });
-  const running = await start('recorded-steps', { input, ttlMs: 1_500 });
+  const running = await start('recorded-steps', { input, ttlMs: 600_000 });
   await recorder.called('step-1');
+  await platform.database.sql`UPDATE run_live SET expires_at = now() WHERE id = ${running}`;
   for (const id of [queued, running]) {
     const { events, run } = await ended(id);
     t.match(run, { state: 'cancelled', error: { code: 'expired', message: /time to live/ } });

@@ -117,7 +117,7 @@ t.test('without the bearer nobody gets metrics; with it promtool has nothing to 
     const said: string[] = [];
     checking.stderr?.on('data', (chunk: string) => said.push(chunk));
     checking.stdin?.end(text);
-    const code = await new Promise((ended) => checking.once('exit', ended));
+    const code = await new Promise((ended) => checking.once('close', ended));
     t.same([code, said.join('')], [0, ''], name);
   }
 });

@@ -59,6 +59,8 @@ if (typeof found === 'string') {
       input: { recorder: recorder.url, steps: 3 },
     });
     await recorder.called('step-2');
+    // A pure step's record may be on its way while the next step runs; only a recorded one must not repeat.
+    for await (const { event } of manager.events(body.id)) if (event === 'step.completed') break;
     const [standby] = await Promise.all([platform.addController(), platform.addWorker()]);
     const killedAt = performance.now();
     await Promise.all([platform.worker, platform.controller].map((service) => service.kill('SIGKILL')));

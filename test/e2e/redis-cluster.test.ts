@@ -80,16 +80,13 @@ if (typeof cluster === 'string') {
     await Array.fromAsync(manager.events(body.run.id));
     const second = await platform.addGateway();
     const elsewhere = createClient(second.url, analyst.token);
-    for (let n = 0; n < 6; n++) {
+    // Where a key lies follows from its name, by chance.
+    for (let n = 0; n < 6 || (await cluster.keys()).includes(0); n++) {
       const query = { query: `when is a refund paid, asked ${n}` };
       t.match(await analyst.post('/api/search/semantic', query), { status: 200, body: { cache: 'miss' } });
       t.match(await elsewhere.post('/api/search/semantic', query), { status: 200, body: { cache: 'hit' } });
     }
     t.match(await admin.get('/api/admin/cache'), { status: 200, body: { redis: { state: 'up', evicted: 0 } } });
-    t.ok(
-      (await cluster.keys()).every((keys) => keys > 0),
-      'no node is empty',
-    );
   });
 
   await t.test('sessions are copied, verified and ended; limits count for all gateways', async (t) => {
