@@ -249,6 +249,8 @@ t.test('schedules of a contained user are late, not lost', async (t) => {
   });
   t.equal(status, 201);
   await contain('user:manager@flowstate.local');
+  // A firing that was under way is over when it lets go of its schedule.
+  await sql`SELECT FROM schedules WHERE id = ${body.id} FOR UPDATE`;
   const fired = async () =>
     (await sql<{ n: number }[]>`SELECT count(*)::int AS n FROM runs WHERE schedule_id = ${body.id}`)[0]?.n;
   const before = await fired();
