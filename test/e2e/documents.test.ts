@@ -55,17 +55,30 @@ t.test('a text of 40,000 characters is found by its middle, though its worker wa
   lines[200] = `${'Spare keys of the archive are kept by the night porter.'.padEnd(99)}\n`;
   const text = lines.join('');
   t.equal(text.length, 40_000);
-  const { body } = await feeder.post<Stored>('/api/documents', { externalId: 'report', collection: 'reports', text });
+  const parts = async () => {
+    const [row] = await sql<{ n: number }[]>`
+      SELECT count(*)::int AS n FROM document_chunks c JOIN documents d ON d.id = c.document_id WHERE d.external_id = 'report'`;
+    return row?.n ?? 0;
+  };
+  // The last parts to come wait, and are lost with their worker.
+  await sql`
+    CREATE FUNCTION wait_for_the_test() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END $$`;
+  await sql`
+    CREATE TRIGGER wait_for_the_test BEFORE INSERT ON document_chunks
+    FOR EACH ROW WHEN (NEW.index < 16) EXECUTE FUNCTION wait_for_the_test()`;
+  const { body, before } = await sql.begin(async (tx) => {
+    await tx`SELECT pg_advisory_xact_lock(1)`;
+    const report = { externalId: 'report', collection: 'reports', text };
+    const stored = await feeder.post<Stored>('/api/documents', report);
+    const waiting = () => sql<{ pid: number }[]>`
+      SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'`;
+    while ((await waiting()).length === 0) await wait(10);
+    await platform.worker.kill('SIGKILL');
+    for (const { pid } of await waiting()) await sql`SELECT pg_terminate_backend(${pid})`;
+    return { body: stored.body, before: await parts() };
+  });
   const [document] = body.documents;
-  const parts = async () =>
-    (
-      await sql<
-        { n: number }[]
-      >`SELECT count(*)::int AS n FROM document_chunks WHERE document_id = ${document?.id ?? ''}`
-    )[0]?.n ?? 0;
-  while ((await parts()) < 16) await wait(10); // the first ones are stored, most are not
-  await platform.worker.kill('SIGKILL');
-  const before = await parts();
   t.match((await feeder.get(`/api/documents/${document?.id}`)).body, { embedded: false });
   const awaiting = async () => (await analyst.get('/api/collections/reports')).body['awaitingEmbedding'];
   t.equal(await awaiting(), 1);
