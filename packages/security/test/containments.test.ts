@@ -196,6 +196,21 @@ t.test('the worker it was taken from writes nothing, even when it gets the run a
   );
 });
 
+t.test('a run that was contained before it began is numbered without a gap, whenever it is read', async (t) => {
+  const { sql, subject, worker, accept, containments, claim } = await fixture(t);
+  const [owner, run] = [await worker(), await accept()];
+  const history = async () => (await readEvents(sql, run)).map(({ seq, type }) => [seq, type]);
+  await containments.contain({ subject, reason, by });
+  const held = [
+    [1, 'run.accepted'],
+    [2, 'run.quarantined'],
+  ];
+  t.same(await history(), held);
+  await containments.release({ subject, by });
+  t.match(await claim(owner, [run]), [{ id: run, owner }]);
+  t.same(await history(), [...held, [3, 'run.released'], [4, 'run.started']]);
+});
+
 t.test('no timer, signal, job, parent, feeder or clock moves a quarantined run', async (t) => {
   const { sql, subject, user, worker, accept, containments, claim, stateOf } = await fixture(t);
   const owner = await worker();

@@ -142,6 +142,39 @@ t.test('a wait that times out answers null; news of something else leave it alon
   t.same(await (await beginRun(sql, workflow, id)).done, { state: 'completed', output: null });
 });
 
+t.test(
+  'whoever reads a fork from its first moment misses no event: its start follows what it begins with',
+  async (t) => {
+    const workflow = define(async (ctx) => {
+      for (const name of ['first', 'second', 'third']) await ctx.step(name, () => null);
+    });
+    const [runId, id] = [await acceptRun(sql, workflow), uuidv7()];
+    await (
+      await beginRun(sql, workflow, runId)
+    ).done;
+    await forkRun(sql, { runId, fromStep: 'third', id, principalId: randomUUID(), role: 'agent' });
+    const history = async () => (await readEvents(sql, id)).map(({ seq, type, data }) => [seq, type, data.name]);
+    const begun = [
+      [1, 'run.accepted', undefined],
+      [2, 'step.completed', 'first'],
+      [3, 'step.completed', 'second'],
+    ];
+    t.same(await history(), begun, 'while it is queued');
+    t.match(await (await beginRun(sql, workflow, id)).done, { state: 'completed' });
+    const rest = [
+      [4, 'run.started', undefined],
+      [5, 'step.completed', 'third'],
+      [6, 'run.completed', undefined],
+    ];
+    t.same(await history(), [...begun, ...rest]);
+
+    const other = uuidv7();
+    await forkRun(sql, { runId: id, fromStep: 'second', id: other, principalId: randomUUID(), role: 'agent' });
+    await cancelRuns(sql, [other]);
+    t.match(await readEvents(sql, other), [{ seq: 1 }, { seq: 2 }, { seq: 3, type: 'run.cancelled' }]);
+  },
+);
+
 t.test('an approval is for one run: nobody forks from behind it', async (t) => {
   const paid: string[] = [];
   const workflow = define(async (ctx) => {

@@ -31,7 +31,7 @@ export async function quarantineRuns(
   const held = mine.map(({ id }) => id);
   await appendToJournals(tx, held, { type: 'run.quarantined', data: { containment: containment.id } });
   await tx`
-      UPDATE run_live SET state = 'quarantined', owner = NULL, wake_at = NULL, chunk = chunk + 1,
+      UPDATE run_live SET state = 'quarantined', owner = NULL, wake_at = NULL,
         -- A capped run gives its place up; none is ever due.
         due_at = CASE WHEN capped THEN 'infinity'::timestamptz END
       WHERE id = ANY(${held}::uuid[])`;

@@ -17,7 +17,7 @@ export async function releaseRuns(tx: Db, { userId, limit }: { userId: string; l
   const ids = mine.map(({ id }) => id);
   await appendToJournals(tx, ids, { type: 'run.released', data: {} });
   await tx`
-      UPDATE run_live SET state = 'queued', chunk = chunk + 1, dispatch = dispatch + 1,
+      UPDATE run_live SET state = 'queued', dispatch = dispatch + 1,
         due_at = greatest(ready_at, now()), wake_at = NULL
       WHERE id = ANY(${ids}::uuid[])`;
   return ids.length;

@@ -29,18 +29,18 @@ export async function forkRun(db: Db, { runId, fromStep, id, principalId, role }
       `${fromStep} comes after an approval, which is for that run alone: fork before it`,
     );
   }
-  // Accepted and started are the new run's own; what was recorded follows them.
+  // Between its acceptance and its start, which is yet to come: whoever reads along meanwhile misses no number.
   const copied = past
     .filter(({ type }) => keptTypes.has(type))
-    .map((event, index): RunEvent => ({ ...event, seq: index + 3 }));
+    .map((event, index): RunEvent => ({ ...event, seq: index + 2 }));
   const refs = copied.flatMap(({ data }) => (data.outputRef as PayloadRef | undefined)?.ref ?? []);
   const [row] = await db<{ id: string }[]>`
     WITH live AS (
       INSERT INTO run_live (id, queue, priority, workflow_id, principal_id, concurrency_key, capped, ready_at, due_at,
-                            chunk)
+                            chunk, seq_base)
       SELECT ${id}, w.queue, r.priority, r.workflow_id, ${principalId}, r.concurrency_key,
              true, -- until the feeder, who knows the caps of now, hands it over
-             now(), now(), 1
+             now(), now(), 1, ${copied.length}
       FROM runs r JOIN workflows w ON w.id = r.workflow_id WHERE r.id = ${runId}
     ),
     journal AS (
