@@ -1,16 +1,20 @@
-import type { FieldError } from './errors.ts';
+import { invalidInput, type FieldError } from './errors.ts';
 
 const maxDepth = 20;
+/** A value full of mistakes is not answered by as many complaints. */
+const maxErrors = 100;
 
 /**
- * What is wrong with `value` (parsed JSON) for Postgres' text and jsonb, which JSON itself allows: the character
- * U+0000, half a surrogate pair, nesting without end. Empty when it can be stored as it is.
+ * What of `value` (parsed JSON) would not be stored as it was sent, though JSON itself allows it: the character U+0000,
+ * half a surrogate pair and nesting without end, which Postgres' text and jsonb do not take, and numbers that have
+ * changed already when they were parsed. Empty when it can be stored as it is.
  */
 export function storableErrors(value: unknown, field: string, depth = 0): FieldError[] {
   if (typeof value === 'string') {
     const message = textError(value);
     return message === undefined ? [] : [{ field, message }];
   }
+  if (typeof value === 'number') return numberErrors(value, field);
   if (typeof value !== 'object' || value === null) return [];
   if (depth === maxDepth) return [{ field, message: `must not be nested deeper than ${maxDepth} levels` }];
   return Object.entries(value).flatMap(([key, part]) => {
@@ -19,6 +23,29 @@ export function storableErrors(value: unknown, field: string, depth = 0): FieldE
       ? storableErrors(part, `${field}.${key}`, depth + 1)
       : [{ field, message: `has a key that ${message}` }];
   });
+}
+
+/**
+ * Throws `invalid_input` naming the numbers of `value` (parsed JSON) that are no longer those that were sent: `1e400`
+ * became Infinity, which JSON writes as null, and an integer beyond ±(2^53 - 1) the nearest double (RFC 8259,
+ * section 6).
+ */
+export function checkNumbers(value: unknown, field: string): void {
+  const errors: FieldError[] = [];
+  // A list instead of recursion: what is only kept as JSON may be nested deeper than the stack is.
+  const left = [{ value, field }];
+  for (let one = left.pop(); one !== undefined; one = left.pop()) {
+    if (typeof one.value === 'number') errors.push(...numberErrors(one.value, one.field));
+    if (typeof one.value !== 'object' || one.value === null) continue;
+    for (const [key, part] of Object.entries(one.value)) left.push({ value: part, field: `${one.field}.${key}` });
+  }
+  if (errors.length > 0) throw invalidInput(errors.toReversed().slice(0, maxErrors));
+}
+
+function numberErrors(value: number, field: string): FieldError[] {
+  if (!Number.isFinite(value)) return [{ field, message: 'is beyond the numbers that can be kept: send it as text' }];
+  if (!Number.isInteger(value) || Number.isSafeInteger(value)) return [];
+  return [{ field, message: 'is an integer beyond ±9007199254740991, which is not kept exactly: send it as text' }];
 }
 
 function textError(text: string): string | undefined {

@@ -187,6 +187,7 @@ t.test('an edit must fit the schema; a decision that contradicts itself is refus
     [{ decision: 'edit' }, 'input'],
     [{ decision: 'edit', input: { url: 7, message } }, 'input.url'],
     [{ decision: 'edit', input: { ...webhook, more: 1 } }, 'input.more'],
+    [{ decision: 'edit', input: { ...webhook, message: { id: 2 ** 53 } } }, 'input.message.id'],
     [{ decision: 'edit', input: null }, 'input'],
     [{ decision: 'approve', input: webhook }, 'input'],
     [{ decision: 'perhaps' }, 'decision'],

@@ -84,6 +84,8 @@ const searches: Case[] = [
   ['SQL further down', { query: 'x', filter: { a: { [sql0]: 1 } } }, 400, `filter.a.${sql0}`],
   ['SQL in a key of the filter', { query: 'x', filter: { [sql0]: 1 } }, 400, `filter.${sql0}`],
   ['U+0000 in the filter', { query: 'x', filter: { a: '\0' } }, 400, 'filter.a'],
+  ['a number beyond all in the filter', '{"query":"x","filter":{"a":{"n":1e400}}}', 400, 'filter.a.n'],
+  ['an integer that is not exact in the filter', '{"query":"x","filter":{"n":9007199254740993}}', 400, 'filter.n'],
   ['a filter that is an array', { query: 'x', filter: [] }, 400, 'filter'],
   ['a field that is not known', { query: 'x', colection: 'typo' }, 400, 'colection'],
 ];
@@ -119,6 +121,13 @@ const documents: Case[] = [
   ['U+0000 in a text', { text: 'a\0b' }, 400, 'text'],
   ['half a character', '{"text":"\\udc00"}', 400, 'text'],
   ['no UTF-8', notUtf8('{"text":"fees ?"}'), 400, 'body'],
+  ['a number beyond all', '{"text":"x","metadata":{"n":1e400}}', 400, 'metadata.n'],
+  [
+    'an integer that is not exact',
+    '[{"text":"x","metadata":{"a":[12345678901234567890]}}]',
+    400,
+    'documents.0.metadata.a.0',
+  ],
   ['SQL in a key of the metadata', { text: 'x', metadata: { [sql0]: 1 } }, 400, `metadata.${sql0}`],
   ['an operator in the metadata', { text: 'x', metadata: { $gt: 1 } }, 400, 'metadata.$gt'],
   ['an operator further down', { text: 'x', metadata: { a: [{ $gt: 1 }] } }, 400, 'metadata.a.0.$gt'],

@@ -31,6 +31,8 @@ await t.test('bad lines are reported by line, the others are stored and embedded
     ['{"text": "nameless"}', 'externalId'],
     ['{"externalId": "x", "text": " "}', 'text'],
     ['{"externalId": "x", "text": "a\\u0000b"}', 'text'],
+    ['{"externalId": "x", "text": "y", "metadata": {"n": 1e400}}', 'metadata.n'],
+    ['{"externalId": "x", "text": "y", "metadata": {"n": 12345678901234567890}}', 'metadata.n'],
     ['{"externalId": "x", "text": "y", "collection": "No Spaces"}', 'collection'],
     ['{"externalId": "x", "text": "y", "colection": "typo"}', 'colection'],
   ];
@@ -44,7 +46,7 @@ await t.test('bad lines are reported by line, the others are stored and embedded
     bad.map(([, field], i) => [66 + i, field]),
   );
   const summary = answer.lines.at(-1);
-  t.match(summary, { entity: 'documents', rows: 137, inserted: 130, rejected: 7 });
+  t.match(summary, { entity: 'documents', rows: 139, inserted: 130, rejected: 9 });
   t.equal(await count(), 130);
   const inputs = await sql<{ input: string; queue: string }[]>`
     SELECT input, queue FROM runs JOIN run_live USING (id) WHERE id = ANY(${summary.runs})`;

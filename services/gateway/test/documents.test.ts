@@ -167,7 +167,10 @@ t.test('odd but storable documents come back as they were', async (t) => {
   const { sql, call } = await createDocumentsFixture(t);
   await publishIngest(sql);
   const text = `'; DROP TABLE documents; -- \u{1f600} "\\u0041" ${'é'.repeat(200)}`;
-  const metadata = { nested: { 'a b.c:d/e@f-g': [1, null, "'; DROP TABLE documents; --"], 漢: { _: 0.1 } } };
+  const metadata = {
+    nested: { 'a b.c:d/e@f-g': [1, null, "'; DROP TABLE documents; --"], 漢: { _: 0.1 } },
+    n: [2 ** 53 - 1, -1.5e-300],
+  };
   const externalId = "' OR 1=1 --/../%2e%2e";
   const { body } = await call('POST', '/api/documents', { externalId, text, metadata, title: null });
   t.match(await call('GET', `/api/documents/${encodeURIComponent(externalId)}`), {

@@ -15,6 +15,8 @@ await t.test('a document that brings its embedding is found at once, without a r
   t.match((await call('POST', '/api/search/semantic', { query: 'refunds' })).body, {
     items: [{ externalId: 'a', text }],
   });
+  const large = embedding?.map((x) => x * 1e30);
+  t.equal((await call('POST', '/api/documents', { externalId: 'a', text, embedding: large, model })).status, 200);
   const mixed = await call('POST', '/api/documents', [
     { externalId: 'b', text: 'Without' },
     { externalId: 'c', text: 'With', embedding, model },

@@ -34,8 +34,10 @@ export function readBatch(body: unknown): unknown[] | undefined {
 /** Reads a document; throws `invalid_input` naming each field that is wrong. */
 export function readDocument(body: unknown): EmbeddedDocumentInput {
   const document = checkOne(body);
+  // Numbers of a direction are rounded anyhow, and thousands.
+  const { embedding: _embedding, ...stored } = document;
   const errors = [
-    ...storableErrors(document, '').map(({ field, message }) => ({ field: field.replace(/^\./, ''), message })),
+    ...storableErrors(stored, '').map(({ field, message }) => ({ field: field.replace(/^\./, ''), message })),
     ...documentErrors(document),
   ];
   if (errors.length > 0) throw invalidInput(errors);

@@ -90,7 +90,11 @@ export function createRowReader<T extends { externalId?: string }>(
     if (!validate(row)) {
       errors.push(...toFieldErrors(validate.errors ?? []).filter(({ field }) => !unreadable.has(field)));
     }
-    for (const [field, value] of Object.entries(row)) errors.push(...storableErrors(value, field));
+    const wrong = new Set(errors.map(({ field }) => field));
+    for (const [field, value] of Object.entries(row)) {
+      // Numbers of a direction are rounded anyhow, and thousands.
+      if (field !== 'embedding' && !wrong.has(field)) errors.push(...storableErrors(value, field));
+    }
     if (errors.length > 0) {
       const { externalId } = row;
       return {

@@ -4,6 +4,7 @@ import {
   ApprovalDecisionBody,
   ApprovalQuery,
   approvalSignal,
+  checkNumbers,
   checkOnce,
   FlowstateError,
   Id,
@@ -141,5 +142,6 @@ function decisionOf(body: ApprovalDecisionBody, { inputSchema }: Approval): Deci
     throw invalidInput([{ field: 'input', message: 'belongs to the decision `edit`' }]);
   }
   if (input === undefined) throw invalidInput([{ field: 'input', message: 'is required to edit' }]);
+  checkNumbers(input, 'input');
   return { decision, input: checkOnce(inputSchema, input, { root: 'input', schemaField: 'inputSchema' }), ...given };
 }

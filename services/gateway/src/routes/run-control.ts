@@ -1,4 +1,4 @@
-import { ForkBody, ResolveBody, Run, SignalBody, SignalName } from '@flowstate/contracts';
+import { checkNumbers, ForkBody, ResolveBody, Run, SignalBody, SignalName } from '@flowstate/contracts';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
 import type { Deps } from '../deps.ts';
@@ -40,6 +40,7 @@ export function runControlRoutes(app: App, { runs }: Pick<Deps, 'runs'>): void {
     async (request, reply) => {
       const principal = principalOf(request);
       const signal = { name: request.params.name, data: request.body.data ?? null };
+      checkNumbers(signal.data, 'data');
       return reply.code(202).send(toApiRun(await runs.signal(request.params.id, signal, principal), principal));
     },
   );
@@ -75,6 +76,7 @@ export function runControlRoutes(app: App, { runs }: Pick<Deps, 'runs'>): void {
     },
     async (request, reply) => {
       const principal = principalOf(request);
+      if (request.body.outcome === 'happened') checkNumbers(request.body.output, 'output');
       return reply.code(202).send(toApiRun(await runs.resolve(request.params.id, request.body, principal), principal));
     },
   );

@@ -1,4 +1,11 @@
-import { FlowstateError, maxInputBytes, type Principal, type QueueName, type RunState } from '@flowstate/contracts';
+import {
+  checkNumbers,
+  FlowstateError,
+  maxInputBytes,
+  type Principal,
+  type QueueName,
+  type RunState,
+} from '@flowstate/contracts';
 import type { RunQueues } from '@flowstate/queue';
 import {
   acceptKeyedRun,
@@ -53,6 +60,7 @@ export function createAcceptRun(options: AcceptOptions): AcceptRun {
     const { principal } = request;
     const workflow = await catalogue.get(request.workflow, request.version);
     const input = workflow.checkInput(request.input);
+    checkNumbers(input, 'input');
     await checkEntityReferences(workflow.input, input, principal.role, entities);
     const json = JSON.stringify(input);
     if (Buffer.byteLength(json) > maxInputBytes)

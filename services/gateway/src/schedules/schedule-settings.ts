@@ -1,4 +1,5 @@
 import {
+  checkNumbers,
   FlowstateError,
   invalidInput,
   nextTime,
@@ -15,13 +16,13 @@ import type { WorkflowCatalogue } from '../runs/workflow-catalogue.ts';
 /** Of a schedule's input as JSON: one transaction writes the input of many runs. */
 const maxInputBytes = 256 * 1024;
 
-/** A new schedule's settings as asked for, what was left out being the default. */
+/** A new schedule's settings as asked for, what was left out being the default. Throws `invalid_input`. */
 export function fromBody(body: ScheduleBody, owner: Principal, now: Date): ScheduleSettings {
   return {
     ownerId: owner.id,
     name: body.name ?? null,
     workflow: body.workflow,
-    input: JSON.stringify(body.input),
+    input: inputText(body.input),
     cron: body.cron ?? null,
     everyMs: body.everyMs ?? null,
     timezone: body.timezone ?? 'UTC',
@@ -37,14 +38,15 @@ export function fromBody(body: ScheduleBody, owner: Principal, now: Date): Sched
   };
 }
 
-/** A schedule's settings after an edit; a `cron` takes the place of `everyMs`, and the other way round. */
+/** A schedule's settings after an edit; a `cron` takes the place of `everyMs`, and the other way round. Throws `invalid_input`. */
 export function fromPatch(stored: StoredSchedule, patch: SchedulePatch, ownerId: string): ScheduleSettings {
   const merged = { ...stored, ...patch };
   return {
     ownerId,
     name: merged.name,
     workflow: merged.workflow,
-    input: JSON.stringify(merged.input),
+    // What is stored was checked when it came.
+    input: patch.input === undefined ? JSON.stringify(stored.input) : inputText(patch.input),
     cron: patch.everyMs === undefined ? merged.cron : (patch.cron ?? null),
     everyMs: patch.cron === undefined ? merged.everyMs : (patch.everyMs ?? null),
     timezone: merged.timezone,
@@ -58,6 +60,11 @@ export function fromPatch(stored: StoredSchedule, patch: SchedulePatch, ownerId:
     nextAt: null,
     createdAt: new Date(stored.createdAt),
   };
+}
+
+function inputText(input: unknown): string {
+  checkNumbers(input, 'input');
+  return JSON.stringify(input);
 }
 
 /**
