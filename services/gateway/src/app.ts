@@ -5,6 +5,7 @@ import { ruleOf } from './access-rows.ts';
 import { auditRequests } from './audit-trail.ts';
 import { credentialOf } from './credentials.ts';
 import { enforceDeadline } from './deadline.ts';
+import { refuseEncodedBodies } from './content-encoding.ts';
 import type { Deps } from './deps.ts';
 import type { App } from './gateway-app.ts';
 import { guardEdge } from './edge.ts';
@@ -44,6 +45,7 @@ export async function createApp(deps: Deps, authenticator: Authenticator): Promi
     logController: new LogController({ disableRequestLogging: true }),
   });
   app.removeContentTypeParser('text/plain'); // no route reads it: 415 says so
+  refuseEncodedBodies(app);
   readJsonBodies(app);
   useLazyValidators(app);
   followRequests(app);

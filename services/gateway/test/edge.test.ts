@@ -1,5 +1,6 @@
 import { request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { gzipSync } from 'node:zlib';
 import { FlowstateError } from '@flowstate/contracts';
 import Fastify from 'fastify';
 import { pino } from 'pino';
@@ -56,6 +57,54 @@ t.test('oversized headers are refused before anything reads them', async (t) => 
     request.end();
   });
   t.equal(status, 431);
+});
+
+t.test('a compressed body is refused before it is read, by every route that takes one', async (t) => {
+  const { addGateway } = await createGatewayFixture(t);
+  const { app, tokenOf } = await addGateway();
+  const headers = { authorization: `Bearer ${await tokenOf('admin')}` };
+  const gzip = gzipSync('{}');
+  const send = async (
+    method: 'POST' | 'PUT' | 'PATCH',
+    url: string,
+    type: string,
+    encoding: string,
+    payload = gzip,
+  ) => {
+    const sent = { ...headers, 'content-type': type, 'content-encoding': encoding };
+    const answer = await app.inject({ method, url, headers: sent, payload });
+    return { status: answer.statusCode, headers: answer.headers, body: answer.json<{ errors?: object[] }>() };
+  };
+  const refused = {
+    status: 415,
+    headers: { 'content-type': /^application\/problem\+json/, 'accept-encoding': 'identity' },
+    body: { code: 'unsupported_media_type', errors: [{ field: 'headers.content-encoding' }] },
+  };
+  const json = 'application/json';
+  const run = '018f0000-0000-7000-8000-000000000000';
+  for (const [method, url, type] of [
+    ['POST', '/api/documents', json],
+    ['POST', '/api/documents', 'application/x-ndjson'],
+    ['POST', '/api/import?entity=customers', 'text/csv'],
+    ['POST', '/api/search/semantic', json],
+    ['POST', '/api/workflows/any/runs', json],
+    ['POST', `/api/runs/${run}/signals/go`, json],
+    ['PUT', '/api/collections/some', json],
+    ['PATCH', `/api/schedules/${run}`, json],
+    ['POST', '/api/auth/login', json],
+  ] as const) {
+    t.match(await send(method, url, type, 'gzip'), refused, `${method} ${url} as ${type}`);
+  }
+  for (const encoding of ['br', 'x-unknown', 'identity, gzip', 'GZIP']) {
+    t.match(await send('POST', '/api/documents', json, encoding), refused, encoding);
+  }
+  for (const encoding of ['identity', 'Identity', '']) {
+    const plain = await send('POST', '/api/documents', json, encoding, Buffer.from('{}'));
+    t.match(plain, { status: 400, body: { errors: [{ field: 'text' }] } }, `"${encoding}" is read`);
+  }
+  const nobody = { 'content-type': json, 'content-encoding': 'gzip' };
+  const answer = await app.inject({ method: 'POST', url: '/api/documents', headers: nobody, payload: gzip });
+  t.equal(answer.statusCode, 401, 'who may not ask is told that');
 });
 
 t.test('flags and limits change while both gateways run', async (t) => {
