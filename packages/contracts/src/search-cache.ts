@@ -14,7 +14,10 @@ export const SearchCacheCounts = Type.Object({
         'without the cache',
     },
   ),
-  embeddings: Type.Object({ hit: Count, miss: Count, unavailable: Count }),
+  embeddings: Type.Object(
+    { hit: Count, miss: Count, unavailable: Count },
+    { description: 'Of queries. `hit`: in this process, where one being computed counts too, or in Redis' },
+  ),
   hitsHere: Type.Integer({ minimum: 0, description: 'Hits that did not ask Redis' }),
   evictedHere: Count,
   bytesRead: Count,

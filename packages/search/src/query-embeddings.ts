@@ -56,7 +56,10 @@ export function createQueryEmbeddings({ embedder, guard, tally, timeoutMs = long
     of(query: string, generation: number): Promise<readonly number[]> {
       const key = `${generation} ${query}`;
       const known = recent.get(key);
-      if (known !== undefined) return known;
+      if (known !== undefined) {
+        tally.embeddingAsked('hit');
+        return known;
+      }
       const embedding = find(query, generation);
       recent.set(key, embedding);
       embedding.catch(() => {

@@ -33,6 +33,8 @@ t.test('a query is embedded once for all processes, whatever else is asked with 
   t.match(elsewhere, { cache: 'miss', items: [{ externalId: 'a', similarity: Number }] });
   t.ok((elsewhere.items[0]?.similarity ?? 0) > 0.999_999, 'as exact as Postgres keeps them');
   t.same(second.cacheStats().embeddings, { hit: 1, miss: 0, unavailable: 0 });
+  await second.semantic({ query: 'refunds', limit: 2 }, viewer);
+  t.same(second.cacheStats().embeddings, { hit: 2, miss: 0, unavailable: 0 }, 'one in the process itself counts, too');
   t.equal(endpoint.asked(), 1);
 
   const [key = ''] = await keysOf(cache, 'vector-search:embedding:*');

@@ -114,7 +114,7 @@ function searchObserver(registry: Registry): SearchObserver {
   });
   const embeddings = new Counter({
     name: 'vector_cache_embeddings_total',
-    help: 'Look-ups of embeddings of queries in Redis by result',
+    help: 'Look-ups of embeddings of queries, in this process and then in Redis, by result',
     labelNames: ['result'],
     registers,
   });
