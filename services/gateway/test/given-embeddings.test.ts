@@ -105,6 +105,25 @@ await t.test(
   },
 );
 
+await t.test('a document whose embedding is another one is updated, and unchanged with the same', async (t) => {
+  const own = { collection: 'told', model: 'told', text: 'x' };
+  const store = async (body: unknown) => {
+    const answer = await call('POST', '/api/documents', body);
+    t.equal(answer.status, 200, JSON.stringify(answer.body));
+    return answer.body.documents.map(({ status }: { status: string }) => status);
+  };
+  const a = { ...own, externalId: 'a', embedding: [1, 2, 3] };
+  const b = { ...own, externalId: 'b', embedding: [0.1, 0.7, 1 / 3] };
+  t.same(await store([a, b]), ['inserted', 'inserted']);
+  t.same(await store([a, b]), ['unchanged', 'unchanged']);
+  t.same(await store([{ ...a, embedding: [3, 2, 1] }, b]), ['updated', 'unchanged']);
+  t.same(await store([a, { ...b, metadata: { n: 1 } }]), ['updated', 'updated']);
+  const waiting = { externalId: 'waiting', text: 'Waits for a worker' };
+  t.equal((await call('POST', '/api/documents', waiting)).status, 202);
+  const [embedding] = await embedder.embed([waiting.text]);
+  t.same(await store({ ...waiting, embedding, model }), ['updated'], 'it had none');
+});
+
 await t.test('a length that a model has elsewhere is refused with where, to whoever may see that', async (t) => {
   const store = (collection: string, embedding: number[]) =>
     call('POST', '/api/documents', { collection, text: 'x', model: 'misnamed', embedding });

@@ -30,15 +30,19 @@ const wholeText = { index: 0, of: 1, begin: 0, length: 0 };
  * others until it is done. Safe to repeat.
  */
 export async function storeEmbeddings(sql: Sql, body: EmbeddingsBody, viewer?: Viewer): Promise<EmbeddingsAnswer> {
-  return await sql.begin((tx) => storeEmbeddingsIn(tx, body, viewer));
+  const { items } = await sql.begin((tx) => storeEmbeddingsIn(tx, body, viewer));
+  return { items };
 }
 
-/** The same within the caller's transaction, which must not go on after an error. */
+/**
+ * The same within the caller's transaction, which must not go on after an error. `changed`: the documents that had
+ * another embedding before, or none.
+ */
 export async function storeEmbeddingsIn(
   tx: Db,
   { model, items }: EmbeddingsBody,
   viewer?: Viewer,
-): Promise<EmbeddingsAnswer> {
+): Promise<EmbeddingsAnswer & { changed: ReadonlySet<string> }> {
   const vectors = items.map((item) => toUnit(item.embedding));
   refuse(
     vectors.flatMap((vector, i) =>
@@ -106,7 +110,7 @@ export async function storeEmbeddingsIn(
       return { ...chunk, item: i, documentId, collection, contentHash, vector };
     }),
   );
-  const incomplete = await storeOwn(
+  const { incomplete, changed } = await storeOwn(
     tx,
     taken.flatMap(({ i, target, vector }) => {
       const { chunk = wholeText } = items[i] ?? {};
@@ -117,12 +121,12 @@ export async function storeEmbeddingsIn(
     const lacking = incomplete.has(id) || unfinished.has(id);
     if (statuses[i] === 'stored' && chunk.index === 0 && lacking) statuses[i] = 'changed';
   }
-  return { items: items.map(({ id }, i) => ({ id, status: statuses[i] ?? 'missing' })) };
+  return { items: items.map(({ id }, i) => ({ id, status: statuses[i] ?? 'missing' })), changed };
 }
 
 /** The documents' own embeddings, for those that have all their other parts; answers the ids of the rest. */
-async function storeOwn(tx: Db, all: Own[]): Promise<Set<string>> {
-  if (all.length === 0) return new Set();
+async function storeOwn(tx: Db, all: Own[]): Promise<{ incomplete: Set<string>; changed: Set<string> }> {
+  if (all.length === 0) return { incomplete: new Set(), changed: new Set() };
   const complete = all.map(({ target, of }) => ({ id: target.id, contentHash: target.content_hash, of }));
   const incomplete = await findIncomplete(tx, complete);
   const rows = all
@@ -134,11 +138,13 @@ async function storeOwn(tx: Db, all: Own[]): Promise<Set<string>> {
     complete.filter(({ id }) => !incomplete.has(id)),
   );
   // Last: the collection's version rises with it, and until this commits its other writers wait.
-  await tx`
+  const updated = await tx<{ id: string; changed: boolean }[]>`
     UPDATE documents d SET embedding = r.embedding::vector, first_length = r.first_length
     FROM json_to_recordset(${JSON.stringify(rows)}::text::json) AS r(id uuid, embedding text, first_length int)
-    WHERE d.id = r.id`;
-  return incomplete;
+    JOIN documents before ON before.id = r.id
+    WHERE d.id = r.id
+    RETURNING d.id, before.embedding IS DISTINCT FROM d.embedding AS changed`;
+  return { incomplete, changed: new Set(updated.filter((row) => row.changed).map(({ id }) => id)) };
 }
 
 /** Locks in the order in which upserts do, so that neither waits for the other crosswise. */

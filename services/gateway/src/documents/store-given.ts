@@ -44,14 +44,20 @@ export async function storeGiven(
       viewer,
     );
     const embedded = new Set<number>();
+    const changed = new Set<string>();
     for (const group of groupsOf(rows)) {
-      refused.push(...(await storeGroup(tx, group, { rows, stored, viewer })));
+      const answer = await storeGroup(tx, group, { rows, stored, viewer });
+      refused.push(...answer.refused);
       for (const row of group.numbers) embedded.add(row);
+      for (const id of answer.changed) changed.add(id);
     }
     // Of collections whose models are what they will be.
     if (refused.length === 0) refused.push(...(await unembeddableRows(tx, { rows, stored, viewer }, models)));
     if (refused.length > 0) throw refusal; // undoes what fits too
-    const documents = stored.map((document, row) => (embedded.has(row) ? { ...document, embedded: true } : document));
+    const documents = stored.map((document, row): UpsertedDocument => {
+      const status = document.status === 'unchanged' && changed.has(document.id) ? 'updated' : document.status;
+      return { ...document, status, embedded: document.embedded || embedded.has(row) };
+    });
     const lacking = documents.filter((document) => !document.embedded).map(({ id }) => id);
     await noteAwaitingRun(tx, [...new Set(lacking)], viewer);
     return documents;
@@ -64,7 +70,7 @@ export async function storeGiven(
   }
 }
 
-/** The embeddings of one group, or what is wrong with them; then the transaction is as it was before. */
+/** Stores the embeddings of one group. Where something is wrong with them the transaction is as it was before. */
 async function storeGroup(
   tx: Transaction,
   { model, numbers }: Group,
@@ -73,18 +79,18 @@ async function storeGroup(
     stored,
     viewer,
   }: { rows: readonly EmbeddedDocumentInput[]; stored: readonly UpsertedDocument[]; viewer: Viewer },
-): Promise<RefusedRow[]> {
+): Promise<{ refused: RefusedRow[]; changed: ReadonlySet<string> }> {
   const items = numbers.map((row) => ({
     id: stored[row]?.id ?? '',
     contentHash: contentHash(rows[row] ?? { text: '' }),
     embedding: rows[row]?.embedding ?? [],
   }));
   try {
-    await tx.savepoint((savepoint) => storeEmbeddingsIn(savepoint, { model, items }, viewer));
-    return [];
+    const { changed } = await tx.savepoint((savepoint) => storeEmbeddingsIn(savepoint, { model, items }, viewer));
+    return { refused: [], changed };
   } catch (error) {
     if (!(error instanceof FlowstateError) || error.errors === undefined) throw error;
-    return refusedBy(error.errors, numbers);
+    return { refused: refusedBy(error.errors, numbers), changed: new Set() };
   }
 }
 
