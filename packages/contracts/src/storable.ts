@@ -27,8 +27,8 @@ export function storableErrors(value: unknown, field: string, depth = 0): FieldE
 
 /**
  * Throws `invalid_input` naming the numbers of `value` (parsed JSON) that are no longer those that were sent: `1e400`
- * became Infinity, which JSON writes as null, and an integer beyond ±(2^53 - 1) the nearest double (RFC 8259,
- * section 6).
+ * became Infinity, which JSON writes as null, and an integer beyond ±(2^53 - 1) of up to 21 digits the nearest double
+ * (RFC 8259, section 6).
  */
 export function checkNumbers(value: unknown, field: string): void {
   const errors: FieldError[] = [];
@@ -42,9 +42,12 @@ export function checkNumbers(value: unknown, field: string): void {
   if (errors.length > 0) throw invalidInput(errors.toReversed().slice(0, maxErrors));
 }
 
+/** From here on nobody writes a number by its digits, nor does JavaScript: 6.02e23 is meant as what a double makes of it. */
+const writtenAsPower = 1e21;
+
 function numberErrors(value: number, field: string): FieldError[] {
   if (!Number.isFinite(value)) return [{ field, message: 'is beyond the numbers that can be kept: send it as text' }];
-  if (!Number.isInteger(value) || Number.isSafeInteger(value)) return [];
+  if (!Number.isInteger(value) || Number.isSafeInteger(value) || Math.abs(value) >= writtenAsPower) return [];
   return [{ field, message: 'is an integer beyond ±9007199254740991, which is not kept exactly: send it as text' }];
 }
 
