@@ -115,8 +115,7 @@ if (typeof stores === 'string') {
     await stores.redis.down();
     await stores.redis.up();
     worker.signal('SIGCONT');
-    // It must have seen its connections broken, and be about to make them anew.
-    await worker.logged(({ msg }) => msg === 'redis');
+    // It finds its connections broken, and that it is to stop, at the same moment.
     t.match(await worker.kill('SIGTERM'), { code: 0 });
     recorder.release('step-1');
     await worker.restart();
