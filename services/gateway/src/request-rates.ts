@@ -69,20 +69,20 @@ export function createRequestRates({
   }
 
   async function tell(): Promise<void> {
-    const telling = [...untold].map((count) => ({ count, n: count.untold }));
-    if (telling.length === 0) return;
+    const batch = [...untold].map((count) => ({ count, n: count.untold }));
+    if (batch.length === 0) return;
     untold = new Set();
     const of = window;
     // The client makes one round trip of them, of each server where there are several.
     const answers = await Promise.allSettled(
-      telling.map(async ({ count, n }) => {
+      batch.map(async ({ count, n }) => {
         count.untold -= n;
         const key = `flowstate:rate:${of}:${count.key}`;
         const [total] = await Promise.all([redis.incrby(key, n), redis.pexpire(key, 2 * windowMs)]);
         return total;
       }),
     );
-    for (const [i, { count, n }] of telling.entries()) {
+    for (const [i, { count, n }] of batch.entries()) {
       const answer = answers[i];
       if (answer?.status === 'fulfilled') {
         count.others = Math.max(0, answer.value - (count.own - count.untold));
