@@ -1,4 +1,4 @@
-export { answerText } from './answer-text.ts';
+export { answerBytes } from './answer-bytes.ts';
 export { filterErrors } from './filter.ts';
 export { createLoopLoad } from './loop-load.ts';
 export { createRecallSampler, type RecallObserver, type RecallSampler, type SampleResult } from './recall-sampler.ts';

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { hitsText } from './answer-text.ts';
+import { hitsBytes } from './answer-bytes.ts';
 import type { StoredAnswer } from './stored-answer.ts';
 
 type Options = {
@@ -27,9 +27,9 @@ export function createLocalAnswers({ maxBytes, onEvicted, onHeld }: Options) {
     get: (key: string): StoredAnswer | null => answers?.get(key) ?? null,
     set(key: string, answer: StoredAnswer): void {
       const ttl = Math.floor(answer.until - Date.now());
-      // Two bytes a character is what a string may take.
       if (answers === null || ttl <= 0) return;
-      answers.set(key, answer, { ttl, size: 2 * (hitsText(answer.hits).length + key.length) });
+      // Hits are kept twice: as they are and as bytes to send.
+      answers.set(key, answer, { ttl, size: 2 * (hitsBytes(answer.hits).length + key.length) });
       onHeld(answers.calculatedSize);
     },
     size: () => ({ entries: answers?.size ?? 0, bytes: answers?.calculatedSize ?? 0 }),

@@ -1,7 +1,7 @@
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { createCheck, SearchHit } from '@flowstate/contracts';
 import Type, { type Static } from 'typebox';
-import { hitsText } from './answer-text.ts';
+import { hitsBytes } from './answer-bytes.ts';
 
 const StoredAnswer = Type.Object({
   hits: Type.Array(SearchHit),
@@ -30,7 +30,8 @@ const zstd = 1;
 
 /** One byte that names the encoding, then JSON; null when it is too large to be worth keeping. */
 export function encodeAnswer({ hits, ...rest }: StoredAnswer): Buffer | null {
-  const json = Buffer.from(`{"hits":${hitsText(hits)},${JSON.stringify(rest).slice(1)}`);
+  const closing = `,${JSON.stringify(rest).slice(1)}`;
+  const json = Buffer.concat([Buffer.from('{"hits":'), hitsBytes(hits), Buffer.from(closing)]);
   if (json.length > maxBytes) return null;
   if (json.length < compressFrom) return Buffer.concat([Buffer.of(plain), json]);
   return Buffer.concat([Buffer.of(zstd), zstdCompressSync(json, quickly(json.length))]);

@@ -55,8 +55,9 @@ export function enforceAccess(
     if (!rule.includes(role)) throw new FlowstateError('forbidden', `The role ${role} may not do this`);
     const closed = 'run' in via ? rules.closedToRuns({ method, pattern }) : null;
     if (closed !== null) throw new FlowstateError('forbidden', closed);
-    const own = scopedRoutes[`${method} ${pattern}`];
-    if ('apiKey' in via && !via.scopes.some((scope) => scope === wholeApi || scope === own)) {
+    if ('apiKey' in via) {
+      const own = scopedRoutes[`${method} ${pattern}`];
+      if (via.scopes.some((scope) => scope === wholeApi || scope === own)) return;
       throw new FlowstateError('forbidden', "This is outside the API key's scopes");
     }
   });

@@ -6,7 +6,7 @@ import {
   SemanticBody,
   SimilarQuery,
 } from '@flowstate/contracts';
-import { answerText, type Asking } from '@flowstate/search';
+import { answerBytes, type Asking } from '@flowstate/search';
 import { NoCollectionError } from '@flowstate/store';
 import type { FastifyRequest } from 'fastify';
 import Type from 'typebox';
@@ -17,8 +17,8 @@ import { readFilter } from '../documents/query-filter.ts';
 
 const tags = ['search'];
 const answer = { 200: SearchAnswer };
-/** Cached answers are text already. */
-const serializerCompiler = () => answerText as (answer: unknown) => string;
+/** Cached answers are bytes already: Fastify sends them as they are, though its types expect a text. */
+const serializerCompiler = () => answerBytes as unknown as (answer: unknown) => string;
 const narrowing =
   '`filter` must be contained in the metadata of what is found; without a collection all that you see are searched, ' +
   'those of several models each by its own, and what they find is fused by rank. ' +
