@@ -13,55 +13,72 @@ export const patience: RetryPolicy = { attempts: 300, backoffMs: 1_000, maxBacko
 export const batchSize = 32;
 /** Numbers per request, at some ten characters each well within a body's limit of 1 MiB. */
 const maxNumbers = 48_000;
+/** Documents that an error names. */
+const maxNamed = 10;
 /** Characters of the title that go before each part of a long text. */
 const maxHeading = 100;
 
 type Status = EmbeddingsAnswer['items'][number]['status'];
 
+export type Embedded = {
+  /** By document, what became of its embeddings. */
+  statuses: Map<string, Status>;
+  /** By document that has none because the endpoint refuses one of its texts. */
+  refused: Map<string, FlowstateError>;
+};
+
 /**
- * Embeds documents and hands their embeddings in; answers by id what became of each. Where the endpoint refuses one
- * text, the others of its batch are stored, and the error names its document.
+ * Embeds documents and hands their embeddings in. A text that the endpoint refuses keeps no other document from its
+ * embeddings. Throws where it seems to refuse whatever it is asked.
  */
 export async function embedDocuments(
   embedder: Embedder,
   access: Pick<DocumentAccess, 'storeEmbeddings'>,
   documents: readonly Document[],
   signal: AbortSignal,
-): Promise<Map<string, Status>> {
+): Promise<Embedded> {
   // The first part of each document goes last: with it the document counts as embedded.
   const parts = documents.flatMap((document) => partsOf(document).toReversed());
-  const endedAs = new Map<string, Status>();
-  const refused: FlowstateError[] = [];
+  const statuses = new Map<string, Status>();
+  const refused = new Map<string, FlowstateError>();
   for (let i = 0; i < parts.length; i += batchSize) {
     // Stored as they are computed: after a crash a long text is not begun anew with all others of its batch.
-    await embedParts(parts.slice(i, i + batchSize));
-    const [error] = refused;
-    if (error !== undefined) throw error;
+    await embedBatch(parts.slice(i, i + batchSize));
   }
-  return endedAs;
+  for (const id of refused.keys()) statuses.delete(id); // of its other parts
+  return { statuses, refused };
 
-  /** By halves down to the text that is refused. Two that are may say that it is not the texts: that is enough. */
-  async function embedParts(some: readonly Part[]): Promise<void> {
-    if (refused.length > 1) return;
-    let vectors;
-    try {
-      vectors = await embedder.embed(
-        some.map((part) => part.text),
-        signal,
-      );
-    } catch (error) {
-      if (!(error instanceof FlowstateError) || error.code !== 'upstream_failed') throw error;
-      const [only, ...others] = some;
-      if (only !== undefined && others.length === 0) {
-        refused.push(new FlowstateError(error.code, `${error.message}, asked for document ${only.item.id}`));
+  async function embedBatch(batch: readonly Part[]): Promise<void> {
+    let taken = false;
+    const before = refused.size;
+    await embedParts(batch);
+
+    /** By halves down to the texts that are refused. Two documents, while none is taken, say that it is not the texts. */
+    async function embedParts(half: readonly Part[]): Promise<void> {
+      const some = half.filter(({ item }) => !refused.has(item.id)); // without all its parts none counts
+      const [first, ...others] = some;
+      if (first === undefined) return;
+      let vectors;
+      try {
+        vectors = await embedder.embed(
+          some.map((part) => part.text),
+          signal,
+        );
+      } catch (error) {
+        if (!(error instanceof FlowstateError) || error.code !== 'upstream_failed') throw error;
+        if (others.length > 0) {
+          const middle = Math.ceil(some.length / 2);
+          await embedParts(some.slice(0, middle));
+          await embedParts(some.slice(middle));
+          return;
+        }
+        refused.set(first.item.id, error);
+        if (!taken && refused.size > before + 1) throwIfRefused(refused);
         return;
       }
-      const half = Math.ceil(some.length / 2);
-      await embedParts(some.slice(0, half));
-      await embedParts(some.slice(half));
-      return;
+      taken = true;
+      await store(some, vectors);
     }
-    await store(some, vectors);
   }
 
   async function store(some: readonly Part[], vectors: readonly number[][]): Promise<void> {
@@ -69,9 +86,20 @@ export async function embedDocuments(
     const perRequest = Math.max(1, Math.floor(maxNumbers / (vectors[0]?.length ?? 1)));
     for (let j = 0; j < items.length; j += perRequest) {
       const body: EmbeddingsBody = { model: embedder.model, items: items.slice(j, j + perRequest) };
-      for (const { id, status } of (await access.storeEmbeddings(body)).items) endedAs.set(id, status);
+      for (const { id, status } of (await access.storeEmbeddings(body)).items) statuses.set(id, status);
     }
   }
+}
+
+/** Throws the first refusal, naming all documents, if there are any. */
+export function throwIfRefused(refused: Embedded['refused']): void {
+  const [error] = refused.values();
+  if (error === undefined) return;
+  const ids = [...refused.keys()];
+  const named = ids.slice(0, maxNamed).join(', ');
+  const which = ids.length === 1 ? `document ${named}` : `documents ${named}`;
+  const more = ids.length > maxNamed ? ` and ${ids.length - maxNamed} more` : '';
+  throw new FlowstateError(error.code, `${error.message}, asked for ${which}${more}`);
 }
 
 type Part = { text: string; item: Omit<EmbeddingsBody['items'][number], 'embedding'> };

@@ -1,4 +1,4 @@
-import { createCheck, type EmbeddingsBody, type Viewer } from '@flowstate/contracts';
+import { createCheck, FlowstateError, type EmbeddingsBody, type Viewer } from '@flowstate/contracts';
 import { createEmbedder, type Embedder } from '@flowstate/models';
 import {
   abandonReindex,
@@ -9,6 +9,7 @@ import {
   insertUser,
   matchDocuments,
   noteReindexRun,
+  retryRuns,
   startReindex,
   storeEmbeddings,
   switchModel,
@@ -34,7 +35,10 @@ const filler = Array.from({ length: 40 }, (_, i) => `Paragraph ${i} describes th
 );
 
 /** The routes the workflows call, without the HTTP between: the same statements on the same database. */
-const gateway = async ({ operation, query, body, response }: BackendRequest<TSchema>): Promise<unknown> => {
+const gateway = async (
+  { operation, query, body, response }: BackendRequest<TSchema>,
+  collection: string,
+): Promise<unknown> => {
   const answers: Record<string, () => Promise<unknown>> = {
     'documents.list': async () => ({
       items: await findDocuments(sql, String(query?.['ids']).split(','), viewer),
@@ -50,10 +54,10 @@ const gateway = async ({ operation, query, body, response }: BackendRequest<TSch
 
 const reindex = (embedder: Embedder) => createCollectionReindex({ first: embedder, others: [] }) as unknown as Workflow;
 
-async function begin(workflow: Workflow, id: string) {
+async function begin(workflow: Workflow, id: string, of = collection) {
   const progress: unknown[] = [];
   const run = await beginRun(sql, workflow, id, {
-    backend: gateway as Backend,
+    backend: ((request: BackendRequest<TSchema>) => gateway(request, of)) as Backend,
     publish: (news) => progress.push(...[news].flat().filter((item) => item.type === 'progress')),
   });
   return { ...run, progress };
@@ -150,6 +154,43 @@ t.test('a collection is embedded anew while the old embeddings answer, whatever 
   await t.rejects(byOld(1), { code: 'FS001' }, 'nobody asks by the old model any more');
   t.equal(await switchModel(sql, { collection, model }, viewer), true, 'again, should the answer be lost');
 });
+
+t.test(
+  'a text that the endpoint refuses keeps the collection from being switched, and no other from being embedded',
+  async (t) => {
+    const rows = Array.from({ length: 90 }, (_, i) => ({
+      externalId: `r${i}`,
+      collection: 'picky',
+      text: `Memo ${i}`,
+    }));
+    const ids = (await upsertDocuments(sql, rows, viewer)).map(({ id }) => id);
+    await embedByOld(ids);
+    const target = { collection: 'picky', model };
+    await sql.begin((tx) => startReindex(tx, target, viewer));
+    let texts = 0;
+    const picky: Embedder = {
+      ...offline,
+      async embed(batch, signal) {
+        if (batch.includes('Memo 5'))
+          throw new FlowstateError('upstream_failed', 'The endpoint refused the request (400)');
+        texts += batch.length;
+        return offline.embed(batch, signal);
+      },
+    };
+    const id = await acceptRun(sql, reindex(picky), target);
+    const { done } = await begin(reindex(picky), id, 'picky');
+    const message = new RegExp(`refused the request \\(400\\), asked for document ${ids[5]}$`);
+    t.match(await done, { state: 'failed', error: { code: 'upstream_failed', step: /^embed-refused#/, message } });
+    t.equal(texts, 89, 'each once');
+    t.match(await findCollections(sql, ['picky'], viewer), [{ model: 'old-model' }]);
+
+    await sql`DELETE FROM documents WHERE id = ${ids[5] ?? null}`;
+    await sql.begin((tx) => retryRuns(tx, [id], 'somebody'));
+    t.match(await (await begin(reindex(picky), id, 'picky')).done, { state: 'completed', output: { embedded: 89 } });
+    t.equal(texts, 89, 'nothing was embedded again');
+    t.match(await findCollections(sql, ['picky'], viewer), [{ model }]);
+  },
+);
 
 t.test('what ended in the middle is gone on with or dropped, and the index of before stays', async (t) => {
   const target = { collection, model: 'another' };

@@ -10,6 +10,7 @@ import {
   readEvents,
   readRun,
   readSteps,
+  retryRuns,
   startPartsBackfill,
   storeEmbeddings,
   upsertDocuments,
@@ -227,35 +228,50 @@ t.test('an endpoint that is away for an hour is waited for, without a worker', a
   t.ok((step?.attempt ?? 0) > 5);
 });
 
-t.test(
-  'a text that the endpoint refuses keeps none of its batch from being found, and its document is named',
-  async (t) => {
-    const rows = Array.from({ length: 7 }, (_, i) => ({ collection: 'picky', externalId: `c${i}`, text: `Memo ${i}` }));
-    const ids = (await upsertDocuments(sql, rows)).map((row) => row.id);
-    let calls = 0;
-    const refusing = (texts: RegExp): Embedder => ({
-      ...offline,
-      async embed(batch, signal) {
-        calls += 1;
-        if (!batch.some((text) => texts.test(text))) return offline.embed(batch, signal);
-        throw new FlowstateError('upstream_failed', 'The endpoint refused the request (400)');
-      },
-    });
-    const lacking = async () => {
-      const found = await findDocuments(sql, ids);
-      return found.filter((document) => !document.embedded).map((document) => document.externalId);
-    };
+t.test('a text that the endpoint refuses keeps no other from being found, and its document is named', async (t) => {
+  const long = Array.from({ length: 40 }, (_, i) => `Paragraph ${i} describes the furniture of room ${i}.`).join(' ');
+  const rows = Array.from({ length: 70 }, (_, i) => ({
+    collection: 'picky',
+    externalId: `c${i}`,
+    text: i === 40 ? `${long} Memo 40` : `Memo ${i}`,
+  }));
+  const ids = (await upsertDocuments(sql, rows)).map((row) => row.id);
+  let calls = 0;
+  const refusing = (texts: RegExp): Embedder => ({
+    ...offline,
+    async embed(batch, signal) {
+      calls += 1;
+      if (!batch.some((text) => texts.test(text))) return offline.embed(batch, signal);
+      throw new FlowstateError('upstream_failed', 'The endpoint refused the request (400)');
+    },
+  });
+  const lacking = async () => {
+    const found = await findDocuments(sql, ids);
+    return found.filter((document) => !document.embedded).map((document) => document.externalId);
+  };
 
-    const everything = refusing(/./);
-    const { execution: none } = await begin(ingest(everything), await accept(ingest(everything), ids));
-    t.match(await none.done, { state: 'failed', error: { code: 'upstream_failed' } });
-    t.equal((await lacking()).length, 7);
-    t.ok(calls < 7, 'a key that is refused is not shown for each text');
+  const everything = refusing(/./);
+  const { execution: none } = await begin(ingest(everything), await accept(ingest(everything), ids));
+  t.match(await none.done, { state: 'failed', error: { code: 'upstream_failed', step: 'embed#1' } });
+  t.equal((await lacking()).length, 70);
+  t.ok(calls < 9, 'a key that is refused is not shown for each text');
 
-    const picky = refusing(/Memo 4/);
-    const { execution } = await begin(ingest(picky), await accept(ingest(picky), ids));
-    const message = new RegExp(`refused the request \\(400\\), asked for document ${ids[4]}`);
-    t.match(await execution.done, { state: 'failed', error: { code: 'upstream_failed', step: 'embed#1', message } });
-    t.same(await lacking(), ['c4']);
-  },
-);
+  const picky = refusing(/Memo (4|6|40)$/);
+  const id = await accept(ingest(picky), ids);
+  const { execution } = await begin(ingest(picky), id);
+  const message = new RegExp(`refused the request \\(400\\), asked for documents ${ids[4]}, ${ids[6]}, ${ids[40]}$`);
+  t.match(await execution.done, {
+    state: 'failed',
+    error: { code: 'upstream_failed', step: 'embed-refused', message },
+  });
+  t.same(new Set(await lacking()), new Set(['c4', 'c6', 'c40']));
+
+  // One is deleted, one changed; of the third the endpoint thinks better.
+  await sql`DELETE FROM documents WHERE id = ${ids[4] ?? null}`;
+  await upsertDocuments(sql, [{ collection: 'picky', externalId: 'c6', text: 'Another memo' }]);
+  await sql.begin((tx) => retryRuns(tx, [id], 'somebody'));
+  calls = 0;
+  const { execution: again } = await begin(ingest(), id);
+  t.match(await again.done, { state: 'completed', output: { embedded: 69, missing: 1, unchanged: 0, superseded: 0 } });
+  t.same(await lacking(), []);
+});

@@ -3,7 +3,7 @@ import type { Embedders } from '@flowstate/models';
 import { defineWorkflow } from '@flowstate/workflow';
 import Type from 'typebox';
 import { createDocumentAccess, type DocumentAccess } from '../documents.ts';
-import { embedDocuments, patience } from '../embed-documents.ts';
+import { embedDocuments, patience, throwIfRefused } from '../embed-documents.ts';
 import { embedderOf } from '../embedder-of.ts';
 
 const Input = Type.Object(
@@ -36,19 +36,9 @@ export function createCollectionReindex(embedders: Pick<Embedders, 'first' | 'ot
       let embedded = 0;
       let steps = 0;
       for (let pass = 1; ; pass++) {
-        let after: string | undefined;
-        do {
-          steps += 1;
-          const begin: string | undefined = after;
-          const done = await ctx.step(
-            `embed#${steps}`,
-            ({ signal }) => embedPages(createDocumentAccess(ctx.backend, signal), begin, signal),
-            { effect: 'keyed' },
-          );
-          embedded += done.embedded;
-          after = done.last ?? undefined;
-          ctx.progress({ documents: Math.min(embedded, done.documents), of: done.documents });
-        } while (after !== undefined);
+        const refused = await embedPending('embed', { mayRefuse: true });
+        // They alone are pending still: by steps of their own, which say so.
+        if (refused > 0) await embedPending('embed-refused', { mayRefuse: false });
         const { switched } = await ctx.step(
           `switch#${pass}`,
           ({ signal }) => createDocumentAccess(ctx.backend, signal).switchModel(collection, model),
@@ -57,18 +47,48 @@ export function createCollectionReindex(embedders: Pick<Embedders, 'first' | 'ot
         if (switched) return { embedded };
       }
 
-      async function embedPages(access: DocumentAccess, begin: string | undefined, signal: AbortSignal) {
+      /** All that is pending; answers how many documents were refused. */
+      async function embedPending(step: string, { mayRefuse }: { mayRefuse: boolean }): Promise<number> {
+        let refused = 0;
+        let after: string | undefined;
+        do {
+          steps += 1;
+          const begin: string | undefined = after;
+          const done = await ctx.step(
+            `${step}#${steps}`,
+            ({ signal }) => embedPages(createDocumentAccess(ctx.backend, signal), { begin, mayRefuse }, signal),
+            { effect: 'keyed' },
+          );
+          embedded += done.embedded;
+          refused += done.refused ?? 0;
+          after = done.last ?? undefined;
+          ctx.progress({ documents: Math.min(embedded, done.documents), of: done.documents });
+        } while (after !== undefined);
+        return refused;
+      }
+
+      async function embedPages(
+        access: DocumentAccess,
+        { begin, mayRefuse }: { begin: string | undefined; mayRefuse: boolean },
+        signal: AbortSignal,
+      ) {
         const embedder = embedderOf(embedders, model);
         let last = begin;
         let embedded = 0;
+        let refused = 0;
         for (let page = 0; ; page++) {
           const { items, documents } = await access.pending(collection, model, last);
+          if (items.length > 0) {
+            const done = await embedDocuments(embedder, access, items, signal);
+            if (!mayRefuse) throwIfRefused(done.refused);
+            embedded += [...done.statuses.values()].filter((status) => status === 'stored').length;
+            refused += done.refused.size;
+            last = items.at(-1)?.id;
+          }
           // Null: this pass has come to the end.
-          if (items.length === 0) return { embedded, documents, last: null };
-          const statuses = await embedDocuments(embedder, access, items, signal);
-          embedded += [...statuses.values()].filter((status) => status === 'stored').length;
-          last = items.at(-1)?.id;
-          if (page + 1 === pagesPerStep) return { embedded, documents, last: last ?? null };
+          if (items.length > 0 && page + 1 < pagesPerStep) continue;
+          const result = { embedded, documents, last: items.length === 0 ? null : (last ?? null) };
+          return { ...result, ...(refused > 0 && { refused }) };
         }
       }
     },
