@@ -104,7 +104,7 @@ export function createContainments({
       const user = await find(subject);
       if (user.id === by.id)
         throw new FlowstateError('conflict', 'Nobody contains themselves: another administrator can');
-      const { id, calledAt, forget } = await changeAudited(sql, async (tx, record) => {
+      const { id, since, forget } = await changeAudited(sql, async (tx, record) => {
         const contained = await containUser(tx, { userId: user.id, reason, authorId: by.id });
         const { id: containment, families, keys } = contained;
         const details = { ...by.details, containment, reason, sessions: contained.sessions, families, keys };
@@ -119,23 +119,25 @@ export function createContainments({
       const epoch = await raiseEpoch(sql);
       announce();
       await elsewhere;
-      const since = ({ obeyedAt }: Obedience) =>
-        obeyedAt === null ? null : Math.max(0, obeyedAt.getTime() - calledAt.getTime());
-      const processes = (await obedience(id, epoch)).map((process) => ({ ...process, obeyedMs: since(process) }));
+      const after = ({ obeyedAt }: Obedience) =>
+        obeyedAt === null ? null : Math.max(0, obeyedAt.getTime() - since.getTime());
+      const processes = (await obedience(id, epoch)).map((process) => ({ ...process, obeyedMs: after(process) }));
       const all = processes.every(({ obeyedMs }) => obeyedMs !== null) && left === 0;
       const obeyedMs = all ? Math.max(0, ...processes.map((process) => process.obeyedMs ?? 0)) : null;
-      await recordObeyed(sql, { id, obeyedMs });
+      if (obeyedMs !== null) await recordObeyed(sql, { id, obeyedMs });
       const stored = await readContainment(sql, id);
       if (stored === null) throw new Error(`containment ${id} is gone`);
       return {
         ...stored,
+        // Of this call: what is stored tells of the first that all obeyed.
+        obeyedMs,
         left,
-        processes: processes.map(({ kind, id: number, host, pid, obeyedMs: after, silentMs: silent }) => ({
+        processes: processes.map(({ kind, id: number, host, pid, obeyedMs: took, silentMs: silent }) => ({
           kind,
           id: number,
           host,
           pid,
-          obeyedMs: after,
+          obeyedMs: took,
           silentMs: silent,
         })),
       };

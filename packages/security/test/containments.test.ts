@@ -8,6 +8,7 @@ import {
   handOver,
   insertSession,
   listAudit,
+  listContainments,
   publishWorkflow,
   quarantineRuns,
   readEvents,
@@ -167,6 +168,36 @@ t.test('a run that somebody keeps locked is reported, and taken the next time', 
   });
   t.match(await containments.contain({ subject, reason, by }), { runs: { queued: 1 }, left: 0 });
   t.equal(await stateOf(run), 'quarantined');
+});
+
+t.test('how long until all obeyed is counted from the first call, and kept', async (t) => {
+  const { sql, subject, worker, containments } = await fixture(t);
+  const slow = await worker();
+  const first = await containments.contain({ subject, reason, by });
+  t.match(first, { obeyedMs: null, processes: [{ kind: 'worker', id: slow, obeyedMs: null }] });
+  // It stood still, as it seems for a minute, and hears of everything now.
+  await sql`UPDATE containments SET contained_at = contained_at - interval '1 minute'`;
+  const obey = async (): Promise<void> => {
+    const { epoch } = await beat(sql, slow, []);
+    await beat(sql, slow, [], { obeyed: epoch });
+  };
+  const contain = async () => {
+    await sql`UPDATE workers SET heartbeat_at = now()`;
+    const before = (await beat(sql, slow, [])).epoch;
+    const called = containments.contain({ subject, reason, by });
+    // Once for its access, once for its runs.
+    while ((await beat(sql, slow, [])).epoch < before + 2);
+    await obey();
+    return called;
+  };
+  const second = await contain();
+  t.ok((second.obeyedMs ?? 0) > 60_000, `after ${second.obeyedMs} ms`);
+  const [listed] = await listContainments(sql, { all: false, limit: 1 });
+  t.equal(listed?.obeyedMs, second.obeyedMs);
+  t.ok(((await contain()).obeyedMs ?? Infinity) < 60_000, 'one that all had obeyed is counted anew');
+  await sql`UPDATE workers SET heartbeat_at = now() - interval '10 seconds'`;
+  t.match(await containments.contain({ subject, reason, by }), { obeyedMs: null }, 'this time it is silent');
+  t.equal((await listContainments(sql, { all: false, limit: 1 }))[0]?.obeyedMs, second.obeyedMs, 'the first stays');
 });
 
 t.test('the worker it was taken from writes nothing, even when it gets the run again', async (t) => {

@@ -23,9 +23,9 @@ export async function readContainment(db: Db, id: string): Promise<Containment |
   return row ? toContainment(row) : null;
 }
 
-/** Keeps how long it took until the last process obeyed; null: one did not in time. */
-export async function recordObeyed(db: Db, { id, obeyedMs }: { id: string; obeyedMs: number | null }): Promise<void> {
-  await db`UPDATE containments SET obeyed_ms = ${obeyedMs} WHERE id = ${id}`;
+/** Keeps how long it took until the last process obeyed; of calls that repeat it the first that all obeyed counts. */
+export async function recordObeyed(db: Db, { id, obeyedMs }: { id: string; obeyedMs: number }): Promise<void> {
+  await db`UPDATE containments SET obeyed_ms = coalesce(obeyed_ms, ${obeyedMs}) WHERE id = ${id}`;
 }
 
 function select(db: Db) {
