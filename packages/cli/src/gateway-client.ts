@@ -38,7 +38,7 @@ export type GatewayClient = {
 export function createGatewayClient(
   url: URL,
   credentials: Credentials,
-  { signal }: { signal: AbortSignal },
+  { signal, loginMs = 15_000 }: { signal: AbortSignal; loginMs?: number },
 ): GatewayClient {
   let session: string | undefined;
 
@@ -47,11 +47,12 @@ export function createGatewayClient(
     path: string,
     token: string | undefined,
     options: RequestOptions,
+    until = signal,
   ): Promise<Response> {
     const { json, body, headers } = options;
     const init = {
       method,
-      signal,
+      signal: until,
       headers: {
         ...(token !== undefined && { authorization: `Bearer ${token}` }),
         ...(json !== undefined && { 'content-type': 'application/json' }),
@@ -69,7 +70,13 @@ export function createGatewayClient(
 
   function unreachable(error: unknown): unknown {
     if (signal.aborted || error instanceof CommandError) return error;
-    const { message, cause } = error as Error & { cause?: Error };
+    const { name, message, cause } = error as Error & { cause?: Error };
+    if (name === 'TimeoutError') {
+      return new GatewayAway(
+        `No answer from ${url.origin} within ${loginMs / 1000} s: something listens there, but does not answer. ` +
+          'Commands with --direct go past it.',
+      );
+    }
     return new GatewayAway(
       `No answer from ${url.origin} (${cause?.message || message}): is Flowstate running there (npm start)? --url names another address.`,
     );
@@ -77,7 +84,9 @@ export function createGatewayClient(
 
   async function login(): Promise<string> {
     if ('token' in credentials) return credentials.token;
-    const response = await send('POST', '/api/auth/login', undefined, { json: credentials });
+    // Of a gateway that hangs fetch would give up after five minutes only, and a login takes none of them.
+    const until = AbortSignal.any([signal, AbortSignal.timeout(loginMs)]);
+    const response = await send('POST', '/api/auth/login', undefined, { json: credentials }, until);
     if (!response.ok) throw await refusal(response, `Login as ${credentials.email}`);
     session = ((await response.json()) as TokenAnswer).accessToken;
     return session;
