@@ -38,7 +38,10 @@ export function addAuditCommand(program: Command, terminal: Terminal, done: (cod
         }
         const items = await access.list(filterOf(options), limit);
         if (options.json) printJson(items);
-        else stdout.write(formatTable(['AT', 'ACTION', 'OUTCOME', 'ACTOR', 'SUBJECT', 'DETAILS'], items.map(entryRow)));
+        else
+          stdout.write(
+            formatTable(['AT', 'ACTION', 'OUTCOME', 'ACTOR', 'SUBJECT', 'FROM', 'DETAILS'], items.map(entryRow)),
+          );
       });
     });
 
@@ -93,8 +96,9 @@ function filterOf(options: Record<string, string>): Record<string, string> {
   return Object.fromEntries(names.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])));
 }
 
-function entryRow({ at, action, outcome, actor, subject, details }: AuditRecord): string[] {
-  return [at, action, outcome, actor ?? '', subject ?? '', details === null ? '' : JSON.stringify(details)];
+function entryRow({ at, action, outcome, actor, subject, personal, details }: AuditRecord): string[] {
+  const { address = '' } = (personal ?? {}) as { address?: string };
+  return [at, action, outcome, actor ?? '', subject ?? '', address, details === null ? '' : JSON.stringify(details)];
 }
 
 function describeVerdict({ ok, head, seals, entries, pending, erased, findings }: AuditVerdict): string {

@@ -31,6 +31,7 @@ t.test('the log is read, exported, erased and proved by API and directly', async
   const listed = await flowstate(['audit', 'list', '--actor', me.id]);
   t.match(listed, { code: 0, out: /access\.denied +denied/ });
   t.match(listed.out, /auth\.login +success/);
+  t.match(listed.out, /^AT .* FROM +DETAILS$[^]*auth\.login .* 127\.0\.0\.1 +\{/m);
   const exported = await flowstate(['audit', 'export', '--from', '2020-01-01T00:00:00Z', '--action', 'auth.login']);
   const lines = exported.out
     .trim()

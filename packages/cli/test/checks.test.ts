@@ -73,6 +73,7 @@ t.test('failed authentications: many, and those that are no slips', async (t) =>
   let many = await check(['auth-failures', '--at-most', '1']);
   while (many.code === 0) many = await check(['auth-failures', '--at-most', '1']);
   t.match(many, { code: 1, out: /^NOT OK: 3 failed[^]*more than 1 are too many/ });
+  t.match(many.out, /^REASON +FAILURES +FROM\nmalformed +3 +127\.0\.0\.1 \(3\)$/m);
   t.match(await check(['auth-failures', '--since', '10m']), { code: 0, out: /REASON/ });
 
   const login = { email: 'agent@flowstate.local', password: platform.secrets.password };
