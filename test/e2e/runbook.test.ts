@@ -202,10 +202,15 @@ t.test('with a subject every step of the file is done and does what it says', as
     'Extend monitoring by what would have shown it',
   ]);
   t.match(again, { code: 0, err: /filed already/ });
+  const twice = ['--task', 'Say it once', '--task', 'Say it once'];
+  t.match(await flowstate(['incident', 'followup', incident, ...twice]), {
+    code: 0,
+    err: /filed already: Say it once/,
+  });
   receiver.answer('/tracker', (response) => response.writeHead(500).end());
   const failing = await flowstate(['incident', 'followup', incident, '--task', 'Something else']);
   t.match(failing, { code: 1, out: /Status 500/ });
-  t.equal(receiver.calls.filter(({ path }) => path === '/tracker').length, 3);
+  t.equal(receiver.calls.filter(({ path }) => path === '/tracker').length, 4);
   const onceMore = await flowstate(['incident', 'notify', incident]);
   t.match(onceMore, { out: /\+49|Head of IT/ });
   t.equal(receiver.calls.filter(({ path }) => path.startsWith('/owners/')).length, 2, 'nobody is told twice');

@@ -94,6 +94,7 @@ export function addIncidentCommand(program: Command, terminal: Terminal, done: (
           }
           const filed = await messages.file({ incident: incidentId, task, url });
           await logDeliveries(folder, [filed]);
+          if (filed.error === null) delivered.add(filed.id);
           deliveries.push(filed);
         }
         print(deliveries);
