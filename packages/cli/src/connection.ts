@@ -60,9 +60,9 @@ export async function gatewayUrl(options: ConnectionOptions, { env, localEnvFile
 }
 
 /** Redis' address, by the same rule. */
-export async function redisUrl({ env, localEnvFile }: Terminal): Promise<string> {
-  const url = env.REDIS_URL || (await readLocalEnv(localEnvFile)).REDIS_URL;
-  if (url) return url;
+export async function redisUrl(terminal: Terminal): Promise<string> {
+  const url = await setting(terminal, 'REDIS_URL');
+  if (url !== undefined) return url;
   throw new CommandError(
     '--direct needs REDIS_URL, the address of the Redis with the session copies.',
     exitCodes.usage,

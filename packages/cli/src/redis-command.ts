@@ -1,7 +1,7 @@
 import { readClusterAddress } from '@flowstate/contracts';
 import { addRedisPassword, openRedis, readRedisUser, retireRedisPasswords } from '@flowstate/security';
 import { Option, type Command } from 'commander';
-import { readPassword } from './connection.ts';
+import { readPassword, setting } from './connection.ts';
 import { onStores } from './direct-stores.ts';
 import { formatTable } from './table.ts';
 import { CommandError, exitCodes, type Terminal } from './terminal.ts';
@@ -86,12 +86,12 @@ async function newPassword({ newPasswordFile }: Options): Promise<string> {
 /** The administrator's login; else the address itself, with the old password or, by now, the new one. */
 async function withRedis(
   { instance, user: named }: Options,
-  { env }: Terminal,
+  terminal: Terminal,
   password: string | undefined,
   work: (redis: DirectRedis, user: string) => Promise<void>,
 ): Promise<void> {
   const variable = instances[instance];
-  const url = URL.parse(env[variable] ?? '');
+  const url = URL.parse((await setting(terminal, variable)) ?? '');
   if (url === null) throw new CommandError(`${variable} must be the address of that Redis.`, exitCodes.usage);
   if (readClusterAddress(url.href) !== null) {
     throw new CommandError(
@@ -101,9 +101,8 @@ async function withRedis(
     );
   }
   const user = named ?? (decodeURIComponent(url.username) || 'default');
-  const candidates = env.REDIS_ADMIN_URL
-    ? [env.REDIS_ADMIN_URL]
-    : [url.href, ...(password === undefined ? [] : [withPassword(url, password)])];
+  const admin = await setting(terminal, 'REDIS_ADMIN_URL');
+  const candidates = admin ? [admin] : [url.href, ...(password === undefined ? [] : [withPassword(url, password)])];
   await onStores(async () => {
     const redis = await openRedis(candidates);
     try {

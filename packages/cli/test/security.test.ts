@@ -59,6 +59,15 @@ t.test('users and keys: made, changed, disabled, ended', async (t) => {
   t.match(await flowstate(['runs', 'list'], asCi), { code: 1, err: /401/ });
 });
 
+t.test("Redis' address may stand in what the clone was started with, or in a file", async (t) => {
+  const address = platform.redis.url;
+  const localEnvFile = await fileOf('local.env', `REDIS_URL=${address}\n`);
+  const status = ['redis', 'status', '--instance', 'queues'];
+  t.match(await run(status, { localEnvFile }), { code: 0, out: /^USER +PASSWORDS/ });
+  t.match(await run(status, { env: { REDIS_URL_FILE: await fileOf('redis', `${address}\n`) } }), { code: 0 });
+  t.match(await run(status), { code: 2, err: /REDIS_URL must be the address/ });
+});
+
 t.test('a lockdown is made, seen and ended; roles get owners', async (t) => {
   const manager = await platform.as('manager');
   const locked = await flowstate([
