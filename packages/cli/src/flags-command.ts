@@ -1,6 +1,7 @@
 import type { Flag } from '@flowstate/contracts';
 import type { Command } from 'commander';
 import { withClient } from './connection.ts';
+import { unlessMissing } from './gateway-client.ts';
 import { toNumber } from './json-input.ts';
 import { formatTable } from './table.ts';
 import type { Terminal } from './terminal.ts';
@@ -40,10 +41,14 @@ export function addFlagsCommand(program: Command, terminal: Terminal): void {
 
   flags
     .command('reset')
-    .description('back to the default')
+    .description('back to the default, where it is not there already')
     .argument('<name>')
     .action(async (name: string, _options: unknown, self: Command) => {
-      await withClient(self, terminal, async (client) => print([await client.request<Flag>('DELETE', path(name))]));
+      await withClient(self, terminal, async (client) => {
+        const flag = await client.request<Flag>('DELETE', path(name)).catch(unlessMissing);
+        if (flag === undefined) stdout.write(`${name} has its default already\n`);
+        else print([flag]);
+      });
     });
 }
 

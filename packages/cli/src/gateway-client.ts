@@ -22,6 +22,11 @@ export class Refused extends CommandError {
   }
 }
 
+/** For what is taken back: where there is nothing to take back, that is done too, and answers undefined. */
+export function unlessMissing(error: unknown): undefined {
+  if (!(error instanceof Refused && error.status === 404)) throw error;
+}
+
 /** The gateway's HTTP API; logs in on first use, and again when the token has expired. */
 export type GatewayClient = {
   url: URL;

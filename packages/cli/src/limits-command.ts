@@ -1,6 +1,7 @@
 import { limitScopes, type Limit } from '@flowstate/contracts';
 import { Argument, type Command } from 'commander';
 import { withClient } from './connection.ts';
+import { unlessMissing } from './gateway-client.ts';
 import { formatTable } from './table.ts';
 import { CommandError, exitCodes, type Terminal } from './terminal.ts';
 
@@ -47,8 +48,9 @@ export function addLimitsCommand(program: Command, terminal: Terminal): void {
     .option('--subject <id>', 'the principal, role or workflow')
     .action(async (of: string, { subject = '' }: { subject?: string }, self: Command) => {
       await withClient(self, terminal, async (client) => {
-        await client.request('DELETE', `${path}?${new URLSearchParams({ scope: of, subject }).toString()}`);
-        stdout.write(`${of} ${subject} has no limits of its own any more\n`);
+        const query = new URLSearchParams({ scope: of, subject }).toString();
+        await client.request('DELETE', `${path}?${query}`).catch(unlessMissing);
+        stdout.write(`${[of, subject].join(' ').trim()} has no limits of its own\n`);
       });
     });
 }

@@ -68,6 +68,17 @@ t.test("Redis' address may stand in what the clone was started with, or in a fil
   t.match(await run(status), { code: 2, err: /REDIS_URL must be the address/ });
 });
 
+t.test('switches and limits are taken back, also those that nobody changed', async (t) => {
+  t.match(await flowstate(['flags', 'set', 'import', 'off', '--reason', 'a test']), { code: 0, out: /import +off/ });
+  t.match(await flowstate(['flags', 'reset', 'import']), { code: 0, out: /import +on/ });
+  t.match(await flowstate(['flags', 'reset', 'import']), { code: 0, out: 'import has its default already\n' });
+  t.match(await flowstate(['flags', 'reset', 'imports']), { code: 1, err: /must be one of/ });
+  t.match(await flowstate(['limits', 'set', 'default', 'maxSearchLimit=5']), { code: 0 });
+  const free = { code: 0, out: 'default has no limits of its own\n' };
+  t.match(await flowstate(['limits', 'reset', 'default']), free);
+  t.match(await flowstate(['limits', 'reset', 'default']), free, 'also when nobody set any');
+});
+
 t.test('a lockdown is made, seen and ended; roles get owners', async (t) => {
   const manager = await platform.as('manager');
   const locked = await flowstate([
