@@ -131,6 +131,16 @@ t.test('a revoked session is refused at once, on every gateway, also without Red
   t.equal((await revoke(there, stopped.sessionId)).status, 404, 'there is none to end any more');
 });
 
+t.test('copies that cannot be read are no fault of the gateway', async (t) => {
+  const { addGateway } = await createGatewayFixture(t);
+  const gateway = await addGateway();
+  const token = await gateway.tokenOf('admin');
+  const verify = () => gateway.call('POST', '/api/admin/sessions/verify', { token });
+  t.match(await verify(), { status: 200, body: { sound: true } });
+  await gateway.cable.cut();
+  t.match(await verify(), { status: 503, body: { code: 'unavailable', detail: /^Redis, which has the copies/ } });
+});
+
 t.test('nobody ends the session of somebody else, or sees it', async (t) => {
   const { addGateway } = await createGatewayFixture(t);
   const gateway = await addGateway();

@@ -7,6 +7,7 @@ import Type from 'typebox';
 import { principalOf } from '../access.ts';
 import type { Deps } from '../deps.ts';
 import type { App } from '../gateway-app.ts';
+import { isRedisOutage } from '../redis-outage.ts';
 import { accessLifetime } from '../tokens.ts';
 import { setSessionCookie } from './admin-login.ts';
 
@@ -112,14 +113,6 @@ class LedgerBoard extends FastifyAdapter {
       throw error;
     });
   }
-}
-
-/** The clients, of a server and of a cluster, have no codes of their own for being cut off. */
-function isRedisOutage({ message }: Error): boolean {
-  return (
-    /isn't writeable|Connection is closed|Command timed out|ECONN|max retries per request/.test(message) ||
-    /Cluster (isn't ready|is dis)|refresh slots cache|startup nodes|Cluster redirections|CLUSTERDOWN/.test(message)
-  );
 }
 
 function runIdOf(jobId: string): string {

@@ -4,6 +4,7 @@ import { markAudited, operatorOf } from '../audit-trail.ts';
 import type { Deps } from '../deps.ts';
 import type { App } from '../gateway-app.ts';
 import { readIdCursor, toPage } from '../list-page.ts';
+import { isRedisOutage } from '../redis-outage.ts';
 
 const tags = ['admin'];
 const User = Type.String({
@@ -81,7 +82,12 @@ export function adminSessionRoutes(app: App, { sessionAdmin }: Pick<Deps, 'sessi
     },
     async (request) => {
       const { repair = false } = request.query;
-      const report = await sessionAdmin.verify({ repair, by: operatorOf(request) });
+      const report = await sessionAdmin.verify({ repair, by: operatorOf(request) }).catch((error: Error) => {
+        if (!isRedisOutage(error)) throw error;
+        throw new FlowstateError('unavailable', 'Redis, which has the copies, does not answer right now', {
+          cause: error,
+        });
+      });
       markAudited(request);
       return report;
     },
