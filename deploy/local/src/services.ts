@@ -97,11 +97,12 @@ export function localUrl(host: string, port: number): string {
   return `http://${host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host}:${port}`;
 }
 
-/** What any process may need to find its files, time zone, certificates and proxies. */
+/** What any process may need to find its files, time zone, certificates and proxies, and Node its heap. */
 const everywhere = [
   'HOME',
   'LANG',
   'TZ',
+  'NODE_OPTIONS',
   'NODE_EXTRA_CA_CERTS',
   'SSL_CERT_FILE',
   'HTTP_PROXY',

@@ -23,6 +23,7 @@ const env = {
   AWS_SECRET_ACCESS_KEY: 'stranger',
   OTEL_ENABLED: 'true',
   LOG_LEVEL: 'debug',
+  NODE_OPTIONS: '--max-old-space-size=512',
   JWT_PREVIOUS_SECRETS: 'old',
   PORT: '9',
 };
@@ -51,6 +52,7 @@ t.test('each service is given its own settings and nothing else', (t) => {
   });
   for (const name of ['gateway', 'worker', 'controller'] as const) {
     const given = Object.values(of(name));
+    t.ok(given.includes('--max-old-space-size=512'), `${name} has the heap that was asked for`);
     t.notOk(given.includes('stranger'), `${name} sees nothing of the user's other secrets`);
     t.equal(given.includes('sign'), name !== 'worker', `${name} and the secret of webhooks`);
     t.equal(given.includes('scale'), name === 'controller', `${name} and the token of autoscalers`);
