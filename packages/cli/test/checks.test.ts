@@ -46,7 +46,8 @@ t.test('secrets, sinks and owners: what is wrong is named, never shown', async (
 
   const sinks = await check(['sinks']);
   t.match(sinks, { code: 1, out: /^NOT OK: 3 of 3 processes[^]*gateway[^]*NONE BUT STDOUT/ });
-  t.match(await check(['sinks'], { METRICS_TOKEN: 'wrong' }), { code: 1, out: /needs METRICS_TOKEN/ });
+  t.match(await check(['sinks'], { METRICS_TOKEN: 'wrong' }), { code: 1, out: /refuses this METRICS_TOKEN/ });
+  t.match(await check(['sinks'], { METRICS_TOKEN: '' }), { code: 1, out: /needs METRICS_TOKEN/ });
   t.match(await check(['sinks'], { METRICS_URLS: 'here' }), { code: 2, err: /METRICS_URLS/ });
 
   t.match(await check(['owners']), { code: 1, out: /no owner or no contact: admin, manager[^]*nobody yet/ });

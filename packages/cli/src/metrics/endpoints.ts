@@ -45,7 +45,9 @@ async function readOne(url: string, token: string | undefined, signal: AbortSign
       signal: AbortSignal.any([signal, AbortSignal.timeout(10_000)]),
     });
     const text = await response.text();
-    if (response.status === 401) return { url, why: 'it needs METRICS_TOKEN' };
+    if (response.status === 401) {
+      return { url, why: token === undefined ? 'it needs METRICS_TOKEN' : 'it refuses this METRICS_TOKEN' };
+    }
     if (!response.ok) return { url, why: `status ${response.status}` };
     const samples = readSamples(text);
     const service = samples.find(({ name }) => name === 'flowstate_build_info')?.labels.service ?? 'unknown';
