@@ -7,7 +7,7 @@ import { readDuration } from './duration.ts';
 import { capture } from './incident/capture.ts';
 import { createEvidenceFolder } from './incident/evidence-folder.ts';
 import type { IncidentMessages } from './incident/messages.ts';
-import { deliveredIds, logDeliveries, readIncident } from './incident/read-folder.ts';
+import { logDeliveries, readDelivered, readIncident } from './incident/read-folder.ts';
 import { createRedact } from './incident/redact.ts';
 import { toNumber } from './json-input.ts';
 import { formatTable } from './table.ts';
@@ -68,11 +68,12 @@ export function addIncidentCommand(program: Command, terminal: Terminal, done: (
     .argument('<folder>', 'what capture made')
     .action(async (folder: string, _options: unknown, self: Command) => {
       const { missing: _missing, files: _files, ...summary } = await readIncident(folder);
-      const delivered = await deliveredIds(folder);
+      const told = (await readDelivered(folder)).filter(({ roles }) => roles.length > 0);
       await withMessages(self, async (messages) => {
-        const deliveries = await messages.notify({ summary, skip: [...delivered] });
+        const deliveries = await messages.notify({ summary, skip: told.map(({ id }) => id) });
         await logDeliveries(folder, deliveries);
-        print(deliveries);
+        if (told.length > 0) stderr.write(`told already: ${told.map(({ to }) => to).join('; ')}\n`);
+        print(deliveries, told.length > 0);
       });
     });
 
@@ -84,7 +85,7 @@ export function addIncidentCommand(program: Command, terminal: Terminal, done: (
       const url = options.webhook ?? terminal.env.INCIDENT_WEBHOOK_URL;
       if (!url) throw new CommandError('followup needs --webhook or INCIDENT_WEBHOOK_URL', exitCodes.usage);
       const { id: incidentId } = await readIncident(folder);
-      const delivered = await deliveredIds(folder);
+      const delivered = new Set((await readDelivered(folder)).map(({ id }) => id));
       await withMessages(self, async (messages) => {
         const deliveries: IncidentDelivery[] = [];
         for (const task of options.task) {
@@ -112,7 +113,7 @@ export function addIncidentCommand(program: Command, terminal: Terminal, done: (
     }
   }
 
-  function print(deliveries: IncidentDelivery[]): void {
+  function print(deliveries: IncidentDelivery[], before = false): void {
     const rows = deliveries.map(({ to, roles, host, id, error }) => [
       to,
       roles.join(','),
@@ -125,7 +126,7 @@ export function addIncidentCommand(program: Command, terminal: Terminal, done: (
     if (byHand.length > 0) stderr.write(`To be told by hand: ${byHand.map(({ to }) => to).join('; ')}\n`);
     // Who has no webhook is told otherwise; that nobody has one is a failure all the same.
     const sent = deliveries.filter(({ host }) => host !== null);
-    const reached = sent.some(({ error }) => error === null) || deliveries.length === 0;
+    const reached = before || sent.some(({ error }) => error === null) || deliveries.length === 0;
     if (!reached || sent.some(({ error }) => error !== null)) done(exitCodes.failed);
   }
 }

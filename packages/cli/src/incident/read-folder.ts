@@ -16,14 +16,14 @@ export async function readIncident(folder: string): Promise<IncidentRecord> {
   }
 }
 
-/** Ids of the messages that were delivered from this folder so far. */
-export async function deliveredIds(folder: string): Promise<Set<string>> {
+/** The messages that were delivered from this folder so far. */
+export async function readDelivered(folder: string): Promise<IncidentDelivery[]> {
   const text = await readFile(join(folder, 'deliveries.jsonl'), 'utf8').catch(() => '');
   const sent = text
     .split('\n')
     .filter(Boolean)
     .map((line) => JSON.parse(line) as IncidentDelivery);
-  return new Set(sent.filter(({ error }) => error === null).map(({ id }) => id));
+  return sent.filter(({ error }) => error === null);
 }
 
 /** Adds to the folder's log of deliveries. */
