@@ -1,44 +1,30 @@
 import { budgetLevels, budgetPeriods } from '@flowstate/contracts';
 import type { Logger } from '@flowstate/runtime';
 import { listBudgets, type BudgetUse, type Sql } from '@flowstate/store';
-import { Gauge, type Registry } from '@prometheus-io/client';
+import type { Registry } from '@prometheus-io/client';
+import { createScrapedGauges } from './scraped-gauges.ts';
 
 /** How far budgets are used up. Whose they are is no label: `flowstate budgets list` names them. */
 export function budgetMetrics(registry: Registry, sql: Sql, log: Logger): void {
-  const registers = [registry];
-  /** Nothing while Postgres is away: a number from before would look like the truth. */
-  async function withBudgets(gauge: Gauge, show: (budgets: BudgetUse[]) => void): Promise<void> {
-    gauge.reset();
-    try {
-      show(await listBudgets(sql));
-    } catch (error) {
-      log.warn({ err: error }, 'budgets cannot be read');
-    }
-  }
-  new Gauge({
+  const gauge = createScrapedGauges({ registry, log, read: () => listBudgets(sql), trouble: 'budgets cannot be read' });
+  gauge({
     name: 'flowstate_budget_used_ratio',
     help: 'Spent share of the budget that is used up most; 0 without one',
     labelNames: ['level', 'period'],
-    registers,
-    collect() {
-      return withBudgets(this, (budgets) => {
-        for (const level of budgetLevels) {
-          for (const period of budgetPeriods) {
-            if (level === 'run' && period !== 'total') continue;
+    samples: (budgets) =>
+      budgetLevels.flatMap((level) =>
+        budgetPeriods
+          .filter((period) => level !== 'run' || period === 'total')
+          .map((period) => {
             const these = budgets.filter((budget) => budget.level === level && budget.period === period);
-            this.set({ level, period }, Math.max(0, ...these.map(usedRatio)));
-          }
-        }
-      });
-    },
+            return [{ level, period }, Math.max(0, ...these.map(usedRatio))];
+          }),
+      ),
   });
-  new Gauge({
+  gauge({
     name: 'flowstate_budget_paused_runs',
     help: 'Runs that wait for room in a budget',
-    registers,
-    collect() {
-      return withBudgets(this, (budgets) => this.set(budgets.reduce((sum, { pausedRuns }) => sum + pausedRuns, 0)));
-    },
+    samples: (budgets) => [[{}, budgets.reduce((sum, { pausedRuns }) => sum + pausedRuns, 0)]],
   });
 }
 

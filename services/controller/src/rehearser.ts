@@ -2,8 +2,9 @@ import { nextTime, type Recurrence } from '@flowstate/contracts';
 import type { Logger } from '@flowstate/runtime';
 import { rehearseRotation } from '@flowstate/security';
 import { readLastRehearsal, type Sql } from '@flowstate/store';
-import { Gauge, type Registry } from '@prometheus-io/client';
+import type { Registry } from '@prometheus-io/client';
 import type { Redis } from 'ioredis';
+import { createScrapedGauges } from './scraped-gauges.ts';
 
 type Options = {
   sql: Sql;
@@ -16,40 +17,34 @@ type Options = {
   startedAt?: Date;
 };
 
-type LastRehearsal = Awaited<ReturnType<typeof readLastRehearsal>>;
-
 /** So late a rehearsal is overdue. */
 const graceMs = 3600_000;
 
 /** Rehearses a rotation by schedule, whoever rehearsed last, and shows the verdict and whether one is overdue. */
 export function createRehearser({ sql, redis, registry, log, cron, startedAt = new Date() }: Options) {
-  const registers = [registry];
-  /** Each reads for itself: a scrape collects them side by side. */
-  function gauge(name: string, help: string, valueOf: (read: LastRehearsal) => number | null): void {
-    new Gauge({
-      name: `flowstate_rotation_rehearsal_${name}`,
-      help,
-      registers,
-      async collect() {
-        this.remove();
-        try {
-          const value = valueOf(await readLastRehearsal(sql));
-          if (value !== null) this.set(value);
-        } catch (error) {
-          log.warn({ err: error }, 'last rehearsal cannot be read');
-        }
-      },
-    });
-  }
-  gauge('passed', '1 when the last rehearsal of a rotation passed, else 0; no sample until there was one', ({ last }) =>
-    last === null ? null : Number(last.passed),
-  );
-  gauge('age_seconds', 'Since the last rehearsal of a rotation; no sample until there was one', ({ now, last }) =>
-    last === null ? null : (now.getTime() - last.at.getTime()) / 1000,
-  );
-  gauge('overdue', '1 while a scheduled rehearsal of a rotation is more than an hour late', ({ now, last }) => {
-    const due = dueAfter(last?.at);
-    return Number(due !== null && now.getTime() > due.getTime() + graceMs);
+  const gauge = createScrapedGauges({
+    registry,
+    log,
+    read: () => readLastRehearsal(sql),
+    trouble: 'last rehearsal cannot be read',
+  });
+  gauge({
+    name: 'flowstate_rotation_rehearsal_passed',
+    help: '1 when the last rehearsal of a rotation passed, else 0; no sample until there was one',
+    samples: ({ last }) => (last === null ? [] : [[{}, Number(last.passed)]]),
+  });
+  gauge({
+    name: 'flowstate_rotation_rehearsal_age_seconds',
+    help: 'Since the last rehearsal of a rotation; no sample until there was one',
+    samples: ({ now, last }) => (last === null ? [] : [[{}, (now.getTime() - last.at.getTime()) / 1000]]),
+  });
+  gauge({
+    name: 'flowstate_rotation_rehearsal_overdue',
+    help: '1 while a scheduled rehearsal of a rotation is more than an hour late',
+    samples({ now, last }) {
+      const due = dueAfter(last?.at);
+      return [[{}, Number(due !== null && now.getTime() > due.getTime() + graceMs)]];
+    },
   });
 
   function dueAfter(last: Date | undefined): Date | null {
