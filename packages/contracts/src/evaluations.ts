@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { terminalStates } from './runs.ts';
 import { Id, Nullable, OneOf, Timestamp } from './schema.ts';
 
 export const graderNames = ['schema', 'exact', 'figure-match', 'citation-supported'] as const;
@@ -16,7 +17,7 @@ export const EvaluatedCase = Type.Object(
   {
     id: Type.String({ minLength: 1, maxLength: 120 }),
     runId: Id,
-    state: OneOf(['completed', 'failed', 'cancelled'] as const),
+    state: OneOf(terminalStates),
     scores: Type.Object(
       {
         schema: OptionalScore,

@@ -1,5 +1,4 @@
 import Type, { type Static } from 'typebox';
-import type { RunError } from './runs.ts';
 
 /** BullMQ queues; both carry runs. Embedding work has its own so that bulk ingestion never delays workflows. */
 export const queueNames = ['workflows', 'documents'] as const;
@@ -27,9 +26,6 @@ export type Delivery = {
   /** A worker died with it: it runs in the suspects' lane, one at a time. */
   suspect: boolean;
 };
-
-/** A run that ended without an owner: its terminal event, and the job to withdraw. */
-export type EndedRun = { state: 'cancelled' | 'failed'; seq: number; error: RunError | null; delivery: Delivery };
 
 /** `common`: every worker; `suspects`: one at a time; `{bundle}`: workers that carry exactly the same versions. */
 export type Lane = 'common' | 'suspects' | { bundle: string };

@@ -1,20 +1,15 @@
 import Type, { type Static } from 'typebox';
+import { queueNames, type Delivery } from './jobs.ts';
 import { Id, Nullable, OneOf, Timestamp, type Problem } from './schema.ts';
 
-export const runStates = [
-  'queued',
-  'running',
-  'waiting',
-  'parked',
-  'quarantined',
-  'completed',
-  'failed',
-  'cancelled',
-] as const;
-export type RunState = (typeof runStates)[number];
+export const liveStates = ['queued', 'running', 'waiting', 'parked', 'quarantined'] as const;
+export type LiveState = (typeof liveStates)[number];
 
 export const terminalStates = ['completed', 'failed', 'cancelled'] as const;
 export type TerminalState = (typeof terminalStates)[number];
+
+export const runStates = [...liveStates, ...terminalStates] as const;
+export type RunState = (typeof runStates)[number];
 
 export function isTerminal(state: RunState): state is TerminalState {
   return (terminalStates as readonly string[]).includes(state);
@@ -46,6 +41,9 @@ export const RunError = Type.Object({
   stack: Type.Optional(Type.String()),
 });
 export type RunError = Static<typeof RunError>;
+
+/** A run that ended without an owner: its terminal event, and the job to withdraw. */
+export type EndedRun = { state: 'cancelled' | 'failed'; seq: number; error: RunError | null; delivery: Delivery };
 
 /** Why a run is cancelled whose time to live was over. */
 export const expiredError: RunError = {
@@ -250,7 +248,7 @@ export const WorkflowEntry = Type.Object(
     name: Type.String({ pattern: '^[a-z][a-z0-9-]{0,62}$' }),
     version: Type.String({ minLength: 1, maxLength: 32 }),
     description: Type.String(),
-    queue: OneOf(['workflows', 'documents'] as const),
+    queue: OneOf(queueNames),
     input: Type.Record(Type.String(), Type.Unknown()),
     output: Type.Record(Type.String(), Type.Unknown()),
     concurrency: Type.Optional(

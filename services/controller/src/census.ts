@@ -1,4 +1,4 @@
-import { limitsOf, queueNames, type QueueName, type Role } from '@flowstate/contracts';
+import { limitsOf, queueNames, type LiveState, type QueueName, type Role } from '@flowstate/contracts';
 import {
   countLiveRuns,
   listLimits,
@@ -8,7 +8,6 @@ import {
   workflowCaps,
   type Lanes,
   type LiveCount,
-  type LiveState,
   type Sql,
   type WorkflowCaps,
 } from '@flowstate/store';

@@ -5,8 +5,9 @@ import { Counter, Gauge, Histogram } from '@prometheus-io/client';
 
 export type WorkerMetrics = ReturnType<typeof createWorkerMetrics>;
 
-/** Everything a run can become on a worker. */
-const statuses = ['started', 'completed', 'failed', 'cancelled', 'parked'];
+/** What is counted of what becomes of a run on a worker. */
+export const countedOutcomes = ['completed', 'failed', 'cancelled', 'parked'] as const;
+const statuses = ['started', ...countedOutcomes];
 /** Steps of one workflow, and operations of the backend: a name made at run time would be a series each. */
 const maxNames = 100;
 

@@ -7,7 +7,7 @@ import { inRunSpan } from './run-span.ts';
 import type { Authority, RunBackend } from './backend.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { WorkerLedger } from './ledger-port.ts';
-import type { WorkerMetrics } from './metrics.ts';
+import { countedOutcomes, type WorkerMetrics } from './metrics.ts';
 
 export type Runner = {
   /** Claims a delivered run and brings it to its end, or leaves it to its owner. */
@@ -208,4 +208,4 @@ export function createRunner(options: Options): Runner {
   };
 }
 
-const countedStates = new Set(['completed', 'failed', 'cancelled', 'parked']);
+const countedStates: ReadonlySet<Outcome['state']> = new Set(countedOutcomes);

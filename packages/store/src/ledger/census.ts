@@ -1,7 +1,5 @@
-import type { QueueName, RunState } from '@flowstate/contracts';
+import type { LiveState, QueueName } from '@flowstate/contracts';
 import type { Sql, Db } from '../client.ts';
-
-export type LiveState = Exclude<RunState, 'completed' | 'failed' | 'cancelled'>;
 
 /** Live runs of one principal and workflow version in one queue. */
 export type LiveCount = {

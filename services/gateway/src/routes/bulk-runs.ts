@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { BulkProgress, Id, invalidInput, OneOf, Timestamp, type BulkLine } from '@flowstate/contracts';
+import { BulkProgress, Id, invalidInput, liveStates, OneOf, Timestamp, type BulkLine } from '@flowstate/contracts';
 import type { FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
@@ -28,11 +28,7 @@ function Body<const S extends readonly string[]>(states: S) {
 }
 
 const actions = [
-  [
-    'cancel',
-    'Cancel all runs that match, and their children',
-    Body(['queued', 'running', 'waiting', 'parked', 'quarantined']),
-  ],
+  ['cancel', 'Cancel all runs that match, and their children', Body(liveStates)],
   ['retry', 'Retry all failed runs that match, from their failed steps', Body(['failed'])],
 ] as const;
 

@@ -1,4 +1,4 @@
-import type { BulkProgress, Principal, RunState } from '@flowstate/contracts';
+import { liveStates, type BulkProgress, type Principal, type RunState } from '@flowstate/contracts';
 import {
   countSelectedRuns,
   momentOf,
@@ -71,7 +71,7 @@ async function refusals(sql: Sql, action: BulkAction, ids: string[], principalId
 }
 
 const changeable: Record<BulkAction, Set<RunState | undefined>> = {
-  cancel: new Set(['queued', 'running', 'waiting', 'parked', 'quarantined']),
+  cancel: new Set(liveStates),
   retry: new Set(['failed']),
 };
 
