@@ -1,8 +1,6 @@
 import Type, { type Static } from 'typebox';
-import { Id, Nullable, OneOf, RoleName, Timestamp } from './schema.ts';
+import { Id, Nullable, OneOf, OverrideSeconds, Reason, RoleName, Timestamp } from './schema.ts';
 import { roles } from './roles.ts';
-
-const Reason = Type.String({ minLength: 3, maxLength: 500, description: 'Why; it stands in the audit log' });
 
 /** A lockdown: for a while, only `roles` keep what the access table gives them. */
 export const OverrideBody = Type.Object(
@@ -14,12 +12,7 @@ export const OverrideBody = Type.Object(
     }),
     roles: Type.Array(RoleName, { uniqueItems: true, description: 'Who keeps access; nobody gains any' }),
     reason: Reason,
-    seconds: Type.Integer({
-      minimum: 1,
-      maximum: 30 * 24 * 3600,
-      default: 3600,
-      description: 'Until it ends by itself',
-    }),
+    seconds: OverrideSeconds,
   },
   { additionalProperties: false },
 );

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { Id, Nullable, OneOf, Timestamp } from './schema.ts';
+import { Id, Nullable, OneOf, Reason, Timestamp } from './schema.ts';
 
 /** Redis channel on which a change of access that is urgent is announced, after its commit. */
 export const policyChannel = 'flowstate:policy';
@@ -13,7 +13,7 @@ const Subject = Type.String({
 export const ContainBody = Type.Object(
   {
     subject: Subject,
-    reason: Type.String({ minLength: 3, maxLength: 500, description: 'Why; it stands in the audit log' }),
+    reason: Reason,
   },
   { additionalProperties: false },
 );

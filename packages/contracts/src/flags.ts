@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { Nullable, Timestamp } from './schema.ts';
+import { Nullable, Reason, Timestamp } from './schema.ts';
 
 /** Switches and limits that change while everything runs: name → default, and what it is. */
 export const flagDefinitions = {
@@ -34,8 +34,5 @@ export const Flag = Type.Object(
 );
 export type Flag = Static<typeof Flag>;
 
-export const FlagBody = Type.Object(
-  { value: FlagValue, reason: Type.String({ minLength: 3, maxLength: 500 }) },
-  { additionalProperties: false },
-);
+export const FlagBody = Type.Object({ value: FlagValue, reason: Reason }, { additionalProperties: false });
 export type FlagBody = Static<typeof FlagBody>;

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { Nullable, OneOf, Timestamp } from './schema.ts';
+import { Nullable, OneOf, Reason, Timestamp } from './schema.ts';
 
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -28,7 +28,7 @@ export const LogLevelBody = Type.Object(
     seconds: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 30 * 24 * 3600, description: 'After that it goes back by itself' }),
     ),
-    reason: Type.String({ minLength: 3, maxLength: 500 }),
+    reason: Reason,
   },
   { additionalProperties: false },
 );

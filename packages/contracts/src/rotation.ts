@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { Nullable, OneOf, Timestamp } from './schema.ts';
+import { Nullable, OneOf, Reason, Timestamp } from './schema.ts';
 
 /** Seconds an access token lasts; a run token ends sooner. A key is needed for so long after it last signed. */
 export const accessTokenSeconds = 15 * 60;
@@ -42,7 +42,7 @@ export type SigningKeyReport = Static<typeof SigningKeyReport>;
 
 export const KillKeyBody = Type.Object(
   {
-    reason: Type.String({ minLength: 3, maxLength: 500 }),
+    reason: Reason,
     force: Type.Optional(Type.Boolean({ default: false, description: 'Even if no live gateway could sign any more' })),
   },
   { additionalProperties: false },

@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { queueNames, type QueueName } from './jobs.ts';
-import { Id, Nullable, OneOf, Timestamp } from './schema.ts';
+import { Id, Nullable, OneOf, OverrideSeconds, Reason, Timestamp } from './schema.ts';
 
 const Workers = Type.Integer({ minimum: 0, maximum: 100_000 });
 
@@ -105,13 +105,8 @@ export const ScalingOverrideBody = Type.Object(
   {
     min: Type.Optional(Nullable(Workers)),
     max: Type.Optional(Nullable(Workers)),
-    reason: Type.String({ minLength: 3, maxLength: 500, description: 'Why; it stands in the audit log' }),
-    seconds: Type.Integer({
-      minimum: 1,
-      maximum: 30 * 24 * 3600,
-      default: 3600,
-      description: 'Until it ends by itself',
-    }),
+    reason: Reason,
+    seconds: OverrideSeconds,
   },
   { additionalProperties: false },
 );

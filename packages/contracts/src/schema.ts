@@ -25,6 +25,17 @@ export const Timestamp = Type.String({ format: 'date-time' });
 
 export const RoleName = OneOf(roles);
 
+/** Why an operator changes something. */
+export const Reason = Type.String({ minLength: 3, maxLength: 500, description: 'Why; it stands in the audit log' });
+
+/** For how long what an operator overrides stays so. */
+export const OverrideSeconds = Type.Integer({
+  minimum: 1,
+  maximum: 30 * 24 * 3600,
+  default: 3600,
+  description: 'Until it ends by itself',
+});
+
 /** `?limit=&cursor=` of every list. */
 export const pageQuery = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),

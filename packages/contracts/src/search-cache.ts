@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { CollectionName } from './documents.ts';
-import { Nullable, OneOf } from './schema.ts';
+import { Nullable, OneOf, Reason } from './schema.ts';
 
 const Count = Type.Integer({ minimum: 0 });
 
@@ -46,7 +46,7 @@ export type SearchCacheStats = Static<typeof SearchCacheStats>;
 export const ClearCacheBody = Type.Object(
   {
     collection: Type.Optional(CollectionName),
-    reason: Type.String({ minLength: 3, maxLength: 500, description: 'Why; it stands in the audit log' }),
+    reason: Reason,
   },
   { additionalProperties: false },
 );
