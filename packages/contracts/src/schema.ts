@@ -42,9 +42,14 @@ export const pageQuery = {
   cursor: Type.Optional(Type.String({ maxLength: 512 })),
 };
 
-/** The answer of every list: newest first, `nextCursor` null at the end. */
+/** A page of a list: newest first, `nextCursor` null at the end. */
 export function Page<T extends TSchema>(item: T) {
   return Type.Object({ items: Type.Array(item), nextCursor: Nullable(Type.String()) });
+}
+
+/** The answer of a list that is never long enough for pages. */
+export function WholeList<T extends TSchema>(item: T) {
+  return Type.Object({ items: Type.Array(item), nextCursor: Type.Null() });
 }
 
 /** The body of every error answer (RFC 9457). */

@@ -11,6 +11,7 @@ import {
   RoleOwner,
   RoleOwnerBody,
   RouteAccess,
+  WholeList,
 } from '@flowstate/contracts';
 import {
   insertOverride,
@@ -126,7 +127,7 @@ export function adminAccessRoutes(
       schema: {
         tags,
         summary: 'Every route with the roles that may call it now',
-        response: { 200: Type.Object({ items: Type.Array(RouteAccess), nextCursor: Type.Null() }) },
+        response: { 200: WholeList(RouteAccess) },
       },
     },
     async () => ({
@@ -143,7 +144,7 @@ export function adminAccessRoutes(
       schema: {
         tags,
         summary: 'Who in the business answers for each role',
-        response: { 200: Type.Object({ items: Type.Array(RoleOwner), nextCursor: Type.Null() }) },
+        response: { 200: WholeList(RoleOwner) },
       },
     },
     async () => ({ items: (await listRoleOwners(sql)).map(shownOwner), nextCursor: null }),

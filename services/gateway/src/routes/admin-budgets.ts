@@ -8,6 +8,7 @@ import {
   toBudget,
   toStoredBudget,
   toUsd,
+  WholeList,
 } from '@flowstate/contracts';
 import { deleteBudget, listBudgets, putBudget, readRun, readUser } from '@flowstate/store';
 import Type from 'typebox';
@@ -29,7 +30,7 @@ export function adminBudgetRoutes(
       schema: {
         tags,
         summary: 'Budgets that were set, and what is spent of them',
-        response: { 200: Type.Object({ items: Type.Array(BudgetState), nextCursor: Type.Null() }) },
+        response: { 200: WholeList(BudgetState) },
       },
     },
     async () => {

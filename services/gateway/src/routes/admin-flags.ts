@@ -6,6 +6,7 @@ import {
   FlowstateError,
   invalidInput,
   OneOf,
+  WholeList,
   type FlagName,
 } from '@flowstate/contracts';
 import { deleteFlag, listFlags, putFlag } from '@flowstate/store';
@@ -44,7 +45,7 @@ export function adminFlagRoutes(app: App, { sql, identity, audit }: Pick<Deps, '
       schema: {
         tags,
         summary: 'All flags with their value and default',
-        response: { 200: Type.Object({ items: Type.Array(Flag), nextCursor: Type.Null() }) },
+        response: { 200: WholeList(Flag) },
       },
     },
     async () => ({ items: await shown(), nextCursor: null }),

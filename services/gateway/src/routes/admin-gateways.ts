@@ -1,6 +1,5 @@
-import { LiveGateway } from '@flowstate/contracts';
+import { LiveGateway, WholeList } from '@flowstate/contracts';
 import { liveGateways } from '@flowstate/store';
-import Type from 'typebox';
 import type { Deps } from '../deps.ts';
 import type { App } from '../gateway-app.ts';
 
@@ -12,7 +11,7 @@ export function adminGatewayRoutes(app: App, { sql }: Pick<Deps, 'sql'>): void {
       schema: {
         tags: ['admin'],
         summary: 'Gateways that live',
-        response: { 200: Type.Object({ items: Type.Array(LiveGateway), nextCursor: Type.Null() }) },
+        response: { 200: WholeList(LiveGateway) },
       },
     },
     async () => {

@@ -1,4 +1,13 @@
-import { FlowstateError, invalidInput, Limit, LimitBody, LimitKey, roles, toLimit } from '@flowstate/contracts';
+import {
+  FlowstateError,
+  invalidInput,
+  Limit,
+  LimitBody,
+  LimitKey,
+  roles,
+  toLimit,
+  WholeList,
+} from '@flowstate/contracts';
 import { deleteLimit, listLimits, putLimit, readUser } from '@flowstate/store';
 import Type from 'typebox';
 import type { Deps } from '../deps.ts';
@@ -21,7 +30,7 @@ export function adminLimitRoutes(
       schema: {
         tags,
         summary: 'Limits that were set',
-        response: { 200: Type.Object({ items: Type.Array(Limit), nextCursor: Type.Null() }) },
+        response: { 200: WholeList(Limit) },
       },
     },
     async () => ({ items: await listLimits(sql), nextCursor: null }),

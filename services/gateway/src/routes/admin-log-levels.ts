@@ -1,4 +1,4 @@
-import { LogLevelBody, OneOf, ServiceLogLevel, serviceNames } from '@flowstate/contracts';
+import { LogLevelBody, OneOf, ServiceLogLevel, serviceNames, WholeList } from '@flowstate/contracts';
 import { deleteLogLevels, listLogLevels, putLogLevels } from '@flowstate/store';
 import Type, { type Static } from 'typebox';
 import { principalOf } from '../access.ts';
@@ -7,7 +7,7 @@ import type { App } from '../gateway-app.ts';
 import { recordedChange } from '../recorded-change.ts';
 
 const tags = ['admin'];
-const Answer = Type.Object({ items: Type.Array(ServiceLogLevel), nextCursor: Type.Null() });
+const Answer = WholeList(ServiceLogLevel);
 
 /** How much the services log; each follows within a second, without a restart. */
 export function adminLogLevelRoutes(app: App, { sql, audit }: Pick<Deps, 'sql' | 'audit'>): void {

@@ -1,4 +1,4 @@
-import { OneOf, QueueStatus, queueNames, type QueueName } from '@flowstate/contracts';
+import { OneOf, QueueStatus, queueNames, WholeList, type QueueName } from '@flowstate/contracts';
 import { readQueueStates, setQueuePaused } from '@flowstate/store';
 import type { FastifyRequest } from 'fastify';
 import Type from 'typebox';
@@ -23,7 +23,7 @@ export function adminQueueStateRoutes(
       schema: {
         tags,
         summary: 'How the queues stand',
-        response: { 200: Type.Object({ items: Type.Array(QueueStatus), nextCursor: Type.Null() }) },
+        response: { 200: WholeList(QueueStatus) },
       },
     },
     async () => ({ items: await read(), nextCursor: null }),

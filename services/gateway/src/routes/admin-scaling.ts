@@ -6,6 +6,7 @@ import {
   ScalingOverride,
   ScalingOverrideBody,
   ScalingStatus,
+  WholeList,
   type QueueName,
 } from '@flowstate/contracts';
 import { insertScalingOverride, releaseScalingOverrides, scalingOverrides } from '@flowstate/store';
@@ -38,7 +39,7 @@ export function adminScalingRoutes(app: App, deps: Pick<Deps, 'sql' | 'queues' |
       schema: {
         tags,
         summary: 'How every queue is scaled, by which policy and override',
-        response: { 200: Type.Object({ items: Type.Array(ScalingStatus), nextCursor: Type.Null() }) },
+        response: { 200: WholeList(ScalingStatus) },
       },
     },
     async () => {

@@ -1,6 +1,5 @@
-import { LiveWorker } from '@flowstate/contracts';
+import { LiveWorker, WholeList } from '@flowstate/contracts';
 import { liveWorkers } from '@flowstate/store';
-import Type from 'typebox';
 import type { Deps } from '../deps.ts';
 import type { App } from '../gateway-app.ts';
 
@@ -12,7 +11,7 @@ export function adminWorkerRoutes(app: App, { sql }: Pick<Deps, 'sql'>): void {
       schema: {
         tags: ['admin'],
         summary: 'Workers that live, and where each can be asked',
-        response: { 200: Type.Object({ items: Type.Array(LiveWorker), nextCursor: Type.Null() }) },
+        response: { 200: WholeList(LiveWorker) },
       },
     },
     async () => {

@@ -9,6 +9,7 @@ import {
   runStates,
   Step,
   Timestamp,
+  WholeList,
 } from '@flowstate/contracts';
 import { listRuns, readPayload, readSteps } from '@flowstate/store';
 import Type from 'typebox';
@@ -70,7 +71,7 @@ export function runRoutes(app: App, { runs, sql }: Pick<Deps, 'runs' | 'sql'>): 
         tags,
         summary: 'Recorded steps of a run, oldest first',
         params: RunParams,
-        response: { 200: Type.Object({ items: Type.Array(Step), nextCursor: Type.Null() }) },
+        response: { 200: WholeList(Step) },
       },
     },
     async (request) => {

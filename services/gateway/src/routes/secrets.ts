@@ -1,4 +1,4 @@
-import { FlowstateError, SecretAge, SecretMaxAgeBody } from '@flowstate/contracts';
+import { FlowstateError, SecretAge, SecretMaxAgeBody, WholeList } from '@flowstate/contracts';
 import { readSecretAges } from '@flowstate/security';
 import { setSecretMaxAge } from '@flowstate/store';
 import Type from 'typebox';
@@ -16,7 +16,7 @@ export function secretRoutes(app: App, { sql, audit }: Pick<Deps, 'sql' | 'audit
       schema: {
         tags,
         summary: 'The rotation schedule: last rotation, age and due date of each secret',
-        response: { 200: Type.Object({ items: Type.Array(SecretAge), nextCursor: Type.Null() }) },
+        response: { 200: WholeList(SecretAge) },
       },
     },
     async () => ({ items: await readSecretAges(sql), nextCursor: null }),

@@ -1,4 +1,4 @@
-import { WorkflowEntry } from '@flowstate/contracts';
+import { WorkflowEntry, WholeList } from '@flowstate/contracts';
 import Type from 'typebox';
 import type { Deps } from '../deps.ts';
 import type { App } from '../gateway-app.ts';
@@ -17,7 +17,7 @@ export function workflowRoutes(app: App, { catalogue }: Pick<Deps, 'catalogue'>)
       schema: {
         tags,
         summary: 'Workflows with their input and output schemas',
-        response: { 200: Type.Object({ items: Type.Array(WorkflowEntry), nextCursor: Type.Null() }) },
+        response: { 200: WholeList(WorkflowEntry) },
       },
     },
     async () => ({ items: (await catalogue.list()).map(toEntry), nextCursor: null }),
