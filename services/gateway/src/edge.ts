@@ -7,15 +7,13 @@ import type { GatewayConfig } from './config.ts';
 import type { App } from './gateway-app.ts';
 import type { Flags } from './flags.ts';
 
-/** Routes that a flag switches off. */
+/** Routes that a flag switches off, beside those that search. */
 const switched: Readonly<Record<string, FlagName>> = {
   'POST /api/workflows/:name/runs': 'runs.start',
   'POST /api/runs/:id/retry': 'runs.start',
   'POST /api/runs/:id/fork': 'runs.start',
   'POST /api/runs/retry': 'runs.start',
   'POST /api/schedules/:id/trigger': 'runs.start',
-  'POST /api/search/semantic': 'search',
-  'POST /api/search/recommendations': 'search',
   'POST /api/import': 'import',
   'POST /api/documents': 'documents.write',
 };
@@ -73,11 +71,14 @@ export async function guardEdge(app: App, { config, flags, storeHangs }: Options
     done(refusalOf(request));
   });
 
-  function refusalOf({ method, routeOptions: { url = '' } }: FastifyRequest): FlowstateError | undefined {
+  function refusalOf({
+    method,
+    routeOptions: { url = '', config: route },
+  }: FastifyRequest): FlowstateError | undefined {
     if (alwaysAnswered.has(url)) return undefined;
     if (storeHangs())
       return new FlowstateError('unavailable', 'The database does not answer right now', { retryAfter: 2 });
-    const flag = switched[`${method} ${url}`];
+    const flag = route.search === 'reads' ? 'search' : switched[`${method} ${url}`];
     if (flag === undefined || flags.isOn(flag)) return undefined;
     return new FlowstateError('unavailable', `Switched off for now (${flag})`, { retryAfter: 30 });
   }

@@ -133,6 +133,16 @@ t.test('flags and limits change while both gateways run', async (t) => {
     { action: 'flag.set', actor: users.admin.id, subject: 'runs.start', details: { before: true, value: false } },
     { action: 'flag.reset', details: { before: false } },
   ]);
+  await set(here, admin, 'search', false);
+  for (const [method, path] of [
+    ['POST', 'semantic'],
+    ['POST', 'hybrid'],
+    ['GET', 'similar/some'],
+    ['POST', 'recommendations'],
+  ] as const) {
+    const search = await here.call(method, `/api/search/${path}`, { token: manager });
+    t.match(search, { status: 503, body: { detail: /\(search\)/ } }, path);
+  }
   for (const [name, value] of [
     ['runs.start', 5],
     ['rate.principal', false],
@@ -168,7 +178,7 @@ t.test('a principal has its share of requests over all gateways, also without Re
   t.match(refused, { status: 429, body: { code: 'rate_limited' } });
   t.ok(Number(refused.headers['retry-after']) > 0 && Number(refused.headers['retry-after']) <= 60);
   t.equal(await ask(there, analyst), 200, 'others keep their share');
-  t.ok((await here.call('GET', '/api/health')).status, 'and what is open is open');
+  t.equal((await here.call('GET', '/api/health')).status, 200, 'and what is open is open');
 
   await here.cable.cut();
   t.equal(await many(here, analyst, 60), 50, 'each gateway counts for itself without Redis');
