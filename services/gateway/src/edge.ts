@@ -6,6 +6,7 @@ import Fastify, { type FastifyRequest } from 'fastify';
 import type { GatewayConfig } from './config.ts';
 import type { App } from './gateway-app.ts';
 import type { Flags } from './flags.ts';
+import { probePaths } from './probe-paths.ts';
 
 /** Routes that a flag switches off, beside those that search. */
 const switched: Readonly<Record<string, FlagName>> = {
@@ -17,8 +18,6 @@ const switched: Readonly<Record<string, FlagName>> = {
   'POST /api/import': 'import',
   'POST /api/documents': 'documents.write',
 };
-/** Must answer whatever the load: restarting what is busy helps nobody. */
-const alwaysAnswered = new Set(['/api/health', '/api/ready', '/api/metrics']);
 /** Milliseconds of lag from which on the flag `shed.lag-ms` is looked at. */
 const leastLag = 100;
 /** What loads and compiles at a start is no load. */
@@ -59,7 +58,7 @@ export async function guardEdge(app: App, { config, flags, storeHangs }: Options
   await app.register(underPressure, {
     maxEventLoopDelay: leastLag,
     pressureHandler: ({ routeOptions: { url = '' } }, _reply, _type, lag) => {
-      if (alwaysAnswered.has(url) || performance.now() - begun < startMs) return;
+      if (probePaths.has(url) || performance.now() - begun < startMs) return;
       if (lag !== undefined && lag < flags.limit('shed.lag-ms')) return;
       throw new FlowstateError('unavailable', 'Too much to do right now', { retryAfter: 2 });
     },
@@ -75,7 +74,7 @@ export async function guardEdge(app: App, { config, flags, storeHangs }: Options
     method,
     routeOptions: { url = '', config: route },
   }: FastifyRequest): FlowstateError | undefined {
-    if (alwaysAnswered.has(url)) return undefined;
+    if (probePaths.has(url)) return undefined;
     if (storeHangs())
       return new FlowstateError('unavailable', 'The database does not answer right now', { retryAfter: 2 });
     const flag = route.search === 'reads' ? 'search' : switched[`${method} ${url}`];

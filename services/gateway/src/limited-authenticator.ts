@@ -2,10 +2,8 @@ import { FlowstateError } from '@flowstate/contracts';
 import type { FastifyRequest } from 'fastify';
 import type { Authenticator } from './access.ts';
 import { within } from './deadline.ts';
+import { probePaths } from './probe-paths.ts';
 import type { RequestRates } from './request-rates.ts';
-
-/** Open routes that monitoring asks for, again and again, from one address. */
-const uncounted = new Set(['/api/health', '/api/ready', '/api/metrics']);
 
 /**
  * The same authenticator with rates: a principal has its share of requests a minute, an address its share of those
@@ -41,7 +39,7 @@ export function limited(authenticator: Authenticator, rates: RequestRates): Auth
       }
     },
     pass(request) {
-      if (uncounted.has(request.routeOptions.url ?? '')) return;
+      if (probePaths.has(request.routeOptions.url ?? '')) return;
       rates.countAddress(request.ip);
       rates.checkAddress(request.ip);
     },

@@ -2,6 +2,7 @@ import { withLogContext, type LogContext } from '@flowstate/runtime';
 import { isTracing, openServerSpan, type ServerSpan } from '@flowstate/tracing';
 import type { FastifyRequest } from 'fastify';
 import type { App } from './gateway-app.ts';
+import { probePaths } from './probe-paths.ts';
 
 type Surroundings = { log: LogContext; span: ServerSpan | null };
 
@@ -10,9 +11,6 @@ declare module 'fastify' {
     surroundings: Surroundings | null;
   }
 }
-
-/** Asked all the time, and of no interest to anybody. */
-const untraced = new Set(['/api/health', '/api/ready', '/api/metrics']);
 
 /** Whatever is logged or traced while a request is answered says which request, route and principal it was. */
 export function followRequests(app: App): void {
@@ -38,7 +36,7 @@ export function followRequests(app: App): void {
 
 function spanOf({ method, routeOptions, headers, id }: FastifyRequest): ServerSpan | null {
   const route = routeOptions.url;
-  if (route !== undefined && untraced.has(route)) return null;
+  if (route !== undefined && probePaths.has(route)) return null;
   const { traceparent } = headers;
   return openServerSpan(
     route === undefined ? method : `${method} ${route}`,
