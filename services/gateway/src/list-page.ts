@@ -15,10 +15,15 @@ export function toPage<T>(
   return { items, nextCursor: found.length > limit && last !== undefined ? cursorOf(last) : null };
 }
 
-/** The id after which a list ordered by id goes on. Throws `invalid_input` for what is no cursor of such a list. */
-export function readIdCursor(cursor: string | undefined): string | undefined {
-  if (cursor !== undefined && !idCursor.test(cursor)) throw wrongCursor();
+/** A cursor of that form, after which the list goes on. Throws `invalid_input` for what is none. */
+export function readCursor(cursor: string | undefined, form: RegExp): string | undefined {
+  if (cursor !== undefined && !form.test(cursor)) throw wrongCursor();
   return cursor;
+}
+
+/** The id after which a list ordered by id goes on; throws like `readCursor`. */
+export function readIdCursor(cursor: string | undefined): string | undefined {
+  return readCursor(cursor, idCursor);
 }
 
 /** Place in a list ordered by time and id. */
@@ -34,6 +39,6 @@ export function readTimeCursor(cursor: string | undefined): { at: string; id: st
   return { at, id };
 }
 
-function wrongCursor() {
+export function wrongCursor() {
   return invalidInput([{ field: 'querystring.cursor', message: 'is not a cursor of this list' }]);
 }

@@ -18,6 +18,7 @@ import { principalOf } from '../access.ts';
 import { authenticationFailed, type OnAuthFailure } from '../auth-failure.ts';
 import type { Deps } from '../deps.ts';
 import type { App } from '../gateway-app.ts';
+import { readIdCursor, toPage } from '../list-page.ts';
 import type { Login } from '../login.ts';
 import { openRouteLimit } from '../rate-limits.ts';
 import { accessLifetime, issueAccessToken } from '../tokens.ts';
@@ -27,7 +28,6 @@ const sessionLifetime = 30 * 24 * 3600;
 const maxUserAgent = 256;
 
 const SessionParams = Type.Object({ id: Type.String({ format: 'uuid' }) });
-const SessionQuery = Type.Object({ ...pageQuery, cursor: Type.Optional(Type.String({ format: 'uuid' })) });
 
 type Options = Pick<Deps, 'sql' | 'identity' | 'audit'> & { login: Login; onFailure: OnAuthFailure };
 
@@ -141,22 +141,22 @@ export function authRoutes(app: App, { sql, identity, audit, login, onFailure }:
       schema: {
         tags,
         summary: 'The own logins, newest first',
-        querystring: SessionQuery,
+        querystring: Type.Object(pageQuery),
         response: { 200: Page(LoginSession) },
       },
     },
     async (request) => {
       const { id: userId, via } = principalOf(request);
       const { limit = 50, cursor } = request.query;
-      const found = await listSessions(sql, { userId, before: cursor, limit: limit + 1 });
-      const items = found.slice(0, limit).map((session) => ({
+      const found = await listSessions(sql, { userId, before: readIdCursor(cursor), limit: limit + 1 });
+      const items = found.map((session) => ({
         ...session,
         createdAt: session.createdAt.toISOString(),
         lastSeenAt: session.lastSeenAt.toISOString(),
         expiresAt: session.expiresAt.toISOString(),
         current: 'session' in via && via.session === session.id,
       }));
-      return { items, nextCursor: found.length > limit ? (items.at(-1)?.id ?? null) : null };
+      return toPage(items, limit, ({ id }) => id);
     },
   );
 

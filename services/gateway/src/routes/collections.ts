@@ -27,7 +27,7 @@ import Type, { type Static } from 'typebox';
 import { principalOf } from '../access.ts';
 import type { Deps } from '../deps.ts';
 import type { App } from '../gateway-app.ts';
-import { toPage } from '../list-page.ts';
+import { readCursor, toPage } from '../list-page.ts';
 import { recordedChange } from '../recorded-change.ts';
 
 const Params = Type.Object({ name: CollectionName });
@@ -55,10 +55,8 @@ export function collectionRoutes(app: App, { sql, audit }: Pick<Deps, 'sql' | 'a
     },
     async (request) => {
       const { limit = 50, cursor } = request.query;
-      if (cursor !== undefined && !/^\d{1,15}$/.test(cursor)) {
-        throw invalidInput([{ field: 'querystring.cursor', message: 'is not a cursor of this list' }]);
-      }
-      const before = cursor === undefined ? undefined : Number(cursor);
+      const number = readCursor(cursor, /^\d{1,15}$/);
+      const before = number === undefined ? undefined : Number(number);
       const found = await listCollections(sql, principalOf(request), { before, limit: limit + 1 });
       return toPage(found, limit, ({ number }) => String(number));
     },

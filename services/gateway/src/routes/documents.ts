@@ -24,6 +24,7 @@ import type { FastifyRequest } from 'fastify';
 import { principalOf } from '../access.ts';
 import type { Deps } from '../deps.ts';
 import type { App } from '../gateway-app.ts';
+import { readIdCursor, toPage } from '../list-page.ts';
 import { checkLengths } from '../documents/model-dimensions.ts';
 import { readFilter } from '../documents/query-filter.ts';
 
@@ -69,15 +70,13 @@ export function documentRoutes(app: App, { sql, search }: Pick<Deps, 'sql' | 'se
       const { ids, collection, cursor, limit = 50 } = request.query;
       if (ids !== undefined)
         return { items: await findDocuments(sql, readIds(ids), principalOf(request)), nextCursor: null };
-      if (cursor !== undefined && !uuid.test(cursor)) throw wrongQuery('cursor', 'is not a cursor of this list');
       const found = await listDocuments(sql, {
         collection,
-        before: cursor,
+        before: readIdCursor(cursor),
         limit: limit + 1,
         viewer: principalOf(request),
       });
-      const items = found.slice(0, limit);
-      return { items, nextCursor: found.length > limit ? (items.at(-1)?.id ?? null) : null };
+      return toPage(found, limit, ({ id }) => id);
     },
   );
 

@@ -1,7 +1,6 @@
 import {
   FlowstateError,
   Id,
-  invalidInput,
   OneOf,
   Page,
   pageQuery,
@@ -16,6 +15,7 @@ import Type from 'typebox';
 import { principalOf } from '../access.ts';
 import type { Deps } from '../deps.ts';
 import type { App } from '../gateway-app.ts';
+import { readIdCursor, toPage } from '../list-page.ts';
 import { toApiRun } from '../runs/api-run.ts';
 import { seesAllRuns } from '../runs/run-service.ts';
 import { TextFilter } from './crm-filters.ts';
@@ -30,7 +30,6 @@ const RunQuery = Type.Object({
   createdAfter: Type.Optional(Timestamp),
   createdBefore: Type.Optional(Timestamp),
 });
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Reading runs. */
 export function runRoutes(app: App, { runs, sql }: Pick<Deps, 'runs' | 'sql'>): void {
@@ -41,17 +40,11 @@ export function runRoutes(app: App, { runs, sql }: Pick<Deps, 'runs' | 'sql'>): 
     { schema: { tags, summary: 'Runs, newest first', querystring: RunQuery, response: { 200: Page(Run) } } },
     async (request) => {
       const { limit = 50, cursor, ...filter } = request.query;
-      if (cursor !== undefined && !uuid.test(cursor)) {
-        throw invalidInput([{ field: 'querystring.cursor', message: 'is not a cursor of this list' }]);
-      }
       const principal = principalOf(request);
       const principalId = seesAllRuns(principal) ? undefined : principal.id;
-      const found = await listRuns(sql, { ...filter, principalId, before: cursor, limit: limit + 1 });
-      const items = found.slice(0, limit);
-      return {
-        items: items.map((run) => toApiRun(run, principal)),
-        nextCursor: found.length > limit ? (items.at(-1)?.id ?? null) : null,
-      };
+      const found = await listRuns(sql, { ...filter, principalId, before: readIdCursor(cursor), limit: limit + 1 });
+      const page = toPage(found, limit, ({ id }) => id);
+      return { ...page, items: page.items.map((run) => toApiRun(run, principal)) };
     },
   );
 

@@ -1,9 +1,9 @@
-import { invalidInput, Page, toUsd, Usage, UsageQuery } from '@flowstate/contracts';
+import { Page, toUsd, Usage, UsageQuery } from '@flowstate/contracts';
 import { readUsage, type UsageLine } from '@flowstate/store';
 import { principalOf } from '../access.ts';
 import type { Deps } from '../deps.ts';
 import type { App } from '../gateway-app.ts';
-import { readIdCursor, toPage } from '../list-page.ts';
+import { readCursor, readIdCursor, toPage, wrongCursor } from '../list-page.ts';
 import { seesAllRuns } from '../runs/run-service.ts';
 
 /** What language models used and cost: of everybody's runs for who sees them all, of their own for the others. */
@@ -26,7 +26,7 @@ export function usageRoute(app: App, { sql }: Pick<Deps, 'sql'>): void {
         return { items: [], nextCursor: null };
       }
       const of = seesAllRuns(principal) ? principalId : principal.id;
-      const after = readCursor(by, cursor);
+      const after = cursorOf(by, cursor);
       const found = await readUsage(sql, {
         ...filter,
         by,
@@ -49,14 +49,10 @@ function toUsage({ microUsd, reservedMicroUsd, ...line }: UsageLine): Usage {
 }
 
 /** The key after which the list goes on. */
-function readCursor(by: UsageQuery['by'], cursor: string | undefined): string | undefined {
+function cursorOf(by: UsageQuery['by'], cursor: string | undefined): string | undefined {
   if (by === 'run' || by === 'principal') return readIdCursor(cursor);
-  if (
-    by === 'day' &&
-    cursor !== undefined &&
-    !(/^\d{4}-\d\d-\d\d$/.test(cursor) && !Number.isNaN(Date.parse(cursor)))
-  ) {
-    throw invalidInput([{ field: 'querystring.cursor', message: 'is not a cursor of this list' }]);
-  }
-  return cursor;
+  if (by !== 'day') return cursor;
+  const day = readCursor(cursor, /^\d{4}-\d\d-\d\d$/);
+  if (day !== undefined && Number.isNaN(Date.parse(day))) throw wrongCursor();
+  return day;
 }
