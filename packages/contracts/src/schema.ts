@@ -18,6 +18,9 @@ export function Nullable<T extends TSchema>(schema: T) {
 
 export const Id = Type.String({ format: 'uuid', description: 'UUIDv7' });
 
+/** `:id` of a route. */
+export const IdParams = Type.Object({ id: Id });
+
 /** An id of ours, or the external id a row was imported with. */
 export const AnyId = Type.String({ minLength: 1, maxLength: 255 });
 

@@ -2,7 +2,7 @@ import {
   AccessOverride,
   checkWebhookUrl,
   FlowstateError,
-  Id,
+  IdParams,
   invalidInput,
   OverrideBody,
   Page,
@@ -103,7 +103,7 @@ export function adminAccessRoutes(
       schema: {
         tags,
         summary: 'End a lockdown now',
-        params: Type.Object({ id: Id }),
+        params: IdParams,
         response: { 200: AccessOverride },
       },
     },

@@ -2,6 +2,7 @@ import {
   ApiKeyInfo,
   FlowstateError,
   Id,
+  IdParams,
   invalidInput,
   NewKeyAnswer,
   NewKeyBody,
@@ -68,7 +69,7 @@ export function adminKeyRoutes(app: App, { sql, identity, audit }: Pick<Deps, 's
 
   app.delete(
     '/api/admin/keys/:id',
-    { schema: { tags, summary: 'End an API key', params: Type.Object({ id: Id }), response: { 204: Type.Null() } } },
+    { schema: { tags, summary: 'End an API key', params: IdParams, response: { 204: Type.Null() } } },
     async (request, reply) => {
       const { id } = request.params;
       await recordedChange({ sql, audit }, request, async (tx, record) => {

@@ -1,4 +1,4 @@
-import { AdminSession, FlowstateError, Id, Page, pageQuery, SessionReport } from '@flowstate/contracts';
+import { AdminSession, FlowstateError, Id, IdParams, Page, pageQuery, SessionReport } from '@flowstate/contracts';
 import Type from 'typebox';
 import { markAudited, operatorOf } from '../audit-trail.ts';
 import type { Deps } from '../deps.ts';
@@ -42,7 +42,7 @@ export function adminSessionRoutes(app: App, { sessionAdmin }: Pick<Deps, 'sessi
 
   app.delete(
     '/api/admin/sessions/:id',
-    { schema: { tags, summary: 'End one session', params: Type.Object({ id: Id }), response: { 200: Revoked } } },
+    { schema: { tags, summary: 'End one session', params: IdParams, response: { 200: Revoked } } },
     async (request) => {
       const { id } = request.params;
       const ended = await sessionAdmin.revoke(id, operatorOf(request));

@@ -1,7 +1,7 @@
 import {
   AdminUser,
   FlowstateError,
-  Id,
+  IdParams,
   NewUserBody,
   Page,
   pageQuery,
@@ -25,7 +25,6 @@ import { readIdCursor, toPage } from '../list-page.ts';
 import { recordedChange } from '../recorded-change.ts';
 
 const tags = ['admin'];
-const Params = Type.Object({ id: Id });
 const ListQuery = Type.Object({
   ...pageQuery,
   role: Type.Optional(RoleName),
@@ -48,7 +47,7 @@ export function adminUserRoutes(app: App, { sql, identity, audit }: Pick<Deps, '
 
   app.get(
     '/api/admin/users/:id',
-    { schema: { tags, summary: 'One user', params: Params, response: { 200: AdminUser } } },
+    { schema: { tags, summary: 'One user', params: IdParams, response: { 200: AdminUser } } },
     async (request) => shown(await mustRead(request.params.id)),
   );
 
@@ -87,7 +86,7 @@ export function adminUserRoutes(app: App, { sql, identity, audit }: Pick<Deps, '
         tags,
         summary: 'Change role or name, disable, enable, set another password',
         description: 'Disabling and a new password end all sessions of the user; every gateway obeys within a second',
-        params: Params,
+        params: IdParams,
         body: UserChangeBody,
         response: { 200: AdminUser },
       },

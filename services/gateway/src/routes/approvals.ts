@@ -7,14 +7,13 @@ import {
   checkNumbers,
   checkOnce,
   FlowstateError,
-  Id,
+  IdParams,
   invalidInput,
   Page,
   type DecisionSignal,
   type Principal,
 } from '@flowstate/contracts';
 import { askApproval, decideApproval, listApprovals, readApproval, sendSignal } from '@flowstate/store';
-import Type from 'typebox';
 import { principalOf } from '../access.ts';
 import type { Deps } from '../deps.ts';
 import type { App } from '../gateway-app.ts';
@@ -23,7 +22,6 @@ import { recordedChange } from '../recorded-change.ts';
 import { seesAllRuns } from '../runs/run-service.ts';
 
 const tags = ['approvals'];
-const Params = Type.Object({ id: Id });
 
 /** What agents ask before they do it, and what people answer. */
 export function approvalRoutes(app: App, { sql, audit, runs }: Pick<Deps, 'sql' | 'audit' | 'runs'>): void {
@@ -75,7 +73,7 @@ export function approvalRoutes(app: App, { sql, audit, runs }: Pick<Deps, 'sql' 
 
   app.get(
     '/api/approvals/:id',
-    { schema: { tags, summary: 'One question and its answer', params: Params, response: { 200: Approval } } },
+    { schema: { tags, summary: 'One question and its answer', params: IdParams, response: { 200: Approval } } },
     async (request) => mustRead(request.params.id, principalOf(request)),
   );
 
@@ -86,7 +84,7 @@ export function approvalRoutes(app: App, { sql, audit, runs }: Pick<Deps, 'sql' 
         tags,
         summary: 'Approve, edit or refuse; the waiting run goes on',
         description: 'Not for runs of your own. An edited input must fit the schema of the tool.',
-        params: Params,
+        params: IdParams,
         body: ApprovalDecisionBody,
         response: { 200: Approval },
       },

@@ -1,5 +1,6 @@
 import {
   FlowstateError,
+  IdParams,
   invalidInput,
   LoginBody,
   LoginSession,
@@ -26,8 +27,6 @@ import { accessLifetime, issueAccessToken } from '../tokens.ts';
 /** Seconds after which a login must be repeated, however often its tokens were refreshed. */
 const sessionLifetime = 30 * 24 * 3600;
 const maxUserAgent = 256;
-
-const SessionParams = Type.Object({ id: Type.String({ format: 'uuid' }) });
 
 type Options = Pick<Deps, 'sql' | 'identity' | 'audit'> & { login: Login; onFailure: OnAuthFailure };
 
@@ -162,7 +161,7 @@ export function authRoutes(app: App, { sql, identity, audit, login, onFailure }:
 
   app.delete(
     '/api/auth/sessions/:id',
-    { schema: { tags, summary: 'End one of the own logins', params: SessionParams, response: { 204: Type.Null() } } },
+    { schema: { tags, summary: 'End one of the own logins', params: IdParams, response: { 204: Type.Null() } } },
     async (request, reply) => {
       const principal = principalOf(request);
       sessionOf(principal);

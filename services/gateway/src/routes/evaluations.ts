@@ -3,7 +3,7 @@ import {
   EvaluationBody,
   EvaluationDetail,
   FlowstateError,
-  Id,
+  IdParams,
   invalidInput,
   Page,
   pageQuery,
@@ -85,7 +85,7 @@ export function evaluationRoutes(app: App, { sql }: Pick<Deps, 'sql'>): void {
       schema: {
         tags,
         summary: 'One evaluation, with its cases',
-        params: Type.Object({ id: Id }),
+        params: IdParams,
         response: { 200: EvaluationDetail },
       },
     },

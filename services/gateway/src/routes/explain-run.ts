@@ -1,6 +1,5 @@
-import { RunExplanation } from '@flowstate/contracts';
+import { IdParams, RunExplanation } from '@flowstate/contracts';
 import { readEvents } from '@flowstate/store';
-import Type from 'typebox';
 import { principalOf } from '../access.ts';
 import type { Deps } from '../deps.ts';
 import type { App } from '../gateway-app.ts';
@@ -14,7 +13,7 @@ export function explainRunRoute(app: App, { runs, sql }: Pick<Deps, 'runs' | 'sq
       schema: {
         tags: ['runs'],
         summary: 'Where the time and the cost of a run went',
-        params: Type.Object({ id: Type.String({ format: 'uuid' }) }),
+        params: IdParams,
         response: { 200: RunExplanation },
       },
     },

@@ -1,6 +1,6 @@
 import {
   FlowstateError,
-  Id,
+  IdParams,
   invalidInput,
   RecommendationFeedback,
   RecommendationFeedbackBody,
@@ -9,7 +9,6 @@ import {
   type Principal,
 } from '@flowstate/contracts';
 import { findCustomer, findRecommendation, insertRecommendation, recordOpinion } from '@flowstate/store';
-import Type from 'typebox';
 import { principalOf } from '../access.ts';
 import type { Deps } from '../deps.ts';
 import type { App } from '../gateway-app.ts';
@@ -65,7 +64,7 @@ export function recommendationRoutes(app: App, deps: RecommendationDeps): void {
         summary: 'Say whether a recommended item helped',
         description:
           'Once per principal, customer and item; said again, it changes. Later recommendations take it into account.',
-        params: Type.Object({ id: Id }),
+        params: IdParams,
         body: RecommendationFeedbackBody,
         response: { 200: RecommendationFeedback },
       },

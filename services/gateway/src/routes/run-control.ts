@@ -1,12 +1,10 @@
-import { checkNumbers, ForkBody, ResolveBody, Run, SignalBody, SignalName } from '@flowstate/contracts';
+import { checkNumbers, ForkBody, Id, IdParams, ResolveBody, Run, SignalBody, SignalName } from '@flowstate/contracts';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
 import type { Deps } from '../deps.ts';
 import type { App } from '../gateway-app.ts';
 import { toApiRun } from '../runs/api-run.ts';
 
-const id = Type.String({ format: 'uuid' });
-const RunParams = Type.Object({ id });
 const tags = ['runs'];
 const response = { 202: Run };
 
@@ -18,7 +16,7 @@ export function runControlRoutes(app: App, { runs }: Pick<Deps, 'runs'>): void {
   ] as const) {
     app.post(
       `/api/runs/:id/${action}`,
-      { schema: { tags, summary, params: RunParams, response } },
+      { schema: { tags, summary, params: IdParams, response } },
       async (request, reply) => {
         const principal = principalOf(request);
         return reply.code(202).send(toApiRun(await runs[action](request.params.id, principal), principal));
@@ -32,7 +30,7 @@ export function runControlRoutes(app: App, { runs }: Pick<Deps, 'runs'>): void {
       schema: {
         tags,
         summary: 'Send a run the signal it waits for, or will wait for',
-        params: Type.Object({ id, name: SignalName }),
+        params: Type.Object({ id: Id, name: SignalName }),
         body: SignalBody,
         response,
       },
@@ -51,7 +49,7 @@ export function runControlRoutes(app: App, { runs }: Pick<Deps, 'runs'>): void {
       schema: {
         tags,
         summary: 'Start a new run from a step of this one; what came before is taken as it was',
-        params: RunParams,
+        params: IdParams,
         body: ForkBody,
         response,
       },
@@ -69,7 +67,7 @@ export function runControlRoutes(app: App, { runs }: Pick<Deps, 'runs'>): void {
       schema: {
         tags,
         summary: 'Settle a parked run: say whether its effect in doubt took place',
-        params: RunParams,
+        params: IdParams,
         body: ResolveBody,
         response,
       },

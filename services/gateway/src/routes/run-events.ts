@@ -1,4 +1,4 @@
-import { invalidInput, type FlowstateError, isTerminal, type RunEvent } from '@flowstate/contracts';
+import { IdParams, invalidInput, isTerminal, type FlowstateError, type RunEvent } from '@flowstate/contracts';
 import { readEvents } from '@flowstate/store';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
@@ -19,7 +19,7 @@ export function runEventRoute(app: App, { runs, sql, subscriber, metrics, stream
         description:
           'Resumes after `Last-Event-ID`; ends with the terminal event, or with `reauth` when the token expires, its ' +
           'session or key ends, or its user may read this no more',
-        params: Type.Object({ id: Type.String({ format: 'uuid' }) }),
+        params: IdParams,
         headers: Type.Object({ 'last-event-id': Type.Optional(Type.String({ maxLength: 20 })) }),
       },
     },

@@ -1,10 +1,8 @@
-import { RunWebhook } from '@flowstate/contracts';
-import Type from 'typebox';
+import { IdParams, RunWebhook } from '@flowstate/contracts';
 import { principalOf } from '../access.ts';
 import type { Deps } from '../deps.ts';
 import type { App } from '../gateway-app.ts';
 
-const RunParams = Type.Object({ id: Type.String({ format: 'uuid' }) });
 const tags = ['runs'];
 
 /** The log of a run's webhook, and telling its end once more. */
@@ -15,7 +13,7 @@ export function runWebhookRoutes(app: App, { runs }: Pick<Deps, 'runs'>): void {
       schema: {
         tags,
         summary: "How the run's end was told: state, tries, next try",
-        params: RunParams,
+        params: IdParams,
         response: { 200: RunWebhook },
       },
     },
@@ -28,7 +26,7 @@ export function runWebhookRoutes(app: App, { runs }: Pick<Deps, 'runs'>): void {
       schema: {
         tags,
         summary: "Tell the end of the run's last attempt again, under the same id",
-        params: RunParams,
+        params: IdParams,
         response: { 202: RunWebhook },
       },
     },

@@ -1,6 +1,7 @@
 import {
   FlowstateError,
   Id,
+  IdParams,
   OneOf,
   Page,
   pageQuery,
@@ -20,7 +21,6 @@ import { toApiRun } from '../runs/api-run.ts';
 import { seesAllRuns } from '../runs/run-service.ts';
 import { TextFilter } from './crm-filters.ts';
 
-const RunParams = Type.Object({ id: Type.String({ format: 'uuid' }) });
 const RunQuery = Type.Object({
   ...pageQuery,
   workflow: Type.Optional(TextFilter),
@@ -50,7 +50,7 @@ export function runRoutes(app: App, { runs, sql }: Pick<Deps, 'runs' | 'sql'>): 
 
   app.get(
     '/api/runs/:id',
-    { schema: { tags, summary: 'One run', params: RunParams, response: { 200: Run } } },
+    { schema: { tags, summary: 'One run', params: IdParams, response: { 200: Run } } },
     async (request) => {
       const principal = principalOf(request);
       return toApiRun(await runs.read(request.params.id, principal), principal);
@@ -63,7 +63,7 @@ export function runRoutes(app: App, { runs, sql }: Pick<Deps, 'runs' | 'sql'>): 
       schema: {
         tags,
         summary: 'Recorded steps of a run, oldest first',
-        params: RunParams,
+        params: IdParams,
         response: { 200: WholeList(Step) },
       },
     },
@@ -79,7 +79,7 @@ export function runRoutes(app: App, { runs, sql }: Pick<Deps, 'runs' | 'sql'>): 
       schema: {
         tags,
         summary: 'A large result that lists and events show as `{ref, bytes}`',
-        params: Type.Object({ ...RunParams.properties, ref: Type.String({ maxLength: 64 }) }),
+        params: Type.Object({ ...IdParams.properties, ref: Type.String({ maxLength: 64 }) }),
         response: { 200: { content: { 'application/json': { schema: Type.Unknown() } } } },
       },
     },

@@ -1,12 +1,10 @@
-import { Id, Page, pageQuery, Run, Schedule, ScheduleBody, SchedulePatch } from '@flowstate/contracts';
+import { IdParams, Page, pageQuery, Run, Schedule, ScheduleBody, SchedulePatch } from '@flowstate/contracts';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
 import type { Deps } from '../deps.ts';
 import type { App } from '../gateway-app.ts';
 import { readIdCursor, toPage } from '../list-page.ts';
 import { toApiRun } from '../runs/api-run.ts';
-
-const Params = Type.Object({ id: Id });
 
 /** Runs that start by themselves. */
 export function scheduleRoutes(app: App, { schedules, runs }: Pick<Deps, 'schedules' | 'runs'>): void {
@@ -37,7 +35,7 @@ export function scheduleRoutes(app: App, { schedules, runs }: Pick<Deps, 'schedu
 
   app.get(
     '/api/schedules/:id',
-    { schema: { tags, summary: 'One schedule', params: Params, response: { 200: Schedule } } },
+    { schema: { tags, summary: 'One schedule', params: IdParams, response: { 200: Schedule } } },
     async ({ params }) => schedules.read(params.id),
   );
 
@@ -50,7 +48,7 @@ export function scheduleRoutes(app: App, { schedules, runs }: Pick<Deps, 'schedu
         description:
           '`enabled: false` pauses, `true` resumes; due times in between are not made up for. Whoever edits anything ' +
           'else becomes its owner, for whom it runs.',
-        params: Params,
+        params: IdParams,
         body: SchedulePatch,
         response: { 200: Schedule },
       },
@@ -64,7 +62,7 @@ export function scheduleRoutes(app: App, { schedules, runs }: Pick<Deps, 'schedu
       schema: {
         tags,
         summary: 'Delete a schedule; its runs stay',
-        params: Params,
+        params: IdParams,
         response: { 204: Type.Null() },
       },
     },
@@ -76,7 +74,7 @@ export function scheduleRoutes(app: App, { schedules, runs }: Pick<Deps, 'schedu
 
   app.post(
     '/api/schedules/:id/trigger',
-    { schema: { tags, summary: 'Fire a schedule now, out of turn', params: Params, response: { 202: Run } } },
+    { schema: { tags, summary: 'Fire a schedule now, out of turn', params: IdParams, response: { 202: Run } } },
     async (request, reply) => {
       const principal = principalOf(request);
       const run = await runs.read(await schedules.trigger(request.params.id), principal);
