@@ -39,6 +39,7 @@ export * from './search.ts';
 export * from './semantic-body.ts';
 export * from './storable.ts';
 export * from './usage.ts';
+export * from './uuid.ts';
 export * from './validate.ts';
 export * from './webhook-url.ts';
 export * from './webhooks.ts';

@@ -1,4 +1,4 @@
-import { FlowstateError, type SessionReport } from '@flowstate/contracts';
+import { FlowstateError, isUuid, type SessionReport } from '@flowstate/contracts';
 import {
   findUserByEmail,
   listLiveSessions,
@@ -91,8 +91,7 @@ function entryOf(
 }
 
 async function mustFind(sql: Sql, user: string): Promise<User> {
-  const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(user);
-  const found = isId ? await readUser(sql, user) : await findUserByEmail(sql, user);
+  const found = isUuid(user) ? await readUser(sql, user) : await findUserByEmail(sql, user);
   if (found === null) throw new FlowstateError('not_found', `There is no user ${user}`);
   return found;
 }

@@ -1,4 +1,4 @@
-import type { SessionFault, SessionReport } from '@flowstate/contracts';
+import { isUuid, type SessionFault, type SessionReport } from '@flowstate/contracts';
 import { countLiveSessions, readSessions, type SessionRecord, type Sql } from '@flowstate/store';
 import type { Redis } from 'ioredis';
 import { serversOf } from './direct-redis.ts';
@@ -8,8 +8,6 @@ type Finding = SessionReport['findings'][number];
 
 const batch = 500;
 const maxFindings = 200;
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
 /**
  * Holds everything Redis knows of sessions against Postgres, which is the record. With `repair` what is wrong is
  * deleted: a good session's copy is made again at its next request. Walks the key space: not for the request path.
@@ -106,7 +104,7 @@ function compare(copy: SessionCopy, record: SessionRecord): string[] {
 async function byId(sql: Sql, ids: string[]): Promise<Map<string, SessionRecord>> {
   const records = await readSessions(
     sql,
-    ids.filter((id) => uuid.test(id)),
+    ids.filter((id) => isUuid(id)),
   );
   return new Map(records.map((record) => [record.id, record]));
 }

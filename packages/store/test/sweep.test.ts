@@ -1,3 +1,4 @@
+import { lowestId } from '@flowstate/contracts';
 import { createTestDatabase } from '@flowstate/test';
 import t from 'tap';
 import {
@@ -68,7 +69,7 @@ t.test('runs without a job are found in pages; delayed, owned and undelivered on
   const owned = await accept(direct);
   await claim(await worker(), [owned]);
   await sql`UPDATE run_live SET ready_at = ready_at - interval '5 seconds' WHERE ready_at < now()`;
-  const first = await undeliveredRuns(sql, { after: '00000000-0000-0000-0000-000000000000', limit: 2 });
+  const first = await undeliveredRuns(sql, { after: lowestId, limit: 2 });
   const rest = await undeliveredRuns(sql, { after: first.at(-1)?.runId ?? '', limit: 2 });
   t.same(
     [...first, ...rest].map((d) => d.runId),

@@ -1,3 +1,4 @@
+import { lowestId } from '@flowstate/contracts';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from '@flowstate/runtime';
 import {
@@ -36,7 +37,6 @@ type Options = {
 
 const batch = 200;
 const keysBatch = 2_000;
-const lowestId = '00000000-0000-0000-0000-000000000000';
 /** A week that is in use at the moment is tried again so often, and then an hour later. */
 const dropTries = 5;
 

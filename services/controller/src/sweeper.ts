@@ -1,3 +1,4 @@
+import { lowestId } from '@flowstate/contracts';
 import type { RunQueues } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
 import {
@@ -18,7 +19,6 @@ type Options = {
 };
 
 const pageSize = 500;
-const lowestId = '00000000-0000-0000-0000-000000000000';
 
 /** Redis is disposable, workers die: this makes every accepted run reach a worker all the same. */
 export function createSweeper({ sql, queues, log, onReclaimed, onReturned }: Options) {

@@ -1,8 +1,7 @@
-import { invalidInput } from '@flowstate/contracts';
+import { invalidInput, uuidPattern } from '@flowstate/contracts';
 
-const uuid = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
-const idCursor = new RegExp(`^${uuid}$`);
-const timeCursor = new RegExp(`^(\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z)_(${uuid})$`);
+const idCursor = new RegExp(`^${uuidPattern}$`);
+const timeCursor = new RegExp(`^(\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z)_(${uuidPattern})$`);
 
 /** A page of `found`, which was asked for one more than `limit` to know whether the list goes on. */
 export function toPage<T>(

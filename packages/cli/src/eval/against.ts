@@ -1,4 +1,4 @@
-import type { Evaluation, EvaluationDetail } from '@flowstate/contracts';
+import { isUuid, type Evaluation, type EvaluationDetail } from '@flowstate/contracts';
 import { InvalidArgumentError } from 'commander';
 import type { GatewayClient } from '../gateway-client.ts';
 import { CommandError } from '../terminal.ts';
@@ -11,14 +11,12 @@ export type Against =
   | { kind: 'model'; model: string }
   | { kind: 'evaluation'; id: string };
 
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
 export function readAgainst(text: string): Against {
   const [, kind, name] = /^(version|model):(.+)$/.exec(text) ?? [];
   if (text === 'offline') return { kind: 'offline' };
   if (kind === 'version') return { kind, version: name ?? '' };
   if (kind === 'model') return { kind, model: name ?? '' };
-  if (uuid.test(text)) return { kind: 'evaluation', id: text };
+  if (isUuid(text)) return { kind: 'evaluation', id: text };
   throw new InvalidArgumentError('It must be offline, version:<version>, model:<model> or the id of an evaluation.');
 }
 

@@ -1,11 +1,10 @@
-import type { AdminUser } from '@flowstate/contracts';
+import { isUuid, type AdminUser } from '@flowstate/contracts';
 import { createSql, readUser } from '@flowstate/store';
 import { connect, databaseUrl } from '../connection.ts';
 import { CommandError } from '../terminal.ts';
 import type { Capture } from './evidence.ts';
 import type { TimelineEntry } from './evidence.ts';
 
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const mostLookups = 200;
 
 /** Ids of those who may be impacted: whom it is about, whose requests were refused, and to whom something was done. */
@@ -13,7 +12,7 @@ export function impactedIds(timeline: TimelineEntry[], userId: string | undefine
   const ids = timeline.flatMap(({ source, who, to, outcome }) =>
     source === 'run' ? [] : [outcome === 'denied' ? who : null, to],
   );
-  return [...new Set([userId, ...ids])].filter((id) => typeof id === 'string' && uuid.test(id)) as string[];
+  return [...new Set([userId, ...ids])].filter((id) => typeof id === 'string' && isUuid(id)) as string[];
 }
 
 /** Who the ids belong to, as `email (role) id`; ids of anything else are left out. */

@@ -1,7 +1,7 @@
-const uuid = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
+import { isUuid } from '@flowstate/contracts';
 
 /** What a row may be found by: its own id, when `anyId` can be one of ours, and its external id. */
 export function keysOf(anyId: string): { id: string | null; externalId: string | null } {
   // Postgres refuses U+0000, so nothing is stored under such a name.
-  return { id: uuid.test(anyId) ? anyId.toLowerCase() : null, externalId: anyId.includes('\0') ? null : anyId };
+  return { id: isUuid(anyId) ? anyId.toLowerCase() : null, externalId: anyId.includes('\0') ? null : anyId };
 }

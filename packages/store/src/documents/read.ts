@@ -1,4 +1,4 @@
-import { FlowstateError, type Document, type Viewer } from '@flowstate/contracts';
+import { FlowstateError, isUuid, type Document, type Viewer } from '@flowstate/contracts';
 import type { Db, Sql } from '../client.ts';
 import { lockCollectionsOf, visibleTo } from './collections.ts';
 
@@ -16,8 +16,6 @@ type Row = {
   updated_at: Date;
 };
 
-const uuid = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
-
 /**
  * One document by our id or its external id, null when there is none that the viewer sees; without a viewer, that
  * everybody sees. Throws `conflict` when several collections know the external id and none is named.
@@ -28,7 +26,7 @@ export async function findDocument(
   collection?: string,
   viewer?: Viewer,
 ): Promise<Document | null> {
-  const id = uuid.test(anyId) ? anyId.toLowerCase() : null;
+  const id = isUuid(anyId) ? anyId.toLowerCase() : null;
   const rows = await db<Row[]>`
     SELECT ${columns(db)} FROM documents
     WHERE (id = ${id} OR external_id = ${anyId}) ${collection === undefined ? db`` : db`AND collection = ${collection}`}

@@ -1,9 +1,10 @@
+import { lowestId } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
 
 /** Place in the table of keys. */
 export type KeyPlace = { principalId: string; route: string; key: string };
 
-export const firstKey: KeyPlace = { principalId: '00000000-0000-0000-0000-000000000000', route: '', key: '' };
+export const firstKey: KeyPlace = { principalId: lowestId, route: '', key: '' };
 
 /**
  * Looks at `limit` idempotency keys after `after`, in the order of their index, and deletes those older than 24 hours:

@@ -5,6 +5,7 @@ import {
   BudgetState,
   FlowstateError,
   invalidInput,
+  isUuid,
   toBudget,
   toStoredBudget,
   toUsd,
@@ -17,7 +18,6 @@ import type { App } from '../gateway-app.ts';
 import { recordedChange } from '../recorded-change.ts';
 
 const tags = ['admin'];
-const isUuid = (text: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
 
 /** What language models may cost. In force from the next call on; runs that wait for a budget go on within seconds. */
 export function adminBudgetRoutes(

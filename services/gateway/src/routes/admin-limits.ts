@@ -1,6 +1,7 @@
 import {
   FlowstateError,
   invalidInput,
+  isUuid,
   Limit,
   LimitBody,
   LimitKey,
@@ -87,8 +88,4 @@ export function adminLimitRoutes(
       throw refuse('is not the id of a user');
     }
   }
-}
-
-function isUuid(text: string): boolean {
-  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
 }

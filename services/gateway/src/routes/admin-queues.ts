@@ -1,7 +1,7 @@
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { FastifyAdapter } from '@bull-board/fastify';
-import { FlowstateError } from '@flowstate/contracts';
+import { FlowstateError, uuidPattern } from '@flowstate/contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
@@ -16,7 +16,7 @@ const schema = { hide: true };
 /** Job ids are run ids, later deliveries with a number behind (`jobIdOf`). */
 const JobParams = Type.Object({
   queueName: Type.String(),
-  jobId: Type.String({ pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(-[0-9]+)?$' }),
+  jobId: Type.String({ pattern: `^${uuidPattern}(-[0-9]+)?$` }),
 });
 const runIdLength = 36;
 /** A cookie is renewed once a third of its life is over. */

@@ -5,6 +5,7 @@ import {
   CollectionProgress,
   granteeKinds,
   invalidInput,
+  isUuid,
   OneOf,
   Page,
   pageQuery,
@@ -36,8 +37,6 @@ const GrantParams = Type.Object({
   kind: OneOf(granteeKinds),
   grantee: Type.String({ maxLength: 64, description: "A user's id or a role" }),
 });
-const uuid = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/;
-
 /** Collections of documents: whose they are, who sees them, how long their answers are cached. */
 export function collectionRoutes(app: App, { sql, audit }: Pick<Deps, 'sql' | 'audit'>): void {
   const tags = ['collections'];
@@ -189,7 +188,7 @@ async function readManaged(tx: Db, request: FastifyRequest, name: string): Promi
 }
 
 function mustBeGrantee(kind: GranteeKind, grantee: string): void {
-  const known = kind === 'users' ? uuid.test(grantee) : roles.some((role) => role === grantee);
+  const known = kind === 'users' ? isUuid(grantee) : roles.some((role) => role === grantee);
   if (known) return;
   const message = kind === 'users' ? "is not a user's id" : `must be one of ${roles.join(', ')}`;
   throw invalidInput([{ field: 'params.grantee', message }]);

@@ -6,6 +6,7 @@ import {
   EmbeddingsBody,
   FlowstateError,
   invalidInput,
+  isUuid,
   Page,
   pageQuery,
   storableErrors,
@@ -57,8 +58,6 @@ const DeleteQuery = Type.Object({
     contentSchema: Type.Object({}),
   }),
 });
-const uuid = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
-
 /** Reading and deleting documents; workers hand in embeddings here. */
 export function documentRoutes(app: App, { sql, search }: Pick<Deps, 'sql' | 'search'>): void {
   const tags = ['documents'];
@@ -170,7 +169,7 @@ export function documentRoutes(app: App, { sql, search }: Pick<Deps, 'sql' | 'se
 function readIds(list: string): string[] {
   const ids = list.split(',').filter((id) => id !== '');
   if (ids.length > maxIds) throw wrongQuery('ids', `must not be more than ${maxIds}`);
-  const wrong = ids.find((id) => !uuid.test(id));
+  const wrong = ids.find((id) => !isUuid(id));
   if (wrong !== undefined) throw wrongQuery('ids', `has ${JSON.stringify(wrong)}, which is not an id`);
   return ids;
 }

@@ -1,4 +1,4 @@
-import { liveStates, type BulkProgress, type Principal, type RunState } from '@flowstate/contracts';
+import { liveStates, lowestId, type BulkProgress, type Principal, type RunState } from '@flowstate/contracts';
 import {
   countSelectedRuns,
   momentOf,
@@ -12,7 +12,6 @@ import type { RunService } from '../deps.ts';
 import { retriesAllRuns, seesAllRuns } from './run-service.ts';
 
 const batchSize = 200;
-const lowestId = '00000000-0000-0000-0000-000000000000';
 
 type Options = {
   sql: Sql;
