@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { coercingAjv, FlowstateError, toFieldErrors, type FieldError } from '@flowstate/contracts';
+import { coercingAjv, FlowstateError, invalidInput, toFieldErrors, type FieldError } from '@flowstate/contracts';
 import type { Static, TObject } from 'typebox';
 import { secretWeakness } from './secret-strength.ts';
 
@@ -19,7 +19,7 @@ export function loadConfig<T extends TObject>(schema: T, env: NodeJS.ProcessEnv)
   const validate = coercingAjv.compile(schema);
   const errors = validate(values) ? weakSecrets(schema, values) : toFieldErrors(validate.errors ?? []);
   if (errors.length === 0) return values as Static<T>;
-  throw new FlowstateError('invalid_input', errors.map((e) => `${e.field} ${e.message}`).join('; '), { errors });
+  throw invalidInput(errors);
 }
 
 /** A property of the schema says `secret: true`, or `secret: 'list'` for several with commas between. */

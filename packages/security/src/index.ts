@@ -18,7 +18,7 @@ export { rehearseRotation } from './rotation-rehearsal.ts';
 export { createRunAuthorities, type RunAuthorities } from './run-authorities.ts';
 export { readSecretAges } from './secret-ages.ts';
 export { secretFingerprint, secretsOf } from './secret-fingerprints.ts';
-export { hashToken, sameSecret } from './secret-tokens.ts';
+export { hashToken } from './secret-tokens.ts';
 export { createSessionAdmin, type SessionAdmin } from './session-admin.ts';
 export { sessionKey, userSessionsKey } from './session-copies.ts';
 export { judgeKeys, killSigningKey, killSigningKeyDirectly, readSigningKeys } from './signing-keys.ts';

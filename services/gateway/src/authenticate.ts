@@ -1,5 +1,6 @@
 import { FlowstateError, type Principal } from '@flowstate/contracts';
-import { isApiKey, sameSecret, type Identity } from '@flowstate/security';
+import { secretsEqual } from '@flowstate/runtime';
+import { isApiKey, type Identity } from '@flowstate/security';
 import type { FastifyRequest } from 'fastify';
 import type { Authenticator } from './access.ts';
 import type { AccessRules } from './access-rules.ts';
@@ -99,7 +100,7 @@ export function createAuthenticator({
     authenticate,
     authenticateWorker(request) {
       const credential = credentialOf(request);
-      if (typeof credential !== 'object' || !sameSecret(credential.value, workerApiKey)) {
+      if (typeof credential !== 'object' || !secretsEqual(credential.value, workerApiKey)) {
         throw authenticationFailed(request, 'worker_key', onFailure);
       }
     },

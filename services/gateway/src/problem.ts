@@ -31,8 +31,7 @@ export function toKnownError(error: Error & Partial<FastifyError>): FlowstateErr
   if (error instanceof FlowstateError) return error;
   if (error.validation) {
     const root = error.validationContext === 'body' ? '' : (error.validationContext ?? '');
-    const errors = toFieldErrors(error.validation as Parameters<typeof toFieldErrors>[0], root);
-    return new FlowstateError('invalid_input', errors.map((e) => `${e.field} ${e.message}`).join('; '), { errors });
+    return invalidInput(toFieldErrors(error.validation as Parameters<typeof toFieldErrors>[0], root));
   }
   if (isDatabaseOutage(error)) {
     return new FlowstateError('unavailable', 'The database is not reachable right now', { cause: error });
