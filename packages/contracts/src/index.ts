@@ -27,6 +27,7 @@ export * from './public-address.ts';
 export * from './recommendations.ts';
 export * from './recurrence.ts';
 export * from './reindex.ts';
+export * from './retry-after.ts';
 export * from './roles.ts';
 export * from './rotation.ts';
 export * from './run-explanation.ts';

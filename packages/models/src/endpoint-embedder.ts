@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createCheck, FlowstateError } from '@flowstate/contracts';
+import { createCheck, FlowstateError, parseRetryAfter } from '@flowstate/contracts';
 import { callModel } from '@flowstate/tracing';
 import Type from 'typebox';
 import { createCircuit, type Circuit } from './circuit.ts';
 import type { Embedder } from './embedder.ts';
-import { retryAfterSeconds } from './retry-after.ts';
 
 export type EndpointOptions = {
   /** Such as `https://api.openai.com/v1`; `/v1` is added when it has no path. */
@@ -90,7 +89,7 @@ export function createEndpointEmbedder(options: EndpointOptions): Embedder {
       let askedMs = 0;
       try {
         const onRefusal = (response: Response) =>
-          void (askedMs = 1000 * (retryAfterSeconds(response.headers.get('retry-after')) ?? 0));
+          void (askedMs = parseRetryAfter(response.headers.get('retry-after')) ?? 0);
         return await circuit.run(async () =>
           callModel({ operation: 'embeddings', provider: 'openai', model }, async (used) => {
             const { vectors, inputTokens } = await request(input, signal, onRefusal);
@@ -151,8 +150,8 @@ function embeddingsUrl(baseUrl: string): string {
 /** The far end's words stay out of it: they may quote the text or the key. */
 function refusal(response: Response): FlowstateError {
   const { status } = response;
-  const retryAfter = retryAfterSeconds(response.headers.get('retry-after'));
-  const hint = { ...(retryAfter !== undefined && { retryAfter }) };
+  const waitMs = parseRetryAfter(response.headers.get('retry-after'));
+  const hint = waitMs === null ? {} : { retryAfter: Math.ceil(waitMs / 1000) };
   if (status === 429) return new FlowstateError('rate_limited', 'The embeddings endpoint limits our rate (429)', hint);
   if (status >= 500) return new FlowstateError('unavailable', `The embeddings endpoint failed (${status})`, hint);
   const why = status === 401 || status === 403 ? 'refused our key' : 'refused the request';

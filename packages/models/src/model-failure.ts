@@ -1,5 +1,4 @@
-import { FlowstateError } from '@flowstate/contracts';
-import { retryAfterSeconds } from './retry-after.ts';
+import { FlowstateError, parseRetryAfter } from '@flowstate/contracts';
 
 /** What the AI SDK's `APICallError` says, and what its copies across package versions say too. */
 type CallError = { statusCode?: number; responseHeaders?: Record<string, string> };
@@ -48,8 +47,8 @@ function cut(): FlowstateError {
 
 function refusal({ statusCode: status, responseHeaders = {} }: CallError): FlowstateError {
   if (status === undefined || status < 300) return cut(); // it had begun to answer
-  const retryAfter = retryAfterSeconds(responseHeaders['retry-after']);
-  const hint = { ...(retryAfter !== undefined && { retryAfter }) };
+  const waitMs = parseRetryAfter(responseHeaders['retry-after']);
+  const hint = waitMs === null ? {} : { retryAfter: Math.ceil(waitMs / 1000) };
   if (status === 429) return new FlowstateError('rate_limited', `${farEnd} limits our rate (429)`, hint);
   if (status >= 500 || status === 408) return new FlowstateError('unavailable', `${farEnd} failed (${status})`, hint);
   const why = status === 401 || status === 403 ? 'refused our key' : 'refused the request';

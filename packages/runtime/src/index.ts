@@ -25,6 +25,5 @@ export {
   sendIncidentMessages,
   type IncidentMessage,
 } from './webhooks/incident-messages.ts';
-export { parseRetryAfter } from './webhooks/retry-after.ts';
 export { createWebhookSender, type WebhookAnswer, type WebhookSender } from './webhooks/sender.ts';
 export { webhookKey } from './webhook-key.ts';

@@ -1,4 +1,4 @@
-import { parseRetryAfter } from '@flowstate/runtime';
+import { parseRetryAfter } from '@flowstate/contracts';
 import t from 'tap';
 import { dayOfRetries, retryDelay } from '../src/webhooks/retry-schedule.ts';
 

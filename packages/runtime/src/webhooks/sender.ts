@@ -1,7 +1,6 @@
-import { checkWebhookUrl, FlowstateError } from '@flowstate/contracts';
+import { checkWebhookUrl, FlowstateError, parseRetryAfter } from '@flowstate/contracts';
 import type { Agent, request as undiciRequest } from 'undici';
 import { createGuardedLookup, type Resolve } from './guarded-lookup.ts';
-import { parseRetryAfter } from './retry-after.ts';
 import { signedHeaders } from './signature.ts';
 
 export type WebhookAnswer = {
