@@ -1,4 +1,4 @@
-import type { AuditRow } from '@flowstate/store';
+import { isRowFault, type AuditRow } from '@flowstate/store';
 import { createAuditedChange, type ChangeAudited } from './audited-change.ts';
 import { sizeOfRow, toAuditRow } from './audit-row.ts';
 import type { Audit } from './audit.ts';
@@ -67,7 +67,7 @@ export function createAudit({
       try {
         await write([row]);
       } catch (error) {
-        if (!isRowsFault(error)) throw error;
+        if (!isRowFault(error)) throw error;
         onTrouble(error);
         onLost(1);
       }
@@ -80,7 +80,7 @@ export function createAudit({
       const batch = queue.slice(0, batchSize);
       try {
         await write(batch).catch((error: unknown) => {
-          if (!isRowsFault(error)) throw error;
+          if (!isRowFault(error)) throw error;
           return writeEach(batch);
         });
         queue.splice(0, batch.length);
@@ -150,9 +150,4 @@ export function createAudit({
       queue.length = 0;
     },
   };
-}
-
-/** SQLSTATE class 22 (data), 23 (constraint), 54 (limits): no later try would store the row. */
-function isRowsFault(error: unknown): boolean {
-  return /^(22|23|54)/.test((error as { code?: string }).code ?? '');
 }

@@ -1,5 +1,6 @@
 import { FlowstateError } from '@flowstate/contracts';
 import { inSpan, outsideSpans } from '@flowstate/tracing';
+import { isRowFault } from './failures.ts';
 
 type Options<I, O> = {
   /** Writes a whole batch in one round trip; answers in the order of its items. */
@@ -15,8 +16,6 @@ type Options<I, O> = {
   maxBytes?: number;
   /** Waits to the end of the event-loop turn, so that what its I/O still brings shares the statement. */
   afterTurn?: boolean;
-  /** Was the failure one item's own (bad data), so that its neighbours may still be written? */
-  isItemFault?: (error: unknown) => boolean;
 };
 
 export type Batcher<I, O> = {
@@ -42,7 +41,6 @@ export function createBatcher<I, O>(options: Options<I, O>): Batcher<I, O> {
   } = options;
   const attributes = { 'db.system.name': 'postgresql', 'db.query.summary': summary };
   const soon = afterTurn ? setImmediate : queueMicrotask;
-  const isItemFault = options.isItemFault ?? isBadData;
   const queue: Waiting<I, O>[] = [];
   let underWay = 0;
   let bytes = 0;
@@ -62,7 +60,7 @@ export function createBatcher<I, O>(options: Options<I, O>): Batcher<I, O> {
       const answers = await outsideSpans(() => flush(batch.map((waiting) => waiting.item)));
       for (const [index, waiting] of batch.entries()) waiting.resolve(answers[index] as O);
     } catch (error) {
-      if (batch.length > 1 && isItemFault(error)) {
+      if (batch.length > 1 && isRowFault(error)) {
         // One bad row must not fail its neighbours: each is written alone.
         for (const waiting of batch) await write([waiting]);
         bytes += batch.reduce((sum, waiting) => sum + waiting.bytes, 0);
@@ -90,9 +88,4 @@ export function createBatcher<I, O>(options: Options<I, O>): Batcher<I, O> {
       });
     },
   };
-}
-
-/** SQLSTATE class 22 (data) and 23 (constraint) and 54 (limits): the row's own fault. */
-function isBadData(error: unknown): boolean {
-  return /^(22|23|54)/.test((error as { code?: string }).code ?? '');
 }

@@ -148,7 +148,7 @@ export * from './rotation/publish-keys.ts';
 export * from './rotation/read-keys.ts';
 export * from './rotation/rehearsals.ts';
 export * from './rotation/secrets.ts';
-export { isDatabaseOutage, isUndoneForOthers } from './outage.ts';
+export { isDatabaseOutage, isLocked, isRowFault, isUndoneForOthers } from './failures.ts';
 export { webhookBacklog } from './webhooks/backlog.ts';
 export { claimDeliveries, type ClaimedDelivery } from './webhooks/claim.ts';
 export { nameWebhookHosts } from './webhooks/name-hosts.ts';

@@ -12,6 +12,7 @@ import {
   dropLedgerWeek,
   expendableRuns,
   firstKey,
+  isLocked,
   ruleByAge,
   ruleByCount,
   weeksBefore,
@@ -103,7 +104,7 @@ export function createRetention(options: Options) {
         log.info({ table, week: week.week, rows: dropped }, 'week dropped');
         return true;
       } catch (error) {
-        if ((error as { code?: string }).code !== '55P03') throw error;
+        if (!isLocked(error)) throw error;
         if (tries === dropTries) {
           log.info({ table, week: week.week }, 'week in use, dropped another time');
           return false;

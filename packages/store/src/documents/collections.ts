@@ -1,6 +1,6 @@
 import { FlowstateError, type Viewer } from '@flowstate/contracts';
-import postgres from 'postgres';
 import type { Db } from '../client.ts';
+import { isLocked } from '../failures.ts';
 
 export type Collection = {
   name: string;
@@ -64,13 +64,11 @@ export async function lockCollectionsOf(tx: Db, ids: readonly string[]): Promise
     ORDER BY name FOR KEY SHARE NOWAIT`);
 }
 
-const lockNotAvailable = '55P03';
-
 async function unlessChanging<T>(query: PromiseLike<T>): Promise<T> {
   try {
     return await query;
   } catch (cause) {
-    if (!(cause instanceof postgres.PostgresError) || cause.code !== lockNotAvailable) throw cause;
+    if (!isLocked(cause)) throw cause;
     const message = 'The collection is getting another model, or is being deleted: again in a moment';
     throw new FlowstateError('unavailable', message, { cause, retryAfter: 5 });
   }

@@ -13,8 +13,7 @@ const socketCodes = new Set([
  * 57P (shutdown, starting up), 25006 (read-only after a failover), the client's own codes, and socket errors.
  */
 export function isDatabaseOutage(error: unknown): boolean {
-  const code = (error as { code?: unknown } | null)?.code;
-  if (typeof code !== 'string') return false;
+  const code = codeOf(error);
   return /^(08|53|57P|25006|CONNECTION_|CONNECT_TIMEOUT)/.test(code) || socketCodes.has(code);
 }
 
@@ -23,6 +22,20 @@ export function isDatabaseOutage(error: unknown): boolean {
  * serialization)? The same again may succeed.
  */
 export function isUndoneForOthers(error: unknown): boolean {
+  return ['40P01', '40001'].includes(codeOf(error));
+}
+
+/** Is it the row's own fault (SQLSTATE classes 22, data; 23, constraint; 54, limits)? No later try would store it. */
+export function isRowFault(error: unknown): boolean {
+  return /^(22|23|54)/.test(codeOf(error));
+}
+
+/** Do others hold what a statement wanted at once, or not for long (SQLSTATE 55P03)? */
+export function isLocked(error: unknown): boolean {
+  return codeOf(error) === '55P03';
+}
+
+function codeOf(error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code;
-  return code === '40P01' || code === '40001';
+  return typeof code === 'string' ? code : '';
 }
