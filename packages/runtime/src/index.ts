@@ -1,7 +1,7 @@
 export { measureCircuit } from './circuit-metric.ts';
 export { loadConfig } from './config.ts';
 export { timedCheck, type Check } from './health.ts';
-export { logContext, withLogContext, type LogContext } from './log-context.ts';
+export { withLogContext, type LogContext } from './log-context.ts';
 export { measureInstance } from './instance-metric.ts';
 export { followLogLevel } from './log-level.ts';
 export { messageOf, readableLine, type LineStyle } from './log-lines.ts';

@@ -1,13 +1,11 @@
 export { deletionCost, markEverySeconds } from './deletion-cost.ts';
-export { desiredGateways, gatewayPolicy, type GatewayDecision } from './desired-gateways.ts';
+export { desiredGateways, gatewayPolicy } from './desired-gateways.ts';
 export {
   desiredWorkers,
   scalingReasons,
-  type Decision,
   type Demand,
   type ScalingOverride,
   type ScalingPolicy,
-  type ScalingReason,
 } from './desired-workers.ts';
 export {
   connectionsPerController,
@@ -19,7 +17,7 @@ export {
   type QueuePolicy,
 } from './queue-policies.ts';
 export { createServiceTimes, type ServiceTimes } from './service-times.ts';
-export { poissonArrivals, readTrace, type Arrival, type Burst, type TraceError } from './simulate/arrivals.ts';
+export { poissonArrivals, readTrace, type Arrival, type Burst } from './simulate/arrivals.ts';
 export { byCpu, byDesiredWorkers, byWaitLength, ourBehaviour, type Autoscaler } from './simulate/autoscalers.ts';
 export { createHpa, hpaSyncSeconds, replicasForAverageValue, type Behaviour } from './simulate/hpa.ts';
 export { seeded } from './simulate/random.ts';

@@ -26,11 +26,11 @@ type Options = {
   onEntry?: (row: AuditRow) => void;
   /** Bytes that may wait. */
   maxBytes?: number;
-  /** So long entries are collected before they are written together. */
-  lingerMs?: number;
 };
 
 const batchSize = 500;
+/** So long entries are collected before they are written together. */
+const lingerMs = 50;
 const longestPauseMs = 2_000;
 const stopWithinMs = 3_000;
 
@@ -44,7 +44,6 @@ export function createAudit({
   onTrouble,
   onEntry,
   maxBytes = 16 * 1024 * 1024,
-  lingerMs = 50,
 }: Options): AuditRecorder {
   const queue: AuditRow[] = [];
   const waiting = new Set<{ upTo: number; resolve: () => void }>();

@@ -9,10 +9,7 @@ export type RunAuthorities = {
   recall(runId: string): Promise<RunAuthority | null>;
 };
 
-export function createRunAuthorities(
-  { sql, policy }: { sql: Sql; policy: PolicyWatch },
-  { maxAgeMs = 1_000 }: { maxAgeMs?: number } = {},
-): RunAuthorities {
+export function createRunAuthorities({ sql, policy }: { sql: Sql; policy: PolicyWatch }): RunAuthorities {
   const read = (runId: string) => readRunAuthority(sql, runId);
-  return { read, recall: createFreshCache(read, { maxAgeMs, version: policy.epoch }) };
+  return { read, recall: createFreshCache(read, { maxAgeMs: 1_000, version: policy.epoch }) };
 }
