@@ -44,3 +44,39 @@ export function toFlowstateError(error: Error & { statusCode?: number }): Flowst
 export function noSuchPath({ method, url }: { method: string; url: string }): FlowstateError {
   return new FlowstateError('not_found', `There is no ${method} ${url.split('?')[0] ?? ''}`);
 }
+
+/** As much of Fastify as errors need: this package serves nothing itself. */
+type Request = {
+  id: string;
+  method: string;
+  url: string;
+  log: { error(fields: { err: Error }, message: string): void };
+};
+type Reply = {
+  code(status: number): Reply;
+  headers(headers: Record<string, string>): Reply;
+  type(contentType: string): Reply;
+  serializer(serialize: (body: unknown) => string): Reply;
+  send(body: unknown): Reply;
+};
+type App = {
+  setErrorHandler(handler: (error: Error, request: Request, reply: Reply) => Reply): unknown;
+  setNotFoundHandler(handler: (request: Request, reply: Reply) => Reply): unknown;
+};
+
+/** Answers with a refusal or a failure, as `application/problem+json`. */
+export function sendProblem<R extends Reply>({ id }: Pick<Request, 'id'>, reply: R, error: FlowstateError): R {
+  const { status, headers, problem } = answerOf(error, id);
+  reply.code(status).headers(headers).type('application/problem+json').serializer(JSON.stringify).send(problem);
+  return reply;
+}
+
+/** Has a service answer every error so; what nobody foresaw is logged. */
+export function problemErrors(app: App): void {
+  app.setErrorHandler((error, request, reply) => {
+    const known = toFlowstateError(error);
+    if (known.code === 'internal') request.log.error({ err: error }, 'request failed');
+    return sendProblem(request, reply, known);
+  });
+  app.setNotFoundHandler((request, reply) => sendProblem(request, reply, noSuchPath(request)));
+}

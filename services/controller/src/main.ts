@@ -7,6 +7,7 @@ import {
   followLogLevel,
   measureLogSinks,
   onShutdown,
+  problemErrors,
   timedCheck,
   trackUnusedConnections,
 } from '@flowstate/runtime';
@@ -25,7 +26,6 @@ import { createControllerMetrics } from './metrics.ts';
 import { createPartitionKeeper } from './partitions.ts';
 import { createForgottenDocuments } from './forgotten-documents.ts';
 import { createPartsBackfill } from './parts-backfill.ts';
-import { problemErrors } from './problems.ts';
 import { createRehearser } from './rehearser.ts';
 import { retentionMetrics } from './retention-metrics.ts';
 import { createRetention } from './retention.ts';

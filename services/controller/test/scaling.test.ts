@@ -1,7 +1,7 @@
 import { get } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { createLogger } from '@flowstate/runtime';
+import { createLogger, problemErrors } from '@flowstate/runtime';
 import {
   arrivalsPerSecond,
   beat,
@@ -17,7 +17,6 @@ import { createCA, createCert } from 'mkcert';
 import t from 'tap';
 import { v7 as uuidv7 } from 'uuid';
 import { readConfig } from '../src/config.ts';
-import { problemErrors } from '../src/problems.ts';
 import { createProviderRate } from '../src/scaling/provider-rate.ts';
 import { createScalerTokenCheck } from '../src/scaling/scaler-token.ts';
 import { measureScaling } from '../src/scaling/scaling-metrics.ts';

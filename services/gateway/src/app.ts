@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import Fastify, { LogController, type FastifyBaseLogger } from 'fastify';
+import { sendProblem } from '@flowstate/runtime';
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyReply } from 'fastify';
 import { enforceAccess, type Authenticator } from './access.ts';
 import { ruleOf } from './access-rows.ts';
 import { auditRequests } from './audit-trail.ts';
@@ -15,7 +16,7 @@ import { limited } from './limited-authenticator.ts';
 import { measureRequests } from './metrics.ts';
 import { describeApi, serveApiDocs } from './openapi.ts';
 import { followRequests } from './request-context.ts';
-import { problemErrors, sendProblem, toKnownError } from './problem.ts';
+import { problemErrors, toKnownError } from './problem.ts';
 import { registerRateLimits } from './rate-limits.ts';
 import { access, registerRoutes, scopedRoutes } from './routes/index.ts';
 import { followSearchChanges } from './search-changes.ts';
@@ -37,7 +38,7 @@ export async function createApp(deps: Deps, authenticator: Authenticator): Promi
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     // Before any route is found: a path that cannot be decoded, say.
-    frameworkErrors: (error, request, reply) => void sendProblem(request, reply, toKnownError(error)),
+    frameworkErrors: (error, request, reply: FastifyReply) => void sendProblem(request, reply, toKnownError(error)),
     forceCloseConnections: 'idle',
     return503OnClosing: false, // whoever got through is answered: stores close after the last answer
     // Its request and principal stand on each line anyhow.

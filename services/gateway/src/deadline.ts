@@ -1,7 +1,8 @@
 import { FlowstateError } from '@flowstate/contracts';
+import { sendProblem } from '@flowstate/runtime';
 import type { FastifyBaseLogger, FastifyError } from 'fastify';
 import type { App } from './gateway-app.ts';
-import { sendProblem, toKnownError } from './problem.ts';
+import { toKnownError } from './problem.ts';
 
 /** Milliseconds until the answer must begin; a route that waits or imports says its own in `config.deadlineMs`. */
 export const requestDeadlineMs = 10_000;

@@ -1,10 +1,10 @@
 import { FlowstateError, invalidInput, toFieldErrors, type Problem } from '@flowstate/contracts';
-import { answerOf, noSuchPath, toFlowstateError } from '@flowstate/runtime';
+import { answerOf, noSuchPath, sendProblem, toFlowstateError } from '@flowstate/runtime';
 import { isDatabaseOutage, isUndoneForOthers } from '@flowstate/store';
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyError, FastifyRequest } from 'fastify';
 import type { App } from './gateway-app.ts';
 
-/** Every refusal and failure leaves the gateway as `application/problem+json` (RFC 9457), rendered here only. */
+/** Every refusal and failure leaves the gateway as `application/problem+json` (RFC 9457). */
 export function problemErrors(app: App): void {
   app.setErrorHandler<FastifyError>((error, request, reply) => {
     const known = toKnownError(error);
@@ -14,11 +14,6 @@ export function problemErrors(app: App): void {
     return sendProblem(request, reply, known);
   });
   app.setNotFoundHandler((request, reply) => sendProblem(request, reply, noSuchPath(request)));
-}
-
-export function sendProblem(request: FastifyRequest, reply: FastifyReply, error: FlowstateError): FastifyReply {
-  const { status, headers, problem } = answerOf(error, request.id);
-  return reply.code(status).headers(headers).type('application/problem+json').serializer(JSON.stringify).send(problem);
 }
 
 /** The body of an error answer. */

@@ -1,14 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { FlowstateError, httpStatus, Me, createCheck } from '@flowstate/contracts';
-import { answerOf, checkMetricsToken, noSuchPath, toFlowstateError, type Check, type Logger } from '@flowstate/runtime';
+import { checkMetricsToken, problemErrors, type Check, type Logger } from '@flowstate/runtime';
 import type { Outcome } from '@flowstate/workflow';
-import Fastify, {
-  LogController,
-  type FastifyBaseLogger,
-  type FastifyInstance,
-  type FastifyReply,
-  type FastifyRequest,
-} from 'fastify';
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import type { Registry } from '@prometheus-io/client';
 
 type Options = {
@@ -38,18 +32,7 @@ export function createApp(options: Options): FastifyInstance {
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
   });
 
-  function refuse(request: FastifyRequest, reply: FastifyReply, error: FlowstateError): FastifyReply {
-    const { status, headers, problem } = answerOf(error, request.id);
-    if (status >= 500) request.log.error({ err: error }, 'request failed');
-    return reply
-      .code(status)
-      .headers(headers)
-      .type('application/problem+json')
-      .serializer(JSON.stringify)
-      .send(problem);
-  }
-  app.setErrorHandler<Error>((error, request, reply) => refuse(request, reply, toFlowstateError(error)));
-  app.setNotFoundHandler((request, reply) => refuse(request, reply, noSuchPath(request)));
+  problemErrors(app);
 
   app.get('/health', async () => ({ status: 'ok', incarnation: incarnation() }));
 
