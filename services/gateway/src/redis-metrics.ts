@@ -1,26 +1,24 @@
-import { mastersOf } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
 import { Counter, Gauge, type Registry } from '@prometheus-io/client';
 import type { Redis } from 'ioredis';
-
-type Figures = { used: number; max: number; evicted: number; hits: number; misses: number };
+import { readRedisFigures, type RedisFigures } from './redis-figures.ts';
 
 /** Memory and evictions of each Redis, as it tells them at a scrape; without samples while it is away. */
 export function measureRedis(registry: Registry, instances: Record<string, Redis>, log: Logger): void {
   const registers = [registry];
   const labelNames = ['instance'] as const;
-  const reading = new Map<string, Promise<Figures>>();
+  const reading = new Map<string, Promise<RedisFigures>>();
 
   /** One question for all the metrics that are collected at once. */
-  function figuresOf(instance: string, redis: Redis): Promise<Figures> {
+  function figuresOf(instance: string, redis: Redis): Promise<RedisFigures> {
     const asked = reading.get(instance);
     if (asked !== undefined) return asked;
-    const read = readFigures(redis).finally(() => reading.delete(instance));
+    const read = readRedisFigures(redis).finally(() => reading.delete(instance));
     reading.set(instance, read);
     return read;
   }
 
-  async function eachFigure(set: (labels: { instance: string }, figures: Figures) => void): Promise<void> {
+  async function eachFigure(set: (labels: { instance: string }, figures: RedisFigures) => void): Promise<void> {
     await Promise.all(
       Object.entries(instances).map(async ([instance, redis]) => {
         try {
@@ -75,23 +73,4 @@ export function measureRedis(registry: Registry, instances: Record<string, Redis
       });
     },
   });
-}
-
-/** Of all servers of a cluster together. */
-async function readFigures(redis: Redis): Promise<Figures> {
-  const each = await Promise.all(mastersOf(redis).map(readServer));
-  const sum = (name: keyof Figures) => each.reduce((total, figures) => total + figures[name], 0);
-  return { used: sum('used'), max: sum('max'), evicted: sum('evicted'), hits: sum('hits'), misses: sum('misses') };
-}
-
-async function readServer(redis: Redis): Promise<Figures> {
-  const [memory, stats] = await Promise.all([redis.info('memory'), redis.info('stats')]);
-  const number = (text: string, name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(text)?.[1] ?? 0);
-  return {
-    used: number(memory, 'used_memory'),
-    max: number(memory, 'maxmemory'),
-    evicted: number(stats, 'evicted_keys'),
-    hits: number(stats, 'keyspace_hits'),
-    misses: number(stats, 'keyspace_misses'),
-  };
 }

@@ -5,6 +5,7 @@ import type { Redis } from 'ioredis';
 import type { Deps } from '../deps.ts';
 import type { App } from '../gateway-app.ts';
 import { recordedChange } from '../recorded-change.ts';
+import { readRedisFigures } from '../redis-figures.ts';
 
 const tags = ['admin'];
 
@@ -59,19 +60,11 @@ export function adminCacheRoutes(
 
 async function redisStats(redis: Redis): Promise<SearchCacheStats['redis']> {
   try {
-    const servers = await Promise.all(
-      mastersOf(redis).map((server) => Promise.all([server.info('memory'), server.info('stats'), server.dbsize()])),
-    );
-    const number = (text: string, name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(text)?.[1] ?? 0);
-    const sum = (figure: (server: (typeof servers)[number]) => number) =>
-      servers.reduce((total, server) => total + figure(server), 0);
-    return {
-      state: 'up',
-      keys: sum(([, , keys]) => keys),
-      usedBytes: sum(([memory]) => number(memory, 'used_memory')),
-      maxBytes: sum(([memory]) => number(memory, 'maxmemory')),
-      evicted: sum(([, stats]) => number(stats, 'evicted_keys')),
-    };
+    const [{ used: usedBytes, max: maxBytes, evicted }, keys] = await Promise.all([
+      readRedisFigures(redis),
+      Promise.all(mastersOf(redis).map((server) => server.dbsize())),
+    ]);
+    return { state: 'up', keys: keys.reduce((sum, some) => sum + some, 0), usedBytes, maxBytes, evicted };
   } catch {
     return { state: 'down', keys: null, usedBytes: null, maxBytes: null, evicted: null };
   }
