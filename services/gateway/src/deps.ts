@@ -1,9 +1,9 @@
-import type { Delivery, Principal, ResolveBody, RunWebhook } from '@flowstate/contracts';
+import type { Principal } from '@flowstate/contracts';
 import type { RunQueues, RunSubscriber } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
 import type { AuditRecorder, Containments, Identity, KeyRing, SessionAdmin } from '@flowstate/security';
 import type { Recommender, ScopeEpoch, Search } from '@flowstate/search';
-import type { BulkAction, Sql, StoredRun } from '@flowstate/store';
+import type { Sql } from '@flowstate/store';
 import type { Redis } from 'ioredis';
 import type { AccessRules } from './access-rules.ts';
 import type { AttemptCounter } from './attempts.ts';
@@ -15,54 +15,9 @@ import type { GatewayMetrics } from './metrics.ts';
 import type { OpenStreams } from './open-streams.ts';
 import type { RequestRates } from './request-rates.ts';
 import type { Admission } from './runs/admission.ts';
+import type { RunService } from './runs/run-service.ts';
 import type { WorkflowCatalogue } from './runs/workflow-catalogue.ts';
 import type { ScheduleService } from './schedules/schedule-service.ts';
-
-export type StartRun = {
-  workflow: string;
-  /** Default: the newest. */
-  version?: string;
-  input: unknown;
-  principal: Principal;
-  priority?: number;
-  delayMs?: number;
-  tags?: string[];
-  ttlMs?: number;
-  /** Told when the run ends. */
-  webhookUrl?: string;
-  concurrencyKey?: string;
-  /** The run that starts it as its child. */
-  parentId?: string;
-  /** From the `Idempotency-Key` header; a replay with the same body answers the same run. */
-  idempotency?: { route: string; key: string; body: unknown };
-  traceparent?: string;
-  /** Incarnation of the worker that asked for the run and begins it at once, without the queue. */
-  owner?: number;
-};
-
-/** Runs as routes use them. What the principal may not see answers `not_found`. */
-export type RunService = {
-  /** Validates, commits, then enqueues. */
-  start(request: StartRun): Promise<{ run: StoredRun; replayed: boolean }>;
-  read(id: string, principal: Principal): Promise<StoredRun>;
-  cancel(id: string, principal: Principal): Promise<StoredRun>;
-  /** Sends a run something it waits for, now or later. */
-  signal(id: string, signal: { name: string; data: unknown }, principal: Principal): Promise<StoredRun>;
-  /** Settles a parked run. */
-  resolve(id: string, resolution: ResolveBody, principal: Principal): Promise<StoredRun>;
-  /** A new run that begins with what this one had on record before `fromStep`. */
-  fork(id: string, from: { fromStep: string }, principal: Principal): Promise<StoredRun>;
-  /** A failed run goes on from its failed step as a new attempt. */
-  retry(id: string, principal: Principal): Promise<StoredRun>;
-  /** After commit: a run that news woke is handed to the queue. */
-  wake(delivery: Delivery): Promise<void>;
-  /** How the run's end is being told. */
-  webhook(id: string, principal: Principal): Promise<RunWebhook>;
-  /** Tells the run's end again, under the same id. */
-  redeliver(id: string, principal: Principal): Promise<RunWebhook>;
-  /** Cancels or retries many at once, which the caller has made sure the principal may; returns the ids it changed. */
-  change(action: BulkAction, ids: string[], principal: Principal): Promise<string[]>;
-};
 
 /** What `main.ts` opens and hands to the routes; each route file picks what it needs. */
 export type Deps = {

@@ -22,13 +22,34 @@ import {
   type StoredRun,
 } from '@flowstate/store';
 import { v7 as uuidv7 } from 'uuid';
-import type { StartRun } from '../deps.ts';
 import type { Admission } from './admission.ts';
 import type { Deliver } from './deliver-committed.ts';
 import { checkEntityReferences, type EntityLookup } from './entity-references.ts';
-import { keyOf } from './idempotency-key.ts';
+import { toIdempotencyKey, type GivenKey } from './idempotency-key.ts';
 import type { WebhookUrlCheck } from './webhook-url.ts';
 import type { WorkflowCatalogue } from './workflow-catalogue.ts';
+
+export type StartRun = {
+  workflow: string;
+  /** Default: the newest. */
+  version?: string;
+  input: unknown;
+  principal: Principal;
+  priority?: number;
+  delayMs?: number;
+  tags?: string[];
+  ttlMs?: number;
+  /** Told when the run ends. */
+  webhookUrl?: string;
+  concurrencyKey?: string;
+  /** The run that starts it as its child. */
+  parentId?: string;
+  /** A replay with the same body answers the same run. */
+  idempotency?: GivenKey;
+  traceparent?: string;
+  /** Incarnation of the worker that asked for the run and begins it at once, without the queue. */
+  owner?: number;
+};
 
 export type AcceptOptions = {
   sql: Sql;
@@ -87,7 +108,7 @@ export function createAcceptRun(options: AcceptOptions): AcceptRun {
       ttlMs: request.ttlMs ?? null,
       epoch: principal.epoch ?? null,
     };
-    const key = keyOf(request);
+    const key = request.idempotency === undefined ? null : toIdempotencyKey(request.idempotency);
     await admit(accepted, principal, key);
     // Straight to the queue when that can take it now; else it stands in the ledger's line, which the controller feeds.
     accepted.direct =

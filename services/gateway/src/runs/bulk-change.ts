@@ -8,8 +8,7 @@ import {
   type RunSelection,
   type Sql,
 } from '@flowstate/store';
-import type { RunService } from '../deps.ts';
-import { retriesAllRuns, seesAllRuns } from './run-service.ts';
+import { retriesAllRuns, seesAllRuns, type RunService } from './run-service.ts';
 
 const batchSize = 200;
 

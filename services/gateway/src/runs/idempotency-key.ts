@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { IdempotencyKey } from '@flowstate/store';
-import type { StartRun } from '../deps.ts';
 
-/** What the ledger keeps of a request's `Idempotency-Key`; null without one. */
-export function keyOf({ idempotency }: StartRun): IdempotencyKey | null {
-  if (idempotency === undefined) return null;
-  const { route, key, body } = idempotency;
-  return { route, key, bodyHash: fingerprint(body) };
+/** An `Idempotency-Key` header, with what it was sent with. */
+export type GivenKey = { route: string; key: string; body: unknown };
+
+/** What the ledger keeps of it. */
+export function toIdempotencyKey({ body, ...given }: GivenKey): IdempotencyKey {
+  return { ...given, bodyHash: fingerprint(body) };
 }
 
 /** Hash of the body in canonical form: keys sorted, so that two spellings of one object are one. */

@@ -1,4 +1,4 @@
-import { FlowstateError, invalidInput, type Principal } from '@flowstate/contracts';
+import { FlowstateError, invalidInput, type Delivery, type Principal, type ResolveBody } from '@flowstate/contracts';
 import { announceEnds, type PublishNews, type RunQueues } from '@flowstate/queue';
 import type { Logger } from '@flowstate/runtime';
 import {
@@ -11,15 +11,35 @@ import {
   resolveRun,
   retryRuns,
   sendSignal,
+  type BulkAction,
   type Ended,
   type Resolution,
   type StoredRun,
 } from '@flowstate/store';
 import { v7 as uuidv7 } from 'uuid';
-import type { RunService } from '../deps.ts';
-import { createAcceptRun, type AcceptOptions } from './accept-run.ts';
+import { createAcceptRun, type AcceptOptions, type StartRun } from './accept-run.ts';
 import { createDeliver } from './deliver-committed.ts';
-import { createRunWebhooks } from './run-webhooks.ts';
+import { createRunWebhooks, type RunWebhooks } from './run-webhooks.ts';
+
+/** Runs as routes use them. What the principal may not see answers `not_found`. */
+export type RunService = RunWebhooks & {
+  /** Validates, commits, then enqueues. */
+  start(request: StartRun): Promise<{ run: StoredRun; replayed: boolean }>;
+  read(id: string, principal: Principal): Promise<StoredRun>;
+  cancel(id: string, principal: Principal): Promise<StoredRun>;
+  /** Sends a run something it waits for, now or later. */
+  signal(id: string, signal: { name: string; data: unknown }, principal: Principal): Promise<StoredRun>;
+  /** Settles a parked run. */
+  resolve(id: string, resolution: ResolveBody, principal: Principal): Promise<StoredRun>;
+  /** A new run that begins with what this one had on record before `fromStep`. */
+  fork(id: string, from: { fromStep: string }, principal: Principal): Promise<StoredRun>;
+  /** A failed run goes on from its failed step as a new attempt. */
+  retry(id: string, principal: Principal): Promise<StoredRun>;
+  /** After commit: a run that news woke is handed to the queue. */
+  wake(delivery: Delivery): Promise<void>;
+  /** Cancels or retries many at once, which the caller has made sure the principal may; returns the ids it changed. */
+  change(action: BulkAction, ids: string[], principal: Principal): Promise<string[]>;
+};
 
 type Options = Omit<AcceptOptions, 'queues' | 'deliver'> & {
   log: Logger;
