@@ -1,4 +1,4 @@
-import { createCheck, type LanguageModel, type RunProgress } from '@flowstate/contracts';
+import { createCheck, type LanguageModel, type Role, type RunProgress } from '@flowstate/contracts';
 import { inSpan } from '@flowstate/tracing';
 import type { Static, TSchema } from 'typebox';
 import { ask } from './ask.ts';
@@ -19,7 +19,7 @@ type Environment = {
   /** Its workflow's name. */
   workflow: string;
   /** Of whoever started the run. */
-  role: string;
+  role: Role;
   /** Null: none is configured here. */
   model: LanguageModel | null;
   spending: SpendingPort | undefined;

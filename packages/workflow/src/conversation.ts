@@ -1,4 +1,4 @@
-import type { LanguageModel, RunProgress } from '@flowstate/contracts';
+import type { LanguageModel, Role, RunProgress } from '@flowstate/contracts';
 import type { Backend } from './backend.ts';
 import type { WorkflowContext } from './definition.ts';
 import type { SpendingPort } from './spending.ts';
@@ -9,7 +9,7 @@ export type Conversation = {
   runId: string;
   workflow: string;
   /** Of whoever started the run. */
-  role: string;
+  role: Role;
   /** Null: none is configured here. */
   model: LanguageModel | null;
   spending: SpendingPort | undefined;

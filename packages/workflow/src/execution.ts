@@ -1,4 +1,4 @@
-import type { Effect, Inbox, LanguageModel, RunError, RunEvent, RunProgress } from '@flowstate/contracts';
+import type { Effect, Inbox, LanguageModel, Role, RunError, RunEvent, RunProgress } from '@flowstate/contracts';
 import type { Backend } from './backend.ts';
 import type { Workflow } from './definition.ts';
 import type { LedgerPort } from './ledger-port.ts';
@@ -12,7 +12,7 @@ export type OwnedRun = {
   /** Whose authority it runs with. */
   principalId: string;
   /** The role it had when it started the run. */
-  role: string;
+  role: Role;
   parentId: string | null;
   /** Incarnation that claimed it: the fence of everything written for it. */
   owner: number;

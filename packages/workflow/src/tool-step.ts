@@ -1,4 +1,4 @@
-import { createCheck, FlowstateError, type ModelMessage, type ToolCall } from '@flowstate/contracts';
+import { createCheck, FlowstateError, type ModelMessage, type Role, type ToolCall } from '@flowstate/contracts';
 import { approvedInput } from './approval.ts';
 import type { Conversation } from './conversation.ts';
 import type { StepContext } from './definition.ts';
@@ -22,7 +22,7 @@ type Outcome = { output: unknown } | { problem: string };
 export type Called = { message: ModelMessage; evidence?: Evidence };
 
 /** May the tool be called on behalf of somebody with that role? The gateway decides again at each of its calls. */
-export function isAllowed(tool: Tool, role: string): boolean {
+export function isAllowed(tool: Tool, role: Role): boolean {
   return tool.roles === undefined || (tool.roles as readonly string[]).includes(role);
 }
 

@@ -129,7 +129,7 @@ t.test('an administrator retries and removes through the ledger, and can do noth
   const { addGateway, sql, users } = await createGatewayFixture(t);
   const gateway = await addGateway();
   const owner = await addWorker(sql);
-  const run = { principalId: users.agent.id, role: 'agent' };
+  const run = { principalId: users.agent.id, role: 'agent' as const };
   const failed = await addRun(sql, { ...run, owner });
   await failRun(sql, owner, failed);
   const queued = await addRun(sql, { ...run, owner: null });

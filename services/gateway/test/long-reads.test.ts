@@ -21,7 +21,7 @@ async function fillAudit({ sql }: Fixture): Promise<void> {
 /** Many small pages, one a run: more than may wait on the way to a reader. */
 async function fillRuns({ sql, users }: Fixture): Promise<void> {
   const owner = await addWorker(sql);
-  const run = { principalId: users.agent.id, role: 'agent', owner };
+  const run = { principalId: users.agent.id, role: 'agent' as const, owner };
   const ids = await Promise.all(Array.from({ length: 400 }, () => addRun(sql, run)));
   const error = JSON.stringify({ code: 'internal', message: 'broken '.repeat(28) });
   await finishRuns(

@@ -169,7 +169,7 @@ t.test('whoever asks for a run of a contained user puts it in quarantine, before
   const { addGateway, sql, users, secrets } = await createGatewayFixture(t);
   const gateway = await addGateway();
   const owner = await addWorker(sql);
-  const run = { principalId: users.agent.id, role: 'agent', owner };
+  const run = { principalId: users.agent.id, role: 'agent' as const, owner };
   const [calling, asking] = [await addRun(sql, run), await addRun(sql, run)];
   const ask = (runId: string) =>
     gateway.call('POST', '/api/internal/run-tokens', {
@@ -192,7 +192,7 @@ t.test('a run follows no events: a stream would outlive its authority', async (t
   const { addGateway, sql, users, secrets } = await createGatewayFixture(t);
   const gateway = await addGateway();
   const owner = await addWorker(sql);
-  const run = { principalId: users.agent.id, role: 'agent', owner };
+  const run = { principalId: users.agent.id, role: 'agent' as const, owner };
   const [runId, over] = [await addRun(sql, run), await addRun(sql, run)];
   const foreign = await addRun(sql, { ...run, principalId: users.service.id, role: 'service' });
   await failRun(sql, owner, over);

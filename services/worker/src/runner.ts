@@ -118,7 +118,7 @@ export function createRunner(options: Options): Runner {
       return outcome;
     } finally {
       if (executions.get(claimed.id) === execution) executions.delete(claimed.id);
-      countStay(claimed.queue as QueueName, (performance.now() - begun) / 1000);
+      countStay(claimed.queue, (performance.now() - begun) / 1000);
     }
   }
 

@@ -1,3 +1,4 @@
+import type { Role } from '@flowstate/contracts';
 import type { Sql } from '../client.ts';
 import { acceptIngestRun, findIngestWorkflow } from './ingest-run.ts';
 
@@ -19,7 +20,7 @@ export async function startForgotten(
 ): Promise<{ runId: string | null; documents: number } | null> {
   return await sql.begin(async (tx) => {
     const overdue = tx`since <= now() - ${afterMs} * interval '1 millisecond'`;
-    const [sender] = await tx<{ principalId: string; role: string }[]>`
+    const [sender] = await tx<{ principalId: string; role: Role }[]>`
       SELECT principal_id AS "principalId", role FROM documents_awaiting_run WHERE ${overdue} ORDER BY since LIMIT 1`;
     if (sender === undefined) return null;
     const workflow = await findIngestWorkflow(tx);

@@ -1,14 +1,15 @@
+import type { QueueName, Role } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
 import { acceptRuns } from '../ledger/accept.ts';
 import { v7 as uuidv7 } from 'uuid';
 
-type IngestWorkflow = { id: number; queue: string };
+type IngestWorkflow = { id: number; queue: QueueName };
 
 type IngestRun = {
   documentIds: string[];
   /** In whose name; whether they still may is decided when the run begins. */
   principalId: string;
-  role: string;
+  role: Role;
   priority: number;
   tag: string;
 };

@@ -1,12 +1,13 @@
+import type { QueueName, Role } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
 
 /** A run as the gateway hands it to the ledger; `input` is JSON text. */
 export type AcceptedRun = {
   id: string;
   workflowId: number;
-  queue: string;
+  queue: QueueName;
   principalId: string;
-  role: string;
+  role: Role;
   priority: number;
   tags: string[];
   input: string;

@@ -1,4 +1,4 @@
-import type { Inbox, InboxEntry, RunEvent } from '@flowstate/contracts';
+import type { Inbox, InboxEntry, QueueName, Role, RunEvent } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
 import { among } from './among.ts';
 import { inboxEntries } from './inbox.ts';
@@ -8,11 +8,11 @@ export type ClaimedRun = {
   id: string;
   workflow: string;
   version: string;
-  queue: string;
+  queue: QueueName;
   /** JSON text. */
   input: string;
   principalId: string;
-  role: string;
+  role: Role;
   parentId: string | null;
   /** Incarnation that owns it now: the fence of everything written for it. */
   owner: number;

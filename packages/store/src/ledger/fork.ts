@@ -1,4 +1,4 @@
-import { FlowstateError, type PayloadRef, type RunEvent } from '@flowstate/contracts';
+import { FlowstateError, type PayloadRef, type Role, type RunEvent } from '@flowstate/contracts';
 import { activeTraceparent } from '@flowstate/tracing';
 import type { Db } from '../client.ts';
 import { readEvents } from './read.ts';
@@ -10,7 +10,7 @@ export type Fork = {
   /** Of the new run. */
   id: string;
   principalId: string;
-  role: string;
+  role: Role;
 };
 
 /**

@@ -1,14 +1,14 @@
-import type { Run, RunError, RunEvent, RunState } from '@flowstate/contracts';
+import type { QueueName, Run, RunError, RunEvent, RunState } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
 
 /** A run with what the API does not show but access checks need. */
-export type StoredRun = Run & { principalId: string; queue: string; dispatch: number };
+export type StoredRun = Run & { principalId: string; queue: QueueName; dispatch: number };
 
 type Row = {
   id: string;
   workflow: string;
   version: string;
-  queue: string;
+  queue: QueueName;
   principal_id: string;
   state: RunState;
   input: string;

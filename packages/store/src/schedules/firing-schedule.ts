@@ -1,4 +1,4 @@
-import { runStarters, type InputChecks, type Role } from '@flowstate/contracts';
+import { runStarters, type InputChecks, type QueueName, type Role } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
 import { scheduleColumns, type ScheduleRow } from './stored-schedule.ts';
 
@@ -11,14 +11,14 @@ export type FiringSchedule = ScheduleRow & {
   ownerContained: boolean | null;
   /** The newest version of its workflow; null when there is none. */
   workflowId: number | null;
-  queue: string | null;
+  queue: QueueName | null;
   inputSchema: Record<string, unknown> | null;
   /** Runs of it that are not over, oldest first. */
   liveRuns: string[];
 };
 
 /** A firing that can happen: whose run it is, of which version, with what input. */
-export type Fireable = { role: Role; workflowId: number; queue: string; input: string };
+export type Fireable = { role: Role; workflowId: number; queue: QueueName; input: string };
 
 /**
  * Reads schedules whose rows this transaction has locked. A statement of its own, after the lock: the one that waited

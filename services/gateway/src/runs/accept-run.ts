@@ -1,11 +1,4 @@
-import {
-  checkNumbers,
-  FlowstateError,
-  maxInputBytes,
-  type Principal,
-  type QueueName,
-  type RunState,
-} from '@flowstate/contracts';
+import { checkNumbers, FlowstateError, maxInputBytes, type Principal, type RunState } from '@flowstate/contracts';
 import type { RunQueues } from '@flowstate/queue';
 import {
   acceptKeyedRun,
@@ -171,8 +164,7 @@ export function createAcceptRun(options: AcceptOptions): AcceptRun {
   /** The run is accepted whether Redis takes its job now or not: the answer does not wait for it. */
   function afterAccept(run: AcceptedRun): void {
     if (run.direct !== true) return;
-    const { id: runId, priority, workflowId } = run;
-    const queue = run.queue as QueueName;
+    const { id: runId, queue, priority, workflowId } = run;
     void deliver([{ runId, queue, priority, dispatch: 0, workflowId, suspect: false }], admission.round(queue));
   }
 
