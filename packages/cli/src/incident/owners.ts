@@ -20,8 +20,7 @@ export async function openOwners(
   const { createSql, listRoleOwners } = await import('@flowstate/store');
   const sql = createSql(await databaseUrl(terminal), { name: 'flowstate-cli', max: 1 });
   try {
-    const owners = await onStores(() => listRoleOwners(sql));
-    return owners.map((owner) => ({ ...owner, updatedAt: owner.updatedAt?.toISOString() ?? null }));
+    return await onStores(() => listRoleOwners(sql));
   } finally {
     await sql.end({ timeout: 1 });
   }

@@ -1,16 +1,15 @@
-import { roles, type Role } from '@flowstate/contracts';
+import { roles, type Role, type RoleOwner } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
 
-/** Who in the business answers for a role; `owner` null: nobody was named yet. */
-export type StoredRoleOwner = { role: Role; owner: string | null; contact: string | null; updatedAt: Date | null };
+type Row = Omit<RoleOwner, 'updatedAt'> & { updatedAt: Date };
 
-/** One entry for each role, in the order of `roles`. */
-export async function listRoleOwners(db: Db): Promise<StoredRoleOwner[]> {
-  const rows = await db<StoredRoleOwner[]>`
-    SELECT role, owner, contact, updated_at AS "updatedAt" FROM role_owners`;
-  return roles.map(
-    (role) => rows.find((row) => row.role === role) ?? { role, owner: null, contact: null, updatedAt: null },
-  );
+/** One entry for each role, in the order of `roles`; `owner` null: nobody was named yet. */
+export async function listRoleOwners(db: Db): Promise<RoleOwner[]> {
+  const rows = await db<Row[]>`SELECT role, owner, contact, updated_at AS "updatedAt" FROM role_owners`;
+  return roles.map((role) => {
+    const { owner = null, contact = null, updatedAt } = rows.find((row) => row.role === role) ?? {};
+    return { role, owner, contact, updatedAt: updatedAt?.toISOString() ?? null };
+  });
 }
 
 export async function putRoleOwner(

@@ -20,7 +20,6 @@ import {
   putRoleOwner,
   releaseOverride,
   type StoredOverride,
-  type StoredRoleOwner,
 } from '@flowstate/store';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
@@ -147,7 +146,7 @@ export function adminAccessRoutes(
         response: { 200: WholeList(RoleOwner) },
       },
     },
-    async () => ({ items: (await listRoleOwners(sql)).map(shownOwner), nextCursor: null }),
+    async () => ({ items: await listRoleOwners(sql), nextCursor: null }),
   );
 
   app.put(
@@ -173,11 +172,7 @@ export function adminAccessRoutes(
         await putRoleOwner(tx, { role, owner, contact, updatedBy });
         await record({ action: 'access.owner_named', subject: role, details: { owner } });
       });
-      return shownOwner((await listRoleOwners(sql)).find((entry) => entry.role === role) as StoredRoleOwner);
+      return (await listRoleOwners(sql)).find((entry) => entry.role === role);
     },
   );
-}
-
-function shownOwner({ updatedAt, ...owner }: StoredRoleOwner): RoleOwner {
-  return { ...owner, updatedAt: updatedAt?.toISOString() ?? null };
 }

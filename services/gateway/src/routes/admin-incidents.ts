@@ -6,7 +6,6 @@ import {
   IncidentNoticeBody,
   IncidentTaskBody,
   checkWebhookUrl,
-  type RoleOwner,
 } from '@flowstate/contracts';
 import {
   createWebhookSender,
@@ -76,12 +75,8 @@ export function adminIncidentRoutes(
       },
     },
     async (request) => {
-      const owners: RoleOwner[] = (await listRoleOwners(sql)).map((owner) => ({
-        ...owner,
-        updatedAt: owner.updatedAt?.toISOString() ?? null,
-      }));
       const { id } = request.body.summary;
-      const messages = incidentNotices(owners, request.body);
+      const messages = incidentNotices(await listRoleOwners(sql), request.body);
       return { deliveries: await tell('incident.notified', principalOf(request).id, id, messages) };
     },
   );
