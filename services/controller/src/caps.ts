@@ -31,11 +31,17 @@ export type Caps = {
 export async function readCaps(sql: Sql, principalIds: readonly string[]): Promise<Caps> {
   const [limits, workflows] = await Promise.all([listLimits(sql), workflowCaps(sql)]);
   const capped = limits.some((limit) => limit.maxConcurrent !== null) || workflows.some((w) => w.total ?? w.perKey);
-  const [roles, inFlight] = await Promise.all([
-    limits.some(({ scope }) => scope === 'role') ? rolesOf(sql, principalIds) : new Map<string, Role>(),
-    capped ? runsInFlight(sql) : [],
-  ]);
+  const [roles, inFlight] = await Promise.all([rolesFor(sql, limits, principalIds), capped ? runsInFlight(sql) : []]);
   return createCaps({ limits, workflows, roles, inFlight });
+}
+
+/** Their roles, where a limit asks for them. */
+export async function rolesFor(
+  sql: Sql,
+  limits: readonly Limit[],
+  principalIds: readonly string[],
+): Promise<ReadonlyMap<string, Role>> {
+  return limits.some(({ scope }) => scope === 'role') ? rolesOf(sql, principalIds) : new Map();
 }
 
 type Options = {

@@ -1,17 +1,16 @@
-import { limitsOf, queueNames, type LiveState, type QueueName, type Role } from '@flowstate/contracts';
+import { limitsOf, queueNames, type LiveState, type QueueName } from '@flowstate/contracts';
 import {
   countLiveRuns,
   listLimits,
   publishCensus,
   readQueueStates,
-  rolesOf,
   workflowCaps,
   type Lanes,
   type LiveCount,
   type Sql,
   type WorkflowCaps,
 } from '@flowstate/store';
-import { readCaps } from './caps.ts';
+import { readCaps, rolesFor } from './caps.ts';
 
 /** What stands in the ledger, as last counted. */
 export type Counted = {
@@ -44,7 +43,7 @@ export type Census = {
 };
 
 type Published = Pick<WorkflowCaps, 'id' | 'name' | 'version'>;
-type Options = { sql: Sql; lanes: Pick<Lanes, 'carried' | 'concurrency'>; leads: () => boolean };
+type Options = { sql: Sql; lanes: Pick<Lanes, 'laneOf' | 'carried'>; leads: () => boolean };
 
 const everyMs = 1_000;
 /** Share of one core that counting may take. */
@@ -74,7 +73,7 @@ export function createCensus({ sql, lanes, leads }: Options): Census {
     };
   }
 
-  const isCarried = ({ workflowId }: LiveCount) => lanes.concurrency() === 0 || lanes.carried().includes(workflowId);
+  const isCarried = ({ workflowId }: LiveCount) => lanes.laneOf({ workflowId, suspect: false }) !== null;
 
   async function queueCounts(counts: readonly LiveCount[]): Promise<Counted['queues']> {
     const paused = new Map((await readQueueStates(sql)).map((state) => [state.queue, state.paused]));
@@ -134,9 +133,7 @@ function liveStates(counts: readonly LiveCount[], workflows: readonly Published[
 async function crowded(sql: Sql, counts: readonly LiveCount[]): Promise<Record<string, number>> {
   const live = Map.groupBy(counts, ({ principalId }) => principalId);
   const limits = await listLimits(sql);
-  const roles = limits.some(({ scope }) => scope === 'role')
-    ? await rolesOf(sql, [...live.keys()])
-    : new Map<string, Role>();
+  const roles = await rolesFor(sql, limits, [...live.keys()]);
   return Object.fromEntries(
     [...live].flatMap(([id, lines]) => {
       const runs = lines.reduce((sum, line) => sum + line.live, 0);

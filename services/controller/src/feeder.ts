@@ -19,7 +19,7 @@ import { createQueueWindow, type QueueWindow } from './queue-window.ts';
 type Options = {
   sql: Sql;
   queues: RunQueues;
-  lanes: Pick<Lanes, 'carried' | 'concurrency'>;
+  lanes: Pick<Lanes, 'laneOf' | 'concurrency'>;
   /** Jobs of one queue that may wait in Redis at most; undefined: as many as the live workers make sensible. */
   windowSize?: number | undefined;
   onFed: (queue: QueueName, runs: number) => void;
@@ -94,7 +94,7 @@ export function createFeeder({ sql, queues, lanes, windowSize, onFed }: Options)
 
   /** A version nobody carries waits; with no worker at all everything may, for those that come. */
   function isCarried({ workflowId }: DueGroup): boolean {
-    return concurrency() === 0 || lanes.carried().includes(workflowId);
+    return lanes.laneOf({ workflowId, suspect: false }) !== null;
   }
 
   return {
