@@ -11,7 +11,7 @@ export { measureLogSinks } from './log-sinks/sink-metrics.ts';
 export { createAuditLog, createLogger, type Logger } from './logger.ts';
 export { createBoundedLabel } from './bounded-label.ts';
 export { createRegistry, startAtZero, type Build } from './metrics.ts';
-export { checkMetricsToken, secretsEqual } from './metrics-token.ts';
+export { bearerToken, checkMetricsToken, secretsEqual } from './metrics-token.ts';
 export { answerOf, noSuchPath, problemErrors, sendProblem, toFlowstateError } from './problem.ts';
 export { secretWeakness } from './secret-strength.ts';
 export { settings } from './settings.ts';

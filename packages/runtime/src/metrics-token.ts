@@ -7,6 +7,11 @@ export function secretsEqual(given: string, expected: string): boolean {
   return timingSafeEqual(a, b);
 }
 
+/** The token of an `Authorization: Bearer` header; undefined for any other (RFC 6750). */
+export function bearerToken(authorization: string | undefined): string | undefined {
+  return /^bearer +([^\s]+) *$/i.exec(authorization ?? '')?.[1];
+}
+
 /** Metrics are open unless METRICS_TOKEN is set; then they need it as bearer. Throws `invalid_token`. */
 export function checkMetricsToken(authorization: string | undefined, expected: string | undefined): void {
   if (expected === undefined) return;

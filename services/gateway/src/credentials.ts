@@ -1,3 +1,4 @@
+import { bearerToken } from '@flowstate/runtime';
 import type { FastifyRequest } from 'fastify';
 
 export const sessionCookie = 'flowstate_session';
@@ -10,7 +11,7 @@ export type Credential = { from: 'header' | 'cookie'; value: string };
 export function credentialOf(request: FastifyRequest): Credential | 'malformed' | undefined {
   const { authorization } = request.headers;
   if (authorization !== undefined) {
-    const token = /^bearer +([^\s]+) *$/i.exec(authorization)?.[1];
+    const token = bearerToken(authorization);
     return token === undefined ? 'malformed' : { from: 'header', value: token };
   }
   const value = acceptsCookie(request) ? request.cookies[sessionCookie] : undefined;

@@ -1,5 +1,5 @@
 import { FlowstateError } from '@flowstate/contracts';
-import { secretsEqual } from '@flowstate/runtime';
+import { bearerToken, secretsEqual } from '@flowstate/runtime';
 
 export type ScalerTokenCheck = (bearer: string | undefined, fromMetadata?: string) => void;
 
@@ -17,7 +17,7 @@ type Options = {
 export function createScalerTokenCheck({ token, clientCertificates }: Options): ScalerTokenCheck {
   return (bearer, fromMetadata) => {
     if (token === undefined && clientCertificates) return;
-    const given = /^bearer +([^\s]+) *$/i.exec(bearer ?? '')?.[1] ?? fromMetadata ?? '';
+    const given = bearerToken(bearer) ?? fromMetadata ?? '';
     if (token !== undefined && secretsEqual(given, token)) return;
     throw new FlowstateError('invalid_token', 'This needs the bearer SCALER_TOKEN');
   };
