@@ -1,8 +1,19 @@
 import Type, { type Static } from 'typebox';
+import { FlowstateError } from './errors.ts';
 
 /** BullMQ queues; both carry runs. Embedding work has its own so that bulk ingestion never delays workflows. */
 export const queueNames = ['workflows', 'documents'] as const;
 export type QueueName = (typeof queueNames)[number];
+
+/** Throws `not_found` for any other name. */
+export function toQueueName(text: string): QueueName {
+  const queue = queueNames.find((name) => name === text);
+  if (queue !== undefined) return queue;
+  throw new FlowstateError(
+    'not_found',
+    `There is no queue ${JSON.stringify(text)}: there are ${queueNames.join(', ')}`,
+  );
+}
 
 /** Every job's payload. Ids only: the ledger holds the data, the queue just delivers. */
 export const RunJob = Type.Object({ runId: Type.String({ format: 'uuid' }) }, { additionalProperties: false });

@@ -1,4 +1,4 @@
-import { FlowstateError, queueNames, type QueueName, type ScalingState } from '@flowstate/contracts';
+import { FlowstateError, type QueueName, type ScalingState } from '@flowstate/contracts';
 import type { RunQueues } from '@flowstate/queue';
 import { readScalingStates, type Sql } from '@flowstate/store';
 
@@ -46,14 +46,4 @@ async function inTime<T>(work: Promise<T>): Promise<T> {
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** Throws `not_found` for any other name. */
-export function toQueueName(text: string): QueueName {
-  const queue = queueNames.find((name) => name === text);
-  if (queue !== undefined) return queue;
-  throw new FlowstateError(
-    'not_found',
-    `There is no queue ${JSON.stringify(text)}: there are ${queueNames.join(', ')}`,
-  );
 }

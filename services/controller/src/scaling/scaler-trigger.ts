@@ -1,5 +1,4 @@
-import { invalidInput, type QueueName, type ScalingState } from '@flowstate/contracts';
-import { toQueueName } from './answers.ts';
+import { invalidInput, toQueueName, type QueueName, type ScalingState } from '@flowstate/contracts';
 
 /** `desired`: the decision itself, which the HPA only obeys. `load`: what there is, divided by what a worker does. */
 const metrics = ['desired', 'load'] as const;

@@ -1,5 +1,6 @@
+import { toQueueName } from '@flowstate/contracts';
 import type { FastifyInstance } from 'fastify';
-import { toQueueName, type ScalingAnswers } from './answers.ts';
+import type { ScalingAnswers } from './answers.ts';
 import type { ScalerTokenCheck } from './scaler-token.ts';
 
 type Options = { answers: ScalingAnswers; checkToken: ScalerTokenCheck };

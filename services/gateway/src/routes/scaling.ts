@@ -1,4 +1,4 @@
-import { FlowstateError, queueNames, ScalingState } from '@flowstate/contracts';
+import { ScalingState, toQueueName } from '@flowstate/contracts';
 import Type from 'typebox';
 import type { Deps } from '../deps.ts';
 import type { App } from '../gateway-app.ts';
@@ -17,10 +17,6 @@ export function scalingRoute(app: App, deps: Pick<Deps, 'sql' | 'queues'>): void
         response: { 200: ScalingState },
       },
     },
-    async (request) => {
-      const queue = queueNames.find((name) => name === request.params.queue);
-      if (queue === undefined) throw new FlowstateError('not_found', `There are the queues ${queueNames.join(', ')}`);
-      return readScaling(deps, queue);
-    },
+    async (request) => readScaling(deps, toQueueName(request.params.queue)),
   );
 }
