@@ -1,6 +1,6 @@
 import t from 'tap';
 import { runChaos } from './chaos.ts';
-import { randomSeed } from './random.ts';
+import { randomSeed } from '../support/random.ts';
 
 const runs = 500;
 const seed = randomSeed();

@@ -9,7 +9,7 @@ import { createFindings, type Findings } from './findings.ts';
 import { kinds } from './kinds.ts';
 import { inLanes } from './lanes.ts';
 import { createPerson } from './person.ts';
-import { createRandom, type Random } from './random.ts';
+import { createRandom, type Random } from '../support/random.ts';
 import { reconcile, type KnownRun } from './reconcile.ts';
 import { summarise, type Report } from './report.ts';
 import { faultSchedule } from './schedule.ts';

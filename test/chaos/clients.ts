@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { createClient, type Answer } from '@flowstate/test';
 import type { Role } from '@flowstate/contracts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 import type { Findings } from './findings.ts';
 
 type Request = { body?: unknown; headers?: Record<string, string>; allow?: readonly number[]; at?: number };

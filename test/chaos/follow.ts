@@ -3,7 +3,7 @@ import { politeMs, type Client } from './clients.ts';
 import type { FarEnd } from './far-end.ts';
 import type { Findings } from './findings.ts';
 import type { Person } from './person.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 import { isTerminal, type RunRecord } from './run-record.ts';
 
 /** Who and what a followed run has to do with. */

@@ -8,7 +8,7 @@ import {
 import Type, { type Static, type TObject, type TProperties } from 'typebox';
 import type { Client } from './clients.ts';
 import type { Execution, FarEnd } from './far-end.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 import type { RunRecord } from './run-record.ts';
 
 /** One sort of run in the mixed workload: the workflow the workers carry, and what its client does and may expect. */

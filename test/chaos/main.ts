@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { runChaos } from './chaos.ts';
-import { randomSeed } from './random.ts';
+import { randomSeed } from '../support/random.ts';
 
 const usage = `npm run test:chaos [-- --runs N --minutes M --every S --seed S]
 

@@ -5,7 +5,7 @@ import type { Findings } from './findings.ts';
 import { followRun } from './follow.ts';
 import type { Kind } from './kind.ts';
 import type { Person } from './person.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 import { newRecord, type RunRecord } from './run-record.ts';
 import type { Webhooks } from './webhooks.ts';
 

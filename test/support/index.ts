@@ -11,6 +11,7 @@ export { startOwnStores, type OwnStores } from './own-stores.ts';
 export { startPlatform, type Platform } from './platform.ts';
 export { pathWithPostgresClient } from './postgres-client.ts';
 export { createTestRedis, emptyRedis, keysOf, onClusters, openRedis, type TestRedis } from './redis.ts';
+export { createRandom } from './random.ts';
 export { startRequestLoad, type LoadCount, type RequestLoad } from './request-load.ts';
 export { startService, type LogLine, type ServiceProcess } from './service-process.ts';
 export { startRecorder, type Recorder } from './recorder.ts';

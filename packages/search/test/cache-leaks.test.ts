@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createEmbedder } from '@flowstate/models';
-import { emptyRedis, keysOf } from '@flowstate/test';
+import { createRandom, emptyRedis, keysOf } from '@flowstate/test';
 import type { Role, Viewer } from '@flowstate/contracts';
 import { deleteDocument, expireAnswers, insertUser } from '@flowstate/store';
 import t from 'tap';
@@ -13,23 +13,11 @@ const roles: readonly Role[] = ['analyst', 'agent'];
 const queries = ['refunds', 'password', 'salary', 'invoice sent twice'];
 const rounds = 600;
 
-/** Numbers below 1 that follow from the seed: a failure can be repeated (mulberry32). */
-function createRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 t.test('no answer, cached or not, ever shows what its asker may not see or what is no longer there', async (t) => {
   const seed = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
   t.comment(`FUZZ_SEED=${seed}`);
-  const random = createRandom(seed);
+  const { next: random, pick } = createRandom(seed);
   const below = (n: number) => Math.floor(random() * n);
-  const pick = <T>(of: readonly T[]): T => of[below(of.length)] as T;
 
   const { sql, embedder, cacheUrl, cache } = await createSearchFixture(t);
   // Two processes: only Postgres and Redis are shared. One has no first tier, so that both tiers are looked at.

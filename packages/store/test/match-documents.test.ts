@@ -1,4 +1,4 @@
-import { createTestDatabase } from '@flowstate/test';
+import { createRandom, createTestDatabase } from '@flowstate/test';
 import postgres from 'postgres';
 import t from 'tap';
 import { createSql, findDocuments, matchDocuments, storeEmbeddings, upsertDocuments, type Sql } from '../src/index.ts';
@@ -6,17 +6,8 @@ import { createSql, findDocuments, matchDocuments, storeEmbeddings, upsertDocume
 const dimensions = 384;
 const collections = ['knowledge'];
 
-/** Deterministic (mulberry32, public domain): the same vectors on every run. */
-function createRandom(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let x = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-const random = createRandom(7);
+/** The same vectors on every run. */
+const { next: random } = createRandom(7);
 const centres = Array.from({ length: 20 }, () => Array.from({ length: dimensions }, () => random() - 0.5));
 /** A vector around one of 20 topics, as embeddings of real texts lie. */
 const vectorNear = (topic: number) => (centres[topic] ?? []).map((x) => x + (random() - 0.5) * 0.6);

@@ -1,5 +1,6 @@
 import { insertUser } from '@flowstate/store';
 import { roles, type Role } from '@flowstate/contracts';
+import { createRandom } from '@flowstate/test';
 import t from 'tap';
 import { issueAccessToken } from '../src/tokens.ts';
 import { managed, mayFeed, readable, sees, type AccessModel, type Person } from './fixtures/access-model.ts';
@@ -10,23 +11,11 @@ const names = ['alpha', 'beta', 'gamma', 'delta'];
 const queries = ['refunds', 'salaries', 'passwords'];
 const rounds = Number(process.env['FUZZ_ROUNDS'] ?? 150);
 
-/** Numbers below 1 that follow from the seed: a failure can be repeated (mulberry32). */
-function createRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 t.test('over HTTP and two gateways nobody sees too much or too little, cached or not', async (t) => {
   const seed = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
   t.comment(`FUZZ_SEED=${seed}`);
-  const random = createRandom(seed);
+  const { next: random, pick } = createRandom(seed);
   const below = (n: number) => Math.floor(random() * n);
-  const pick = <T>(of: readonly T[]): T => of[below(of.length)] as T;
 
   const { sql, users, secrets, addGateway } = await createGatewayFixture(t);
   const gateways = [await addGateway(), await addGateway()] as const;

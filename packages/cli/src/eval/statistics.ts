@@ -1,3 +1,5 @@
+import { seeded } from '@flowstate/scaling';
+
 /** Lower and upper bound. */
 export type Interval = [number, number];
 
@@ -26,7 +28,7 @@ const resamples = 10_000;
 export function pairedBootstrap(differences: readonly number[]): Interval {
   const n = differences.length;
   if (n === 0) return [0, 0];
-  const random = mulberry32(n);
+  const random = seeded(n);
   const means = Array.from({ length: resamples }, () => {
     let sum = 0;
     for (let i = 0; i < n; i++) sum += differences[Math.floor(random() * n)] ?? 0;
@@ -34,15 +36,4 @@ export function pairedBootstrap(differences: readonly number[]): Interval {
   }).sort((a, b) => a - b);
   const at = (p: number) => means[Math.floor(p * (resamples - 1))] ?? 0;
   return [at(0.025), at(0.975)];
-}
-
-/** Numbers in [0, 1): Tommy Ettinger's mulberry32. */
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
