@@ -11,7 +11,14 @@ import {
   timedCheck,
   trackUnusedConnections,
 } from '@flowstate/runtime';
-import { createLanes, createSql, directUrl, readLogLevel } from '@flowstate/store';
+import {
+  createLanes,
+  createSql,
+  directUrl,
+  ensureAuditPartitions,
+  ensureLedgerPartitions,
+  readLogLevel,
+} from '@flowstate/store';
 import Fastify, { LogController, type FastifyBaseLogger } from 'fastify';
 import { budgetMetrics } from './budget-metrics.ts';
 import { createBudgetResumer } from './budget-resumer.ts';
@@ -23,7 +30,6 @@ import { createDimensionIndexer } from './index-dimensions.ts';
 import { createLeader } from './leader.ts';
 import { startLoop } from './loop.ts';
 import { createControllerMetrics } from './metrics.ts';
-import { createPartitionKeeper } from './partitions.ts';
 import { createForgottenDocuments } from './forgotten-documents.ts';
 import { createPartsBackfill } from './parts-backfill.ts';
 import { createRehearser } from './rehearser.ts';
@@ -80,6 +86,7 @@ const retain = createRetention({
 });
 const webhooks = createWebhooks({ config, sql, registry: metrics.registry, log });
 const fireSchedules = createScheduler({ sql, queues, publish, log, onFired: metrics.observeFired });
+const everybody = { leads: () => true };
 const loops = [
   startLoop({ name: 'reclaiming', everyMs: 100, leader, log, work: sweeper.reclaim }),
   // Both read every live row: 100,000 of them take tens of milliseconds of Postgres.
@@ -93,7 +100,7 @@ const loops = [
   }),
   startLoop({ name: 'feeding', everyMs: 100, leader, log, work: feeder.feed }),
   // Everybody counts: whoever is asked for metrics must know.
-  startLoop({ name: 'counting', everyMs: 500, share: 0.05, leader: { leads: () => true }, log, work: census.count }),
+  startLoop({ name: 'counting', everyMs: 500, share: 0.05, leader: everybody, log, work: census.count }),
   startLoop({ name: 'deciding on scaling', everyMs: 1_000, share: 0.2, leader, log, work: scaling.decide }),
   ...(scaling.markPods === undefined ? [] : [startLoop({ name: 'marking pods', leader, log, ...scaling.markPods })]),
   startLoop({ name: 'ending expired runs', everyMs: 250, leader, log, work: expire }),
@@ -131,6 +138,21 @@ const loops = [
     log,
     work: createDimensionIndexer({ sql, log }),
   }),
+  // At each start, too, whoever leads by then.
+  startLoop({
+    name: "making the ledger's partitions ahead of time",
+    everyMs: 3_600_000,
+    leader: everybody,
+    log,
+    work: () => ensureLedgerPartitions(sql),
+  }),
+  startLoop({
+    name: "making the audit log's partitions ahead of time",
+    everyMs: 3_600_000,
+    leader: everybody,
+    log,
+    work: () => ensureAuditPartitions(sql),
+  }),
   startLoop({ name: 'rehearsing a rotation', everyMs: 5_000, leader, log, work: rehearse }),
   startLoop({
     name: 'sealing the audit log',
@@ -141,7 +163,6 @@ const loops = [
   }),
 ];
 const logLevel = followLogLevel({ log, normal: config.LOG_LEVEL, read: () => readLogLevel(sql, 'controller') });
-const partitions = createPartitionKeeper(sql, log);
 
 const loggerInstance: FastifyBaseLogger = log;
 const app = Fastify({
@@ -176,7 +197,6 @@ onShutdown(log, [
   { name: 'leader', stop: () => leader.stop() },
   { name: 'scaler', stop: () => scaling.stop() },
   { name: 'webhooks', stop: () => webhooks.close() },
-  { name: 'partitions', stop: () => partitions.stop() },
   { name: 'connections', stop: dropUnused },
   { name: 'http', stop: () => app.close() },
   { name: 'lanes', stop: () => lanes.stop() },
