@@ -36,7 +36,7 @@ async function setUp(t: Test) {
 }
 
 t.test('cancel: what matches and lives, in batches; a dry run only counts', async (t) => {
-  const { run, failed, change, stateOf, sql, worker } = await setUp(t);
+  const { gateway, users, run, failed, change, stateOf, sql, worker } = await setUp(t);
   const queued = await Promise.all(Array.from({ length: 410 }, () => run()));
   const running = await run('agent', worker);
   const over = await failed();
@@ -57,6 +57,13 @@ t.test('cancel: what matches and lives, in batches; a dry run only counts', asyn
   t.equal(await stateOf(over), 'failed');
   t.equal(await stateOf(other), 'queued');
   t.match(await change('cancel', { workflow: 'nothing' }), { matched: 0, changed: 0, failed: [] });
+  const by = { action: 'run.cancel', actor: users.manager.id, outcome: 'success' };
+  t.match(gateway.audited, [
+    { ...by, details: { tag: 'batch', state: 'running', matched: 1, changed: 1 } },
+    { ...by, details: { workflow: 'probe', tag: 'batch', matched: 411, changed: 411 } },
+    { ...by, details: { workflow: 'nothing', matched: 0 } },
+  ]);
+  t.equal(gateway.audited.length, 3, 'a dry run is no entry');
 });
 
 t.test('cancel: children go with their parents, whoever else matches', async (t) => {

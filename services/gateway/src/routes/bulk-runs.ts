@@ -3,6 +3,7 @@ import { BulkProgress, Id, invalidInput, liveStates, OneOf, Timestamp, type Bulk
 import type { FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { principalOf } from '../access.ts';
+import { operatorOf } from '../audit-trail.ts';
 import type { Deps } from '../deps.ts';
 import type { App } from '../gateway-app.ts';
 import { toKnownError, toProblem } from '../problem.ts';
@@ -35,7 +36,7 @@ const actions = [
 /** Cancelling and retrying by filter. */
 export function bulkRunRoutes(
   app: App,
-  { runs, sql, draining, streams }: Pick<Deps, 'runs' | 'sql' | 'draining' | 'streams'>,
+  { runs, sql, audit, draining, streams }: Pick<Deps, 'runs' | 'sql' | 'audit' | 'draining' | 'streams'>,
 ): void {
   for (const [action, summary, body] of actions) {
     app.post(
@@ -62,12 +63,35 @@ export function bulkRunRoutes(
         reply.raw.once('close', () => left.abort());
         const signal = AbortSignal.any([left.signal, draining]);
         const changes = changeRuns({ sql, runs, action, filter, principal: principalOf(request), dryRun, signal });
-        const steps = streams.whileAllowed(request, changes);
+        // One entry for all of them: who ended or retried a run stands in its own events.
+        const recorded = thenTell(changes, ({ matched = 0, changed = 0, done }) => {
+          const { id: actor, details: by } = operatorOf(request);
+          const { ids, ...asked } = filter;
+          const details = { ...asked, ...(ids && { named: ids.length }), matched, changed, ...by };
+          audit.record({ action: `run.${action}`, actor, outcome: done ? 'success' : 'failed', details });
+        });
+        const steps = streams.whileAllowed(request, dryRun ? changes : recorded);
         // What goes wrong before anything was changed is answered with its status.
         const lines = toLines(await steps.next(), steps, request);
         return reply.type('application/x-ndjson; charset=utf-8').send(Readable.from(lines, { objectMode: false }));
       },
     );
+  }
+}
+
+/** The same steps; however they end, `tell` hears of the last. */
+async function* thenTell(
+  steps: AsyncGenerator<BulkProgress, void>,
+  tell: (last: Partial<BulkProgress>) => void,
+): AsyncGenerator<BulkProgress, void> {
+  let last: Partial<BulkProgress> = {};
+  try {
+    for await (const step of steps) {
+      last = step;
+      yield step;
+    }
+  } finally {
+    tell(last);
   }
 }
 
