@@ -10,6 +10,8 @@ export type Route = { method: string; pattern: string; params?: Record<string, u
 /** The access table, narrowed by whatever lockdown is in force at this moment. */
 export type AccessRules = {
   rule(route: Route): Rule | undefined;
+  /** May this role call a closed route? For what is part of another one's work. */
+  allows(role: Role, route: Route): boolean;
   /** Why no run may call it; null if one may. */
   closedToRuns(route: Pick<Route, 'method' | 'pattern'>): string | null;
   /** May this role start, and go on with, runs of that workflow? */
@@ -23,7 +25,7 @@ export type AccessRules = {
 
 type Options = { table: AccessTable; permissions: Permissions; overrides: () => readonly PolicyOverride[] };
 
-const startRoute = 'POST /api/workflows/:name/runs';
+const startRoute = { method: 'POST', pattern: '/api/workflows/:name/runs' };
 /** What an administrator needs to end a lockdown; no override takes it away. */
 const escapeRoutes = / \/api\/(admin|auth)\//;
 
@@ -59,18 +61,23 @@ export function createAccessRules({ table, permissions, overrides }: Options): A
 
   const covered = (target: string) => Object.keys(rules).filter((entry) => covers(target, entry, undefined));
 
+  function rule({ method, pattern, params }: Route): Rule | undefined {
+    const entry = entryOf(table, method, pattern);
+    if (entry === undefined) return undefined;
+    // The ordinary case, on every request.
+    return overrides().length === 0 ? rules[entry] : narrowed(entry, params ?? {});
+  }
+
+  function allows(role: Role, route: Route): boolean {
+    const roles = rule(route);
+    return Array.isArray(roles) && roles.includes(role);
+  }
+
   return {
-    rule({ method, pattern, params }) {
-      const entry = entryOf(table, method, pattern);
-      if (entry === undefined) return undefined;
-      // The ordinary case, on every request.
-      return overrides().length === 0 ? rules[entry] : narrowed(entry, params ?? {});
-    },
+    rule,
+    allows,
     closedToRuns: ({ method, pattern }) => whyClosedToRuns(table[entryOf(table, method, pattern) ?? '']),
-    mayRun(role, workflow) {
-      const rule = narrowed(startRoute, { name: workflow });
-      return Array.isArray(rule) && rule.includes(role);
-    },
+    mayRun: (role, workflow) => allows(role, { ...startRoute, params: { name: workflow } }),
     covered,
     locksOutAdmin: (target, roles) =>
       !roles.includes('admin') && covered(target).some((entry) => escapeRoutes.test(entry)),

@@ -31,7 +31,7 @@ type Stream = {
 type Options = {
   sql: Sql;
   policy: PolicyWatch;
-  accessRules: Pick<AccessRules, 'rule'>;
+  accessRules: Pick<AccessRules, 'allows'>;
   onError: (error: unknown) => void;
 };
 
@@ -71,8 +71,7 @@ export function createOpenStreams({ sql, policy, accessRules, onError }: Options
   function mayStay({ principal, route }: Stream, standing: ReadonlyMap<string, Role>): boolean {
     // With another role they may see other runs: who still may read this one opens it again.
     if (standing.get(credentialOf(principal)) !== principal.role) return false;
-    const rule = accessRules.rule(route);
-    return Array.isArray(rule) && rule.includes(principal.role);
+    return accessRules.allows(principal.role, route);
   }
 
   function end(stream: Stream): void {

@@ -153,3 +153,15 @@ t.test('each role has an owner in the business', async (t) => {
   t.equal((await name('root', { owner: 'x' })).status, 400);
   t.equal((await name('agent', { owner: '' })).status, 400);
 });
+
+t.test('who may not store documents for now imports none either, and goes on importing the rest', async (t) => {
+  const { addGateway } = await createGatewayFixture(t);
+  const gateway = await addGateway();
+  const [admin, manager] = [await gateway.tokenOf('admin'), await gateway.tokenOf('manager')];
+  const importing = async (entity: string) =>
+    (await gateway.call('POST', `/api/import?entity=${entity}`, { token: manager, body: [] })).status;
+  t.equal(await importing('documents'), 200);
+  t.equal((await lock(gateway, admin, { target: 'POST /api/documents', roles: ['admin'] })).status, 201);
+  t.equal(await importing('documents'), 403);
+  t.equal(await importing('customers'), 200);
+});

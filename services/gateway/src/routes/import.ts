@@ -10,7 +10,6 @@ import {
   maxRowLength,
   OneOf,
   type ImportEntity,
-  type Role,
 } from '@flowstate/contracts';
 import type { FastifyRequest } from 'fastify';
 import Type, { type TSchema } from 'typebox';
@@ -48,13 +47,10 @@ const Query = Type.Object({
 const checkMappingShape = createCheck(ImportMapping, { root: 'mapping' });
 
 const mediaTypes = ['text/csv', 'application/x-ndjson', 'application/json'];
-/** Who may import documents, of those who may import. */
-const documentFeeders: ReadonlySet<Role> = new Set(['admin', 'manager', 'integration']);
+type ImportDeps = Pick<Deps, 'sql' | 'runs' | 'accessRules' | 'draining' | 'search' | 'searchEpoch'>;
+
 /** Streamed import of CSV, NDJSON and JSON. */
-export function importRoute(
-  app: App,
-  deps: Pick<Deps, 'sql' | 'runs' | 'draining' | 'search' | 'searchEpoch'> & Pick<Importing, 'streams'>,
-): void {
+export function importRoute(app: App, deps: ImportDeps & Pick<Importing, 'streams'>): void {
   // A scope of its own, where bodies are streams.
   void app.register(async (scope: App) => {
     scope.removeAllContentTypeParsers();
@@ -97,11 +93,11 @@ const answers = {
 function jobOf(
   request: FastifyRequest,
   query: { entity: ImportEntity; mapping?: string; dryRun?: boolean },
-  { sql, runs, draining, search, searchEpoch }: Pick<Deps, 'sql' | 'runs' | 'draining' | 'search' | 'searchEpoch'>,
+  { sql, runs, accessRules, draining, search, searchEpoch }: ImportDeps,
 ): ImportJob {
   const principal = principalOf(request);
   const { entity, dryRun = false } = query;
-  if (entity === 'documents' && !documentFeeders.has(principal.role)) {
+  if (entity === 'documents' && !accessRules.allows(principal.role, { method: 'POST', pattern: '/api/documents' })) {
     throw new FlowstateError('forbidden', `The role ${principal.role} may not import documents`);
   }
   const target = targetOf(entity, search);

@@ -21,10 +21,8 @@ export function recommendationRoutes(app: App, deps: RecommendationDeps): void {
   const tags = ['search'];
 
   /** Recommendations show other customers, so they are for whoever may read them, by the very rule of that route. */
-  function mayReadCustomers({ role }: Principal): boolean {
-    const rule = accessRules.rule({ method: 'GET', pattern: '/api/customers/:id' });
-    return Array.isArray(rule) && rule.includes(role);
-  }
+  const mayReadCustomers = ({ role }: Principal) =>
+    accessRules.allows(role, { method: 'GET', pattern: '/api/customers/:id' });
 
   app.post(
     '/api/search/recommendations',
