@@ -16,7 +16,12 @@ export const WorkerConfig = Type.Object({
   ),
   GATEWAY_URL: Type.String({ default: 'http://127.0.0.1:3001', description: 'Where agents reach data' }),
   WORKER_API_KEY: settings.WORKER_API_KEY,
-  WORKER_CONCURRENCY: Type.Integer({ default: 16, minimum: 1, maximum: 1000, description: 'Runs in hand at most' }),
+  WORKER_CONCURRENCY: Type.Integer({
+    default: 16,
+    minimum: 1,
+    maximum: 1000,
+    description: 'Runs of each queue in hand at most',
+  }),
   FLOWSTATE_WORKFLOWS: Type.Optional(
     Type.String({ description: "Folders of a team's own workflows, separated by commas" }),
   ),
