@@ -37,7 +37,8 @@ export type IdempotencyKey = { route: string; key: string; bodyHash: string };
 
 export type Acceptance = { id: string; createdAt: Date };
 
-const hours24 = '24 hours';
+/** For so long a key is kept, and stands for its run. */
+export const keyLifetime = '24 hours';
 
 /** Commits a batch of runs in one statement: the row that lives, and the one that stays. */
 export async function acceptRuns(db: Db, runs: AcceptedRun[]): Promise<Acceptance[]> {
@@ -64,7 +65,7 @@ export async function acceptKeyedRun(db: Db, run: AcceptedRun, key: IdempotencyK
       SELECT principal_id, ${key.route}, ${key.key}, ${key.bodyHash}, id FROM input
       ON CONFLICT (principal_id, route, key) DO UPDATE
         SET body_hash = excluded.body_hash, run_id = excluded.run_id, created_at = now()
-        WHERE idempotency.created_at < now() - ${hours24}::interval
+        WHERE idempotency.created_at < now() - ${keyLifetime}::interval
       RETURNING run_id
     ),
     live AS (${insertLive(db)} FROM input JOIN taken ON run_id = id)
@@ -87,7 +88,7 @@ export async function acceptedUnderKey(
   const [earlier] = await db<Acceptance[]>`
     SELECT run_id AS id, created_at AS "createdAt" FROM idempotency
     WHERE principal_id = ${principalId} AND route = ${route} AND key = ${key} AND body_hash = ${bodyHash}
-      AND created_at >= now() - ${hours24}::interval`;
+      AND created_at >= now() - ${keyLifetime}::interval`;
   return earlier ?? null;
 }
 
