@@ -99,6 +99,11 @@ export type Integration = Static<typeof Integration>;
 
 export type StageName = 'won' | 'lost' | (string & {});
 
+/** Has an opportunity come to its end, with this stage? */
+export function isClosed({ stage }: { stage: string }): boolean {
+  return stage === 'won' || stage === 'lost';
+}
+
 /** Days an opportunity has been (or was) open, upper bounds of the buckets; the last one is open-ended. */
 export const ageBucketBounds = [30, 60, 90, 180] as const;
 export const ageBuckets = ['0-30', '31-60', '61-90', '91-180', '181+'] as const;

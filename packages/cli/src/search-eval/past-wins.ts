@@ -1,4 +1,4 @@
-import type { Opportunity } from '@flowstate/contracts';
+import { isClosed, type Opportunity } from '@flowstate/contracts';
 
 /** A product a customer won for the first time, as it stood when it was opened: what was to be recommended then. */
 export type PastWin = {
@@ -51,6 +51,8 @@ function isBefore(time: string | null | undefined, moment: string): boolean {
 }
 
 function isOpenAt({ stage, openedAt, closedAt }: Opportunity, moment: string): boolean {
-  const closed = stage === 'won' || stage === 'lost';
-  return isBefore(openedAt, moment) && (!closed || (typeof closedAt === 'string' && !isBefore(closedAt, moment)));
+  return (
+    isBefore(openedAt, moment) &&
+    (!isClosed({ stage }) || (typeof closedAt === 'string' && !isBefore(closedAt, moment)))
+  );
 }

@@ -1,4 +1,4 @@
-import type { OpportunityInput } from '@flowstate/contracts';
+import { isClosed, type OpportunityInput } from '@flowstate/contracts';
 
 type Entry = { stage: string; at: string };
 
@@ -23,10 +23,10 @@ export function parseHistory(cell: string): Entry[] | undefined {
 export function historyOf(opportunity: OpportunityInput, openedStage: string | undefined): Entry[] {
   const { history = [], stage, openedAt, closedAt } = opportunity;
   if (history.length > 0) return history.toSorted((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
-  const isClosed = stage === 'won' || stage === 'lost';
-  const first = openedStage ?? (isClosed ? undefined : stage);
+  const closed = isClosed(opportunity);
+  const first = openedStage ?? (closed ? undefined : stage);
   return [
     ...(openedAt && first !== undefined ? [{ stage: first, at: openedAt }] : []),
-    ...(isClosed && closedAt ? [{ stage, at: closedAt }] : []),
+    ...(closed && closedAt ? [{ stage, at: closedAt }] : []),
   ];
 }

@@ -1,4 +1,4 @@
-import { ageBucketOf, ageBuckets, type BaseRate, type Opportunity } from '@flowstate/contracts';
+import { ageBucketOf, ageBuckets, isClosed, type BaseRate, type Opportunity } from '@flowstate/contracts';
 import type { Evidence } from './evidence.ts';
 import { dayMs, timeOf } from './timestamps.ts';
 
@@ -10,10 +10,6 @@ export type History = {
   /** The closed opportunities with this value. Past stages and ages have no list: they are read off all closed ones. */
   evidence(dimension: Dimension, value: string): Evidence;
 };
-
-export function isClosed(row: Opportunity): boolean {
-  return row.stage === 'won' || row.stage === 'lost';
-}
 
 /**
  * Base rates of closed opportunities, the same counts as the API's: values are taken exactly as stored, `age` is the
@@ -41,9 +37,7 @@ export function baseRatesOf(rows: readonly Opportunity[]): BaseRate[] {
 }
 
 function cellsOf(row: Opportunity): [Dimension, string][] {
-  const entered = new Set(
-    (row.history ?? []).map(({ stage }) => stage).filter((stage) => !['won', 'lost'].includes(stage)),
-  );
+  const entered = new Set((row.history ?? []).filter((entry) => !isClosed(entry)).map(({ stage }) => stage));
   const cells: [Dimension, string][] = [
     ['all', ''],
     ['product', row.product],

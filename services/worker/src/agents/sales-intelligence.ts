@@ -1,8 +1,8 @@
-import { AnyId, Nullable, OpportunityInput, Timestamp, type Opportunity } from '@flowstate/contracts';
+import { AnyId, isClosed, Nullable, OpportunityInput, Timestamp, type Opportunity } from '@flowstate/contracts';
 import { defineAgent } from '@flowstate/workflow';
 import Type, { type Static } from 'typebox';
 import { createCrm } from '../crm.ts';
-import { inlineHistory, isClosed, rateOf, storedHistory, type History } from './base-rates.ts';
+import { inlineHistory, rateOf, storedHistory, type History } from './base-rates.ts';
 import { ClosedDeals, closedDeals } from './closed-deals.ts';
 import { forecast, Forecast } from './forecast.ts';
 import { inlineRows } from './inline-facts.ts';

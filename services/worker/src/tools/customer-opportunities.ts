@@ -1,4 +1,4 @@
-import { Opportunity, OneOf } from '@flowstate/contracts';
+import { isClosed, Opportunity, OneOf } from '@flowstate/contracts';
 import { defineTool } from '@flowstate/workflow';
 import Type from 'typebox';
 import { createCrm } from '../crm.ts';
@@ -29,14 +29,10 @@ export const customerOpportunities = defineTool({
   effect: 'pure',
   async run({ backend, signal }, { customer, state = 'all', limit = 30 }) {
     const { rows } = await createCrm(backend, signal).opportunities(customer);
-    const wanted = rows.filter(({ stage }) => state === 'all' || (state === 'closed') === isClosed(stage));
+    const wanted = rows.filter((row) => state === 'all' || (state === 'closed') === isClosed(row));
     return {
       count: wanted.length,
       opportunities: wanted.slice(0, limit).map(({ history: _history, ...row }) => row),
     };
   },
 });
-
-function isClosed(stage: string): boolean {
-  return stage === 'won' || stage === 'lost';
-}
