@@ -73,7 +73,8 @@ export function createSessions({ sql, redis, policy }: { sql: Sql; redis: Redis;
   ): LiveSession | SessionRefusal | undefined {
     const epoch = policy.epoch();
     if (copy === null || epoch === undefined || copy.epoch < epoch) return undefined;
-    if (!anyAge && Date.now() - copy.readAt > copyFreshMs) return undefined;
+    // Dated ahead, and by more than clocks differ, it would be believed for longer.
+    if (!anyAge && Math.abs(Date.now() - copy.readAt) > copyFreshMs) return undefined;
     if (copy.expiresAt <= Date.now()) return 'session_expired';
     return { id, userId: copy.userId, role: copy.role, expiresAt: new Date(copy.expiresAt) };
   }
