@@ -11,6 +11,8 @@ import {
   postponeRun,
   readInbox,
   readPayload,
+  reclaimFromOwner,
+  recordParked,
   storePayload,
   suspendRun,
   undoClaims,
@@ -33,6 +35,8 @@ export type WorkerLedger = LedgerPort & {
   claim(runId: string): Promise<ClaimedRun | null>;
   /** Gives an unfinished run back; null when it was not its owner any more. */
   handBack(run: { id: string; owner: number }): Promise<Delivery | null>;
+  /** Takes a run from this worker that it could not go on with; null when it was not its owner, or a person has it now. */
+  giveUp(run: { id: string; owner: number }): Promise<Delivery | null>;
 };
 
 type Options = {
@@ -72,10 +76,10 @@ export function createWorkerLedger({
     try {
       return await claimRuns(claimSql, owner, carries, ids);
     } catch (error) {
-      if (!isDatabaseOutage(error)) throw error;
       // It may have been committed all the same: then we would own runs we know nothing of.
       const notOurs = ids.filter((id) => !held().includes(id));
       await throughOutages(() => undoClaims(sql, owner, notOurs));
+      if (!isDatabaseOutage(error)) throw error;
       return [];
     }
   }
@@ -151,6 +155,15 @@ export function createWorkerLedger({
   return {
     claim: (runId) => claims.add(runId),
     handBack: ({ id, owner }) => throughOutages(() => handBackRun(sql, owner, id)),
+    giveUp: ({ id, owner }) =>
+      throughOutages(() =>
+        sql.begin(async (tx) => {
+          const taken = await reclaimFromOwner(tx, owner, id);
+          if (taken?.parked !== true) return taken?.delivery ?? null;
+          await recordParked(tx, id, { reason: 'Its workers could not go on with it', step: '' });
+          return null;
+        }),
+      ),
     confirmed,
     writeChunk: (source) => chunks.add(source),
     finish: ({ isChild, ...end }) => (isChild ? childEnds : ends).add(end),

@@ -60,8 +60,16 @@ export function createRunner(options: Options): Runner {
   /** Aborted by a drain: no run waits for the gateway then. */
   const asking = new AbortController();
 
-  const run = (claimed: ClaimedRun, askedAt: number, onProgress?: () => void) =>
-    inRunSpan(claimed, askedAt, () => workOn(claimed, onProgress));
+  async function run(claimed: ClaimedRun, askedAt: number, onProgress?: () => void): Promise<Outcome> {
+    try {
+      return await inRunSpan(claimed, askedAt, () => workOn(claimed, onProgress));
+    } catch (error) {
+      // This worker lives: nobody would ever take from it what it owns and does not run.
+      const delivery = await ledger.giveUp(claimed);
+      if (delivery) deliver([delivery]);
+      throw error;
+    }
+  }
 
   async function workOn(claimed: ClaimedRun, onProgress: () => void = () => {}): Promise<Outcome> {
     const workflow = catalogue.find(claimed.workflow, claimed.version);

@@ -1,20 +1,15 @@
-import { createLogger } from '@flowstate/runtime';
-import { handBackRun, handOver, listWorkflows, readRun, registerWorker } from '@flowstate/store';
+import { handBackRun, readEvents, readRun } from '@flowstate/store';
 import { createTestDatabase } from '@flowstate/test';
-import { defineWorkflow, type Backend, type Workflow } from '@flowstate/workflow';
+import { defineWorkflow, type Workflow } from '@flowstate/workflow';
 import t from 'tap';
 import Type from 'typebox';
-import { createCatalogue } from '../src/catalogue.ts';
-import { createWorkerLedger } from '../src/ledger-port.ts';
-import { createWorkerMetrics } from '../src/metrics.ts';
-import { createRunner } from '../src/runner.ts';
 import { acceptRun } from './fixtures/begin-run.ts';
+import { createTestRunner } from './fixtures/test-runner.ts';
 
 t.setTimeout(60_000);
 
 t.test('what was taken from a worker and given back runs there once, and only what was taken stops', async (t) => {
   const { sql } = await createTestDatabase(t);
-  const log = createLogger('test', 'silent');
   const begun: AbortSignal[] = [];
   const waiters: (() => void)[] = [];
   const beginning = async (times: number) => {
@@ -32,34 +27,8 @@ t.test('what was taken from a worker and given back runs there once, and only wh
       }),
   ) as Workflow;
   const id = await acceptRun(sql, workflow);
-  const carries = (await listWorkflows(sql)).map((known) => known.id);
-  const me = await registerWorker(sql, { host: 'test', pid: 1, bundle: 'test', carries, concurrency: 1 });
-  const backend: Backend = () => Promise.reject(new Error('not used here'));
-  const runner = createRunner({
-    sql,
-    log,
-    catalogue: createCatalogue([workflow]),
-    ledger: createWorkerLedger({
-      sql,
-      claimSql: sql,
-      incarnation: () => me,
-      carries,
-      log,
-      now: Date.now,
-      confirmed: () => undefined,
-      held: () => runner.held(),
-      deliver: () => {},
-    }),
-    incarnation: () => me,
-    backendFor: () => ({ call: backend, authority: async () => 'granted' }),
-    publish: () => {},
-    deliver: () => {},
-    metrics: createWorkerMetrics(
-      { FLOWSTATE_VERSION: 'test', FLOWSTATE_COMMIT: 'test' },
-      { workflows: [], concurrency: 1, activeRuns: () => 0 },
-    ),
-  });
-  await handOver(sql, [{ id, capped: false }]);
+  const { me, runner, feed } = await createTestRunner(sql, workflow);
+  await feed(id);
   const first = runner.deliver(id);
   await beginning(1);
   const askedAt = performance.now();
@@ -76,4 +45,32 @@ t.test('what was taken from a worker and given back runs there once, and only wh
   t.same(await second, { ok: true, note: 'completed' });
   t.match(await readRun(sql, id), { state: 'completed', output: 2 });
   t.same(runner.held(), []);
+});
+
+t.test('a run whose end cannot be written does not stay with its worker, which would never end it', async (t) => {
+  const { sql } = await createTestDatabase(t);
+  const workflow = defineWorkflow(
+    { name: 'unlucky', version: '1', description: '', input: Type.Unknown(), output: Type.Unknown() },
+    async () => 'ran',
+  ) as Workflow;
+  const id = await acceptRun(sql, workflow);
+  const { runner, feed } = await createTestRunner(sql, workflow);
+  await sql`
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no end today'; END $$`;
+  await sql`CREATE TRIGGER refuse BEFORE INSERT ON run_ends FOR EACH ROW EXECUTE FUNCTION refuse()`;
+
+  await feed(id);
+  for (const crashes of [1, 2]) {
+    await t.rejects(runner.deliver(id), /no end today/);
+    t.match(await sql`SELECT state, owner, crashes FROM run_live WHERE id = ${id}`, [
+      { state: 'queued', owner: null, crashes },
+    ]);
+  }
+  await t.rejects(runner.deliver(id), /no end today/);
+  t.match(await readRun(sql, id), { state: 'parked', error: { message: 'Its workers could not go on with it' } });
+  t.match((await readEvents(sql, id)).at(-1), { type: 'run.parked' });
+
+  await sql`DROP TRIGGER refuse ON run_ends`;
+  await sql`UPDATE run_live SET state = 'queued' WHERE id = ${id}`;
+  t.same(await runner.deliver(id), { ok: true, note: 'completed' });
 });

@@ -38,9 +38,7 @@ export async function reclaimFromDead(db: Db): Promise<Reclaimed> {
       RETURNING w.id
     ),
     taken AS (
-      UPDATE run_live l SET owner = NULL, dispatch = dispatch + 1, crashes = crashes + 1, ready_at = now(),
-        state = CASE WHEN crashes + 1 < ${maxCrashes} THEN 'queued' ELSE 'parked' END
-      FROM dead WHERE l.owner = dead.id
+      UPDATE run_live l SET ${taken(db)} FROM dead WHERE l.owner = dead.id
       RETURNING ${deliveryColumns(db, 'l')}, l.state
     )
     SELECT dead.id AS worker, taken.* FROM dead LEFT JOIN taken ON true`;
@@ -51,6 +49,30 @@ export async function reclaimFromDead(db: Db): Promise<Reclaimed> {
     else if (state === 'parked') parked.add(delivery.runId as string);
   }
   return { workers: [...new Set(rows.map((row) => row.worker))], runs: [...runs.values()], parked: [...parked] };
+}
+
+/**
+ * Its owner lives, but could not go on with the run for a reason nobody foresaw: as if it had died with it, so that a
+ * run that fails this way again and again waits for a person. Null: it was not its owner (any more).
+ */
+export async function reclaimFromOwner(
+  db: Db,
+  owner: number,
+  runId: string,
+): Promise<{ delivery: Delivery; parked: boolean } | null> {
+  const [row] = await db<(Delivery & { parked: boolean })[]>`
+    UPDATE run_live l SET ${taken(db)} WHERE l.id = ${runId} AND l.owner = ${owner}
+    RETURNING ${deliveryColumns(db, 'l')}, l.state = 'parked' AS parked`;
+  if (row === undefined) return null;
+  const { parked, ...delivery } = row;
+  return { delivery, parked };
+}
+
+/** `SET` list that takes a run (`l`) from an owner who came to grief. */
+function taken(db: Db) {
+  return db`
+    owner = NULL, dispatch = l.dispatch + 1, crashes = l.crashes + 1, ready_at = now(),
+    state = CASE WHEN l.crashes + 1 < ${maxCrashes} THEN 'queued' ELSE 'parked' END`;
 }
 
 /** Runs of workers that had ended already when they claimed them: a claim and a verdict may cross each other. */
