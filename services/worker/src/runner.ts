@@ -150,7 +150,11 @@ export function createRunner(options: Options): Runner {
       return { state: 'draining' };
     }
     if (authority === 'granted') return null;
-    if (authority === 'lost') return { state: 'lost' };
+    if (authority === 'lost') {
+      // In quarantine, mostly. But its owner may have been released, or others have kept its row, at that very moment.
+      await giveBack(claimed);
+      return { state: 'lost' };
+    }
     const reason = 'Its owner may not run it any more';
     const seq = Math.max(claimed.seqBase + 2, claimed.events.at(-1)?.seq ?? 0) + 1;
     const parked: RunEvent = { seq, type: 'run.parked', at: new Date().toISOString(), data: { reason, step: '' } };

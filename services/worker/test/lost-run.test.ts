@@ -1,8 +1,9 @@
-import { handBackRun, readEvents, readRun } from '@flowstate/store';
+import { handBackRun, readEvents, readRun, raiseEpoch } from '@flowstate/store';
 import { createTestDatabase } from '@flowstate/test';
 import { defineWorkflow, type Workflow } from '@flowstate/workflow';
 import t from 'tap';
 import Type from 'typebox';
+import type { Authority } from '../src/backend.ts';
 import { acceptRun } from './fixtures/begin-run.ts';
 import { createTestRunner } from './fixtures/test-runner.ts';
 
@@ -72,5 +73,23 @@ t.test('a run whose end cannot be written does not stay with its worker, which w
 
   await sql`DROP TRIGGER refuse ON run_ends`;
   await sql`UPDATE run_live SET state = 'queued' WHERE id = ${id}`;
+  t.same(await runner.deliver(id), { ok: true, note: 'completed' });
+});
+
+t.test('a run that was not taken away after all is given back by the worker that was told so', async (t) => {
+  const { sql } = await createTestDatabase(t);
+  const workflow = defineWorkflow(
+    { name: 'held', version: '1', description: '', input: Type.Unknown(), output: Type.Unknown() },
+    async () => 'ran',
+  ) as Workflow;
+  const id = await acceptRun(sql, workflow);
+  await raiseEpoch(sql); // whoever claims it asks
+  // Contained when the gateway looked, released before it had put the run in quarantine.
+  const answers: Authority[] = ['lost', 'granted'];
+  const authority = async () => answers.shift() as Authority;
+  const { runner, feed } = await createTestRunner(sql, workflow, { authority });
+  await feed(id);
+  t.same(await runner.deliver(id), { ok: true, note: 'lost' });
+  t.match(await sql`SELECT state, owner FROM run_live WHERE id = ${id}`, [{ state: 'queued', owner: null }]);
   t.same(await runner.deliver(id), { ok: true, note: 'completed' });
 });
