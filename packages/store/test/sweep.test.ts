@@ -17,6 +17,9 @@ import { ledgerFixture } from './ledger-fixture.ts';
 const { sql, url } = await createTestDatabase(t);
 const { accept, claim, takeDue, worker } = await ledgerFixture(sql);
 
+// Just after a start of Postgres nobody is declared dead.
+await sql`SELECT pg_sleep_until(pg_postmaster_start_time() + interval '2.1 seconds')`;
+
 /** Makes a heartbeat look old without waiting for it to grow old. */
 const age = (id: number, seconds: number) =>
   sql`UPDATE workers SET heartbeat_at = now() - ${seconds} * interval '1 second' WHERE id = ${id}`;
