@@ -1,6 +1,7 @@
 import type { Delivery } from '@flowstate/contracts';
 import type { Db, Sql } from '../client.ts';
 import type { Settles } from '../spending/settle.ts';
+import { among } from './among.ts';
 import { deliveryColumns } from './deliveries.ts';
 
 /** A run its owner lets go of, with the last events it recorded: they say why, and come into force with it. */
@@ -79,9 +80,14 @@ async function letGo(
   return row.released ? 'released' : 'news';
 }
 
-/** Claims whose answer was lost: what of them took place is undone, so that the feeder delivers those runs anew. */
+/**
+ * Claims whose answer was lost: what of them took place is undone, so that the feeder delivers those runs anew. A claim
+ * may still wait for a run's row, though nobody waits for its answer: this lines up behind it.
+ */
 export async function undoClaims(db: Db, owner: number, runIds: string[]): Promise<void> {
+  const ids = runIds.toSorted();
   await db`
-    UPDATE run_live SET owner = NULL, state = 'queued', dispatch = dispatch + 1, due_at = now()
-    WHERE id = ANY(${runIds.toSorted()}::uuid[]) AND owner = ${owner}`;
+    WITH locked AS (SELECT id, owner FROM run_live WHERE id = ANY(${ids}::uuid[]) ORDER BY id FOR UPDATE)
+    UPDATE run_live l SET owner = NULL, state = 'queued', dispatch = l.dispatch + 1, due_at = now()
+    FROM locked WHERE l.id = locked.id AND ${among(db, 'l', ids)} AND locked.owner = ${owner}`;
 }
