@@ -6,3 +6,9 @@ export const advisoryLocks = {
   ledgerPartitions: 7_310_240_011,
   auditPartitions: 7_310_240_012,
 } as const;
+
+/** First keys of pairs, the second being what it is about; 7310 is `workerLockClass`. */
+export const advisoryLockClasses = {
+  /** Runs that are being retried, by a hash of their id. */
+  retries: 7311,
+} as const;

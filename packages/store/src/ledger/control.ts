@@ -1,6 +1,7 @@
 import type { RunError, RunEvent } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
 import { endUnowned, type Ended } from './end-unowned.ts';
+import { lockRetries } from './endings.ts';
 
 /** A person gives a parked run up: it ends as failed. Nothing ends unless it is parked. */
 export async function abandonRun(db: Db, runId: string, by: string): Promise<Ended> {
@@ -12,10 +13,12 @@ type LastEnd = { id: string; attempt: number; chunk: number; last_seq: number; e
 
 /**
  * Starts the next attempt of those of `ids` whose last attempt failed: everything they finished stays finished, the
- * failed step runs again. They stand in the ledger's line at once. Returns their ids.
+ * failed step runs again. They stand in the ledger's line once the caller's transaction is committed. Returns their ids.
  */
-export async function retryRuns(db: Db, ids: string[], by: string): Promise<string[]> {
-  const lasts = await db<LastEnd[]>`
+export async function retryRuns(tx: Db, ids: string[], by: string): Promise<string[]> {
+  // A statement of its own, before the one that counts what they were told: see `tellRetried`.
+  await lockRetries(tx, ids);
+  const lasts = await tx<LastEnd[]>`
     SELECT e.id, e.attempt, e.chunk, e.last_seq, e.events FROM unnest(${ids.toSorted()}::uuid[]) AS i(id)
     CROSS JOIN LATERAL (SELECT * FROM run_ends e WHERE e.id = i.id ORDER BY e.attempt DESC LIMIT 1) e
     WHERE e.state = 'failed'`;
@@ -25,7 +28,7 @@ export async function retryRuns(db: Db, ids: string[], by: string): Promise<stri
     const retried: RunEvent = { seq: lastSeq + 1, type: 'run.retried', at, data: { attempt: attempt + 1, by } };
     return JSON.stringify([...(JSON.parse(events) as RunEvent[]), retried]);
   });
-  const rows = await db<{ run_id: string }[]>`
+  const rows = await tx<{ run_id: string }[]>`
     WITH last AS (
       SELECT * FROM unnest(
         ${lasts.map((last) => last.id)}::uuid[], ${lasts.map((last) => last.attempt)}::int[],

@@ -1,7 +1,7 @@
 import type { Delivery, EndedRun, RunError } from '@flowstate/contracts';
 import type { Db, Sql } from '../client.ts';
 import { deliveryColumns } from './deliveries.ts';
-import { endings } from './endings.ts';
+import { endings, tellRetried } from './endings.ts';
 
 /** Runs that ended without an owner, and parents that waited for them and are to be delivered now. */
 export type Ended = { ended: EndedRun[]; woken: Delivery[] };
@@ -13,7 +13,7 @@ type How = { state: EndedRun['state']; error: RunError | null; where: ReturnType
  * time: two statements that share parents could wait for each other.
  */
 export async function endUnowned(db: Db, ids: string[], { state, error, where }: How): Promise<Ended> {
-  const rows = await db<{ seq: number | null; delivery: Delivery }[]>`
+  const rows = await db<{ seq: number | null; delivery: Delivery | null; missed: string | null }[]>`
     WITH gone AS (
       DELETE FROM run_live WHERE id = ANY(${ids}::uuid[]) AND owner IS NULL AND ${where}
         -- Not if something was recorded while this waited for the row: its journal is read as it was before.
@@ -32,11 +32,18 @@ export async function endUnowned(db: Db, ids: string[], { state, error, where }:
       FROM gone
     ),
     ${endings(db)}
-    SELECT l.last_seq AS seq, to_json(d) AS delivery
+    SELECT l.last_seq AS seq, to_json(d) AS delivery, NULL::uuid AS missed
     FROM ended l, LATERAL (SELECT ${deliveryColumns(db, 'l')}) d
-    UNION ALL SELECT NULL, to_json(woken) FROM woken WHERE deliver`;
+    UNION ALL SELECT NULL, to_json(woken), NULL FROM woken WHERE deliver
+    UNION ALL SELECT NULL, NULL, id FROM missed`;
+  const retried = await tellRetried(
+    db,
+    rows.flatMap(({ missed }) => missed ?? []),
+  );
   return {
-    ended: rows.flatMap(({ seq, delivery }) => (seq === null ? [] : { state, seq, error, delivery })),
-    woken: rows.flatMap(({ seq, delivery }) => (seq === null ? delivery : [])),
+    ended: rows.flatMap(({ seq, delivery }) =>
+      seq === null || delivery === null ? [] : { state, seq, error, delivery },
+    ),
+    woken: [...rows.flatMap(({ seq, delivery }) => (seq === null && delivery !== null ? delivery : [])), ...retried],
   };
 }

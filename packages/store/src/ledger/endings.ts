@@ -1,4 +1,7 @@
+import type { Delivery } from '@flowstate/contracts';
+import { advisoryLockClasses } from '../advisory-locks.ts';
 import type { Db } from '../client.ts';
+import { among } from './among.ts';
 import { deliveryColumns, mayDeliver, wakeUp } from './deliveries.ts';
 
 /**
@@ -6,7 +9,7 @@ import { deliveryColumns, mayDeliver, wakeUp } from './deliveries.ts';
  * that must be told, and the news for the run that waits for it. Follows a CTE
  * `ended (id, attempt, state, started_at, seq_base, last_seq, chunk, events, output, output_ref, error, webhook,
  * parent_id)`;
- * `woken` are deliveries of parents that waited.
+ * `woken` are deliveries of parents that waited, `missed` those that have no live row: see `tellRetried`.
  */
 export function endings(db: Db) {
   return db`
@@ -26,5 +29,32 @@ export function endings(db: Db) {
     woken AS (
       UPDATE run_live l SET ${wakeUp(db)} FROM old WHERE l.id = old.id AND l.id = ANY(ARRAY(SELECT id FROM old))
       RETURNING ${deliveryColumns(db, 'l')}, ${mayDeliver(db)} AS deliver
+    ),
+    missed AS (
+      SELECT DISTINCT parent_id AS id FROM ended WHERE parent_id IS NOT NULL AND parent_id NOT IN (SELECT id FROM old)
     )`;
+}
+
+/**
+ * Tells parents that were over, to a statement that ended their children, and that were being retried at that moment:
+ * neither the retry nor that statement saw the other. Returns what is to be delivered.
+ */
+export async function tellRetried(db: Db, parents: readonly string[]): Promise<Delivery[]> {
+  if (parents.length === 0) return [];
+  const ids = parents.toSorted();
+  // A retry that began before is over then; one that begins after it sees what its children have told.
+  await lockRetries(db, ids);
+  const rows = await db<(Delivery & { deliver: boolean })[]>`
+    WITH old AS (SELECT id, state FROM run_live WHERE id = ANY(${ids}::uuid[]) ORDER BY id FOR UPDATE)
+    UPDATE run_live l SET ${wakeUp(db)} FROM old
+    WHERE l.id = old.id AND ${among(db, 'l', ids)} AND l.inbox < (SELECT count(*) FROM run_inbox i WHERE i.run_id = l.id)
+    RETURNING ${deliveryColumns(db, 'l')}, ${mayDeliver(db)} AS deliver`;
+  return rows.flatMap(({ deliver, ...delivery }) => (deliver ? [delivery] : []));
+}
+
+/** Until the transaction ends nobody else retries them. */
+export async function lockRetries(db: Db, ids: readonly string[]): Promise<void> {
+  await db`
+    SELECT pg_advisory_xact_lock(${advisoryLockClasses.retries}, key)
+    FROM (SELECT DISTINCT hashtext(id) AS key FROM unnest(${[...ids]}::text[]) AS i(id) ORDER BY key) k`;
 }

@@ -2,7 +2,7 @@ import { expiredError, type Delivery, type TerminalState } from '@flowstate/cont
 import type { Db } from '../client.ts';
 import type { Settles } from '../spending/settle.ts';
 import { among } from './among.ts';
-import { endings } from './endings.ts';
+import { endings, tellRetried } from './endings.ts';
 
 /**
  * A run's end; `events` are what was finished since its last chunk, `output` and `error` are JSON text. A large output
@@ -24,6 +24,8 @@ export type RunEnd = Settles & {
 /** `expired`: it ended as cancelled, because its time to live was over. */
 export type FinishAnswer = 'finished' | 'expired' | 'cancel-requested' | 'lost';
 
+type Row = { ended: string | null; expired: boolean; woken: Delivery | null; missed: string | null };
+
 /**
  * Ends many runs in one statement, each only for its owner and only if nothing was written since. A cancel that was
  * committed first wins: the owner is told and ends the run as cancelled. `woken` are parents to be delivered now.
@@ -32,7 +34,7 @@ export type FinishAnswer = 'finished' | 'expired' | 'cancel-requested' | 'lost';
 export async function finishRuns(db: Db, ends: RunEnd[]): Promise<{ answers: FinishAnswer[]; woken: Delivery[] }> {
   const sorted = ends.toSorted((a, b) => (a.runId < b.runId ? -1 : 1));
   const wanted = sorted.map((e) => e.runId);
-  const rows = await db<({ ended: string; expired: boolean } | { ended: null; woken: Delivery })[]>`
+  const rows = await db<Row[]>`
     WITH input AS (
       SELECT * FROM unnest(
         ${wanted}::uuid[], ${sorted.map((e) => e.chunk)}::int[], ${sorted.map((e) => e.state)}::text[],
@@ -50,12 +52,14 @@ export async function finishRuns(db: Db, ends: RunEnd[]): Promise<{ answers: Fin
                 CASE WHEN i.state = 'cancelled' AND l.expires_at <= now() THEN ${JSON.stringify(expiredError)} ELSE i.error END AS error
     ),
     ${endings(db)}
-    SELECT id AS ended, expired, NULL AS woken FROM ended
-    UNION ALL SELECT NULL, false, to_json(woken) FROM woken WHERE deliver`;
+    SELECT id AS ended, expired, NULL AS woken, NULL::uuid AS missed FROM ended
+    UNION ALL SELECT NULL, false, to_json(woken), NULL FROM woken WHERE deliver
+    UNION ALL SELECT NULL, false, NULL, id FROM missed`;
   const ids = new Map(
     rows.flatMap((row) => (row.ended === null ? [] : [[row.ended, row.expired ? 'expired' : 'finished'] as const])),
   );
-  const woken = rows.flatMap((row) => (row.ended === null ? row.woken : []));
+  const missed = rows.flatMap((row) => row.missed ?? []);
+  const woken = [...rows.flatMap((row) => row.woken ?? []), ...(await tellRetried(db, missed))];
   const rest = ends.filter((e) => !ids.has(e.runId)).map((e) => e.runId);
   if (rest.length === 0) return { answers: ends.map((e) => ids.get(e.runId) ?? 'lost'), woken };
 

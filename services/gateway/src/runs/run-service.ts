@@ -75,6 +75,8 @@ export function createRunService(options: Options): RunService {
     return [...cancelled.ended.map(({ delivery }) => delivery.runId), ...cancelled.requested];
   }
 
+  const retry = (ids: string[], { id: by }: Principal) => sql.begin((tx) => retryRuns(tx, ids, by));
+
   async function announce({ ended, woken }: Ended, { id: by }: Principal): Promise<void> {
     await announceEnds({ queues, publish }, ended, by);
     await deliver(woken);
@@ -156,12 +158,11 @@ export function createRunService(options: Options): RunService {
       if (run.principalId !== principal.id && !retriesAllRuns(principal)) {
         throw new FlowstateError('forbidden', "A run may not retry other people's runs, which act for them");
       }
-      if ((await retryRuns(sql, [run.id], principal.id)).length === 0)
+      if ((await retry([run.id], principal)).length === 0)
         throw new FlowstateError('conflict', `Only a failed run can be retried, this one is ${run.state}`);
       return mustRead(run.id);
     },
-    change: (action, ids, principal) =>
-      action === 'cancel' ? cancel(ids, principal) : retryRuns(sql, ids, principal.id),
+    change: (action, ids, principal) => (action === 'cancel' ? cancel(ids, principal) : retry(ids, principal)),
   };
 }
 
