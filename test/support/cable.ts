@@ -11,6 +11,8 @@ export type Cable = {
   cut(): Promise<void>;
   /** As when the server hangs: connections stay, answers do not come. */
   stall(): void;
+  /** As when a firewall forgets its connections: they break for clients, and the server hears nothing of it. */
+  forget(): void;
   mend(): Promise<void>;
 };
 
@@ -31,6 +33,7 @@ export async function startCable(t: Pick<Test, 'teardown'>, target: string): Pro
     url: url.href,
     cut,
     stall: () => lines.forEach((line) => line.stall()),
+    forget: () => lines.forEach((line) => line.forget()),
     mend: async () => void (await Promise.all(lines.map((line) => line.mend()))),
   };
 }
@@ -39,6 +42,7 @@ export async function startCable(t: Pick<Test, 'teardown'>, target: string): Pro
 async function startLine(node: string, names: ReadonlyMap<string, string>) {
   const { hostname, port: target } = new URL(`tcp://${node}`);
   const sockets = new Set<Socket>();
+  const servers = new Map<Socket, Socket>();
   let stalled = false;
   const server = createServer((near) => {
     const far = connect(Number(target), hostname);
@@ -50,9 +54,11 @@ async function startLine(node: string, names: ReadonlyMap<string, string>) {
       socket.on('error', () => other.destroy());
       socket.on('close', () => {
         sockets.delete(socket);
-        other.destroy();
+        if (servers.has(near)) other.destroy();
       });
     }
+    servers.set(near, far);
+    near.on('close', () => servers.delete(near));
     if (names.size === 0) near.pipe(far).pipe(near);
     else near.pipe(far).pipe(renaming(names)).pipe(near);
     if (stalled) near.pause();
@@ -78,8 +84,17 @@ async function startLine(node: string, names: ReadonlyMap<string, string>) {
     for (const socket of sockets) socket.pause();
   }
 
+  function forget(): void {
+    for (const [near, far] of servers) {
+      servers.delete(near);
+      far.unpipe();
+      near.unpipe();
+      near.destroy();
+    }
+  }
+
   await mend();
-  return { target, port, cut, stall, mend };
+  return { target, port, cut, stall, forget, mend };
 }
 
 /** Ports stand alone as Redis' integers, and at the end of its redirections. */

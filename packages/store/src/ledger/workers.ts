@@ -24,13 +24,17 @@ export async function registerWorker(db: Db, worker: WorkerProcess): Promise<num
   return row.id;
 }
 
-/** Holds the worker's liveness lock for as long as this session lives; locking again in the same session does nothing. */
-export async function lockIncarnation(session: Db, incarnation: number): Promise<void> {
-  await session`
-    SELECT CASE WHEN NOT EXISTS (
+/**
+ * Holds the worker's liveness lock for as long as this session lives; locking again in the same session does nothing.
+ * False while an earlier session has it, which Postgres does not know to be gone: nobody may wait for that.
+ */
+export async function lockIncarnation(session: Db, incarnation: number): Promise<boolean> {
+  const [row] = await session<{ held: boolean }[]>`
+    SELECT CASE WHEN EXISTS (
       SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = ${workerLockClass} AND objid = ${incarnation}
         AND objsubid = 2 AND pid = pg_backend_pid()
-    ) THEN pg_advisory_lock(${workerLockClass}, ${incarnation}) END`;
+    ) THEN true ELSE pg_try_advisory_lock(${workerLockClass}, ${incarnation}) END AS held`;
+  return row?.held ?? false;
 }
 
 export type Heartbeat = {
