@@ -98,6 +98,27 @@ t.test('what a run asks is listed for who may decide, is decided once, and wakes
   );
 });
 
+t.test('a decision that no run hears is none: it can be made once the run goes on', async (t) => {
+  const { runId, token } = await begin('agent');
+  const { approval } = await ask(token, 's');
+  const approve = () => decide(manager, approval.id, { decision: 'approve' });
+  const failure = { state: 'failed' as const, output: null, error: '{"code":"timeout","message":"took too long"}' };
+  // The run ends when the decision has found it live, and is about to tell it.
+  const deciding = await sql.begin(async (tx) => {
+    await finishRuns(tx, [{ runId, owner: worker, chunk: 0, lastSeq: 3, events: '[]', ...failure }]);
+    const pending = approve();
+    const waits = () => tx`
+      SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+    while ((await waits()).length === 0);
+    return { pending };
+  });
+  t.match(await deciding.pending, { status: 409, body: { detail: 'The run is over' } });
+
+  t.equal((await gateway.call('POST', `/api/runs/${runId}/retry`, { token: manager })).status, 202);
+  t.match(await approve(), { status: 200, body: { decision: 'approve' } });
+  t.match((await readInbox(sql, runId)).entries, [{ name: approvalSignal('s') }]);
+});
+
 t.test('nobody decides a run of their own, no agent decides, and no other way leads to the signal', async (t) => {
   const { runId, token } = await begin('manager');
   const { approval } = await ask(token, 's');

@@ -101,10 +101,12 @@ export function approvalRoutes(app: App, { sql, audit, runs }: Pick<Deps, 'sql' 
         const settled = { id, decision, input: signal.input, reason, by: principal.id };
         if (!(await decideApproval(tx, settled))) throw new FlowstateError('conflict', await whyNot(id));
         const sent = { runId: run, name: approvalSignal(step), data: signal, principalId: principal.id };
-        const delivery = (await sendSignal(tx, sent))?.delivery ?? null;
+        const told = await sendSignal(tx, sent);
+        // It has ended since. A decision that nobody heard could never be made again, should the run be retried.
+        if (told === null) throw new FlowstateError('conflict', 'The run is over');
         const details = { approval: id, step, tool, decision, ...(reason !== null && { reason }) };
         await record({ action: 'approval.decide', subject: run, details });
-        return delivery;
+        return told.delivery;
       });
       if (woken !== null) await runs.wake(woken);
       return mustRead(id, principal);
