@@ -36,13 +36,13 @@ export function endings(db: Db) {
 }
 
 /**
- * Tells parents that were over, to a statement that ended their children, and that were being retried at that moment:
- * neither the retry nor that statement saw the other. Returns what is to be delivered.
+ * Tells runs that were over, to a statement that put something into their inboxes (a child's end, say), and that were
+ * being retried at that moment: neither the retry nor that statement saw the other. Returns what is to be delivered.
  */
-export async function tellRetried(db: Db, parents: readonly string[]): Promise<Delivery[]> {
-  if (parents.length === 0) return [];
-  const ids = parents.toSorted();
-  // A retry that began before is over then; one that begins after it sees what its children have told.
+export async function tellRetried(db: Db, runIds: readonly string[]): Promise<Delivery[]> {
+  if (runIds.length === 0) return [];
+  const ids = runIds.toSorted();
+  // A retry that began before is over then; one that begins after it sees what is in the inbox.
   await lockRetries(db, ids);
   const rows = await db<(Delivery & { deliver: boolean })[]>`
     WITH old AS (SELECT id, state FROM run_live WHERE id = ANY(${ids}::uuid[]) ORDER BY id FOR UPDATE)

@@ -1,6 +1,7 @@
 import { budgetSignal, type Delivery } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
 import { deliveryColumns, mayDeliver, wakeUp } from '../ledger/deliveries.ts';
+import { tellRetried } from '../ledger/endings.ts';
 
 /**
  * Tells the runs that wait for a budget, the longest first, as far as there is room for what they need: it was raised or
@@ -8,7 +9,7 @@ import { deliveryColumns, mayDeliver, wakeUp } from '../ledger/deliveries.ts';
  * somebody was faster. Answers what the caller must deliver once this is committed.
  */
 export async function resumePausedRuns(db: Db, limit: number): Promise<Delivery[]> {
-  const rows = await db<(Delivery & { deliver: boolean })[]>`
+  const rows = await db<{ delivery: Delivery | null; over: string | null }[]>`
     WITH in_line AS (
       SELECT p.*, sum(p.need_tokens) OVER line AS tokens, sum(p.need_micro_usd) OVER line AS micro_usd FROM budget_pauses p
       WINDOW line AS (PARTITION BY p.level, p.subject, p.period ORDER BY p.at, p.run_id)
@@ -30,11 +31,19 @@ export async function resumePausedRuns(db: Db, limit: number): Promise<Delivery[
     told AS (
       DELETE FROM budget_pauses p USING took t WHERE p.run_id = t.run_id
         AND (p.run_id IN (SELECT id FROM old) OR NOT EXISTS (SELECT FROM run_live l WHERE l.id = p.run_id))
+      RETURNING p.run_id
     ),
+    -- One that is over may be retried, and nobody would tell it then.
     sent AS (
-      INSERT INTO run_inbox (run_id, kind, name, data) SELECT id, 'signal', ${budgetSignal}, 'null' FROM old
+      INSERT INTO run_inbox (run_id, kind, name, data)
+      SELECT run_id, 'signal', ${budgetSignal}, 'null' FROM told WHERE EXISTS (SELECT FROM runs r WHERE r.id = run_id)
+    ),
+    woken AS (
+      UPDATE run_live l SET ${wakeUp(db)} FROM old WHERE l.id = old.id AND l.id = ANY(ARRAY(SELECT id FROM old))
+      RETURNING ${deliveryColumns(db, 'l')}, ${mayDeliver(db)} AS deliver
     )
-    UPDATE run_live l SET ${wakeUp(db)} FROM old WHERE l.id = old.id AND l.id = ANY(ARRAY(SELECT id FROM old))
-    RETURNING ${deliveryColumns(db, 'l')}, ${mayDeliver(db)} AS deliver`;
-  return rows.flatMap(({ deliver, ...delivery }) => (deliver ? [delivery] : []));
+    SELECT to_json(woken) AS delivery, NULL::uuid AS over FROM woken WHERE deliver
+    UNION ALL SELECT NULL, run_id FROM told WHERE run_id NOT IN (SELECT id FROM old)`;
+  const over = rows.flatMap((row) => row.over ?? []);
+  return [...rows.flatMap(({ delivery }) => delivery ?? []), ...(await tellRetried(db, over))];
 }
