@@ -1,8 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { budgetSignal, type StoredBudget } from '@flowstate/contracts';
+import { budgetSignal, FlowstateError, type StoredBudget } from '@flowstate/contracts';
 import { createCircuit, createEndpointModel } from '@flowstate/models';
 import { createLogger } from '@flowstate/runtime';
-import { handBackRun, putBudget, readRun, readUsage, resumePausedRuns, type AcceptedRun } from '@flowstate/store';
+import {
+  forkRun,
+  handBackRun,
+  putBudget,
+  readRun,
+  readUsage,
+  resumePausedRuns,
+  retryRuns,
+  type AcceptedRun,
+} from '@flowstate/store';
 import {
   createTestDatabase,
   createTestRedis,
@@ -14,6 +23,7 @@ import {
 import { defineModelAgent, defineTool, defineWorkflow, type Tool, type Workflow } from '@flowstate/workflow';
 import t, { type Test } from 'tap';
 import Type from 'typebox';
+import { v7 as uuidv7 } from 'uuid';
 import { createModelRate } from '../src/model-rate.ts';
 import { createSpending } from '../src/spending.ts';
 import { createThroughOutages } from '../src/through-outages.ts';
@@ -182,6 +192,53 @@ t.test('a paused run waits without a worker, and goes on when somebody has raise
   t.match(await resumePausedRuns(sql, 10), [{ runId: id }], `told by ${budgetSignal}`);
   t.match(await (await begin()).done, { state: 'completed' });
   t.match(await usage(), { calls: 1, unsettledCalls: 0 });
+});
+
+t.test('a run that ends while it is paused goes on when it is retried, and so does a fork of it', async (t) => {
+  const server = await startModelServer(t, scripted(answering));
+  const model = createEndpointModel({ baseUrl: server.url, models: ['big'], circuit: createCircuit() });
+  const schema = { input: Type.Unknown(), output: Type.Unknown(), version: '1', description: '' };
+  let broken = true;
+  const asked = Promise.withResolvers<void>();
+  const workflow = defineWorkflow({ name: 'paused-and-over', ...schema }, async (ctx) => {
+    const total = ctx.ask(agent, {});
+    total.catch(() => {});
+    await ctx.step('meanwhile', () => asked.promise);
+    await ctx.step('breaks', () => {
+      if (broken) throw new FlowstateError('not_found', 'broken');
+    });
+    return total;
+  }) as Workflow;
+  const id = await acceptRun(sql, workflow);
+  const rate = createModelRate(redis, { requests: undefined, tokens: undefined }, log);
+  const throughOutages = createThroughOutages(log);
+  const begin = (runId: string) =>
+    beginRun(sql, workflow, runId, {
+      model,
+      spendingFor: (me) => createSpending({ sql, owner: () => me, prices, rate, throughOutages }),
+      publish: (news) => {
+        if (Array.isArray(news) && news.some(({ type }) => type === 'wait.begun')) asked.resolve();
+      },
+    });
+  const cap = {
+    level: 'workflow',
+    subject: workflow.name,
+    period: 'total',
+    atLimit: 'pause',
+    cheaperModel: null,
+  } as const;
+  await putBudget(sql, { ...cap, maxTokens: 10, maxMicroUsd: null });
+  t.match(await (await begin(id)).done, { state: 'failed' });
+  await resumePausedRuns(sql, 10);
+  await putBudget(sql, { ...cap, maxTokens: 10_000, maxMicroUsd: null });
+
+  broken = false;
+  const fork = uuidv7();
+  await forkRun(sql, { runId: id, fromStep: 'breaks', id: fork, principalId: randomUUID(), role: 'manager' });
+  await retryRuns(sql, [id], 'tester');
+  for (const runId of [id, fork]) {
+    t.match(await (await begin(runId)).done, { state: 'completed', output: { total: 3 } });
+  }
 });
 
 t.test("the provider's rate is waited for without a worker", async (t) => {

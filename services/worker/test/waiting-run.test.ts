@@ -282,6 +282,54 @@ t.test('a run waits for its child without a worker and takes its output', async 
   t.equal(started.length, 1, 'the child is started once');
 });
 
+t.test('a fork from behind the start of a child hears of its end, which is told to the forked run alone', async (t) => {
+  const child = { name: 'child', output: Type.Unknown() };
+  const waits = Promise.withResolvers<void>();
+  const workflow = define(async (ctx) => {
+    const work = async () => {
+      await ctx.step('early', () => waits.promise);
+      await ctx.step('late', () => null);
+    };
+    const [output] = await ctx.all([ctx.child(child, {}), work()]);
+    return output;
+  });
+  const parent = await acceptRun(sql, workflow);
+  const childId = uuidv7();
+  const backend = (async ({ operation, body }: Parameters<Backend>[0]) => {
+    if (operation === 'runs.read') return readRun(sql, childId);
+    await acceptRun(sql, workflow, body, { id: childId, parentId: parent });
+    return { id: childId };
+  }) as Backend;
+  const publish = (news: unknown) => {
+    if (Array.isArray(news) && news.some(({ type }) => type === 'wait.begun')) waits.resolve();
+  };
+  t.same(await (await beginRun(sql, workflow, parent, { backend, publish })).done, { state: 'waiting' });
+  const fork = async () => {
+    const id = uuidv7();
+    await forkRun(sql, { runId: parent, fromStep: 'late', id, principalId: randomUUID(), role: 'manager' });
+    return id;
+  };
+  await t.rejects(fork(), { code: 'conflict', message: /child run .* is not over/ });
+
+  const carries = (await listWorkflows(sql)).map(({ id }) => id);
+  const me = await registerWorker(sql, { host: 'test', pid: 1, bundle: 'test', carries, concurrency: 1 });
+  await claimRuns(sql, me, carries, [childId]);
+  const end = { state: 'completed' as const, lastSeq: 3, events: '[]', output: '"grown"', error: null };
+  await finishRuns(sql, [{ runId: childId, owner: me, chunk: 0, ...end }]);
+  const forked = await fork();
+  t.same(await (await beginRun(sql, workflow, forked, { backend })).done, { state: 'completed', output: 'grown' });
+
+  // Of the fork's own record the wait came after the step that is forked from.
+  await sql`
+    UPDATE run_journal j SET events = (
+      SELECT json_agg(e ORDER BY n)::text FROM json_array_elements(j.events::json) WITH ORDINALITY AS x(e, n)
+      WHERE e->>'type' <> 'wait.begun'
+    ) WHERE run_id = ${forked} AND events LIKE '%wait.begun%'`;
+  const again = uuidv7();
+  await forkRun(sql, { runId: forked, fromStep: 'late', id: again, principalId: randomUUID(), role: 'manager' });
+  t.same(await (await beginRun(sql, workflow, again, { backend })).done, { state: 'completed', output: 'grown' });
+});
+
 t.test('branches see results in the same order on replay as when they came about', async (t) => {
   const orders: string[][] = [];
   const gates = { slow: Promise.withResolvers<void>(), end: Promise.withResolvers<void>() };
