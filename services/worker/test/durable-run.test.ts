@@ -319,6 +319,9 @@ t.test(
     execution.cancel();
     t.match(await execution.done, { state: 'parked', reason: /Cancelled while step pay may have taken effect/ });
     t.match(await readRun(sql, id), { state: 'parked', error: { step: 'pay' } });
+    // The cancel has waited for that: nothing is done again, nor anything more.
+    await resolveRun(sql, id, 'somebody', { outcome: 'not-happened' });
+    t.match(await (await begin(workflow, id)).done, { state: 'cancelled' });
 
     // The same when its worker dies and the next owner finds both: the cancel, and the effect in doubt.
     const other = await accept(workflow);

@@ -55,9 +55,12 @@ export function postponeRun(db: Db, failed: Release & { delayMs: number }): Prom
   });
 }
 
-/** Only a person can decide how this run goes on, cancelled or not: it leaves the queue until somebody settles it. */
+/**
+ * Only a person can decide how this run goes on, cancelled or not: it leaves the queue until somebody settles it. A
+ * cancel waits for that.
+ */
 export function parkRun(db: Db, parked: Release): Promise<ReleaseAnswer> {
-  return letGo(db, parked, { unless: db`false`, set: db`state = 'parked', cancel = false` });
+  return letGo(db, parked, { unless: db`false`, set: db`state = 'parked'` });
 }
 
 async function letGo(
