@@ -195,7 +195,12 @@ export function executeRun(options: RunOptions): Execution {
   }
 
   async function settle(outcome: Outcome, output?: Recorded): Promise<Outcome> {
-    if (outcome.state === 'lost' || outcome.state === 'waiting') return outcome;
+    if (outcome.state === 'waiting') return outcome;
+    if (outcome.state === 'lost') {
+      // This worker may get it again: then nothing may be written behind its back.
+      await journal.abandon();
+      return outcome;
+    }
     if (outcome.state === 'draining') {
       await journal.flushed();
       return outcome;

@@ -48,6 +48,8 @@ export type Journal = {
    * happened only if it answers `released`. Else the run goes on here.
    */
   release(type: EventType, data: Record<string, unknown>, letGo: LetGo): Promise<ReleaseAnswer>;
+  /** Stops writing. Resolves when what was on its way is in the ledger, or refused: nothing of it comes later. */
+  abandon(): Promise<void>;
   /** Stops writing and hands over what has not been written: it goes out with the run's end. */
   close(): Promise<{
     chunk: number;
@@ -150,6 +152,10 @@ export function createJournal(options: Options): Journal {
         flush().catch(onFailure);
       }
       return answer;
+    },
+    async abandon() {
+      closed = true;
+      if (inFlight) await writing?.catch(() => {});
     },
     async close() {
       closed = true;

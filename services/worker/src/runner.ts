@@ -71,7 +71,8 @@ export function createRunner(options: Options): Runner {
     }
   }
 
-  async function workOn(claimed: ClaimedRun, onProgress: () => void = () => {}): Promise<Outcome> {
+  async function workOn(asClaimed: ClaimedRun, onProgress: () => void = () => {}): Promise<Outcome> {
+    let claimed = asClaimed;
     const workflow = catalogue.find(claimed.workflow, claimed.version);
     // The claim takes only what this worker said it carries.
     if (workflow === undefined) throw new Error(`${claimed.workflow}@${claimed.version} is not carried here`);
@@ -96,7 +97,11 @@ export function createRunner(options: Options): Runner {
     const earlier = executions.get(claimed.id);
     if (earlier !== undefined) {
       earlier.lose();
-      await earlier.done;
+      await earlier.done.catch(() => {});
+      // It may have written since, for the same owner: had Postgres forgotten its claim, say.
+      const [now] = await loadOwnedRuns(sql, claimed.owner, [claimed.id]);
+      if (now === undefined) return { state: 'lost' };
+      claimed = { ...now, resumed: claimed.resumed || now.chunk > claimed.chunk };
     }
     const begun = performance.now();
     const execution = executeRun({

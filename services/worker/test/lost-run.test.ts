@@ -1,5 +1,5 @@
-import { handBackRun, readEvents, readRun, raiseEpoch } from '@flowstate/store';
-import { createTestDatabase } from '@flowstate/test';
+import { createSql, handBackRun, raiseEpoch, readEvents, readRun, readSteps } from '@flowstate/store';
+import { createTestDatabase, startCable } from '@flowstate/test';
 import { defineWorkflow, type Workflow } from '@flowstate/workflow';
 import t from 'tap';
 import Type from 'typebox';
@@ -93,3 +93,51 @@ t.test('a run that was not taken away after all is given back by the worker that
   t.match(await sql`SELECT state, owner FROM run_live WHERE id = ${id}`, [{ state: 'queued', owner: null }]);
   t.same(await runner.deliver(id), { ok: true, note: 'completed' });
 });
+
+t.test(
+  'what a worker still writes of a claim that Postgres forgot is not taken for what it writes after the next',
+  async (t) => {
+    const { sql, url } = await createTestDatabase(t);
+    const cable = await startCable(t, url);
+    const distant = createSql(cable.url, { name: 'writes', max: 2 });
+    t.teardown(() => distant.end());
+    let looks = 0;
+    const unwritten = Promise.withResolvers<void>();
+    const workflow = defineWorkflow(
+      { name: 'twice-claimed', version: '1', description: '', input: Type.Unknown(), output: Type.Unknown() },
+      async (ctx) => {
+        const look = await ctx.step('look', async () => {
+          looks += 1;
+          if (looks === 1) await cable.cut();
+          return looks;
+        });
+        if (looks === 1) unwritten.resolve();
+        await ctx.step('pay', () => null, { effect: 'keyed' });
+        return look;
+      },
+    ) as Workflow;
+    const id = await acceptRun(sql, workflow);
+    const { runner, feed } = await createTestRunner(sql, workflow, { writes: distant });
+    await feed(id);
+    const first = runner.deliver(id);
+    await unwritten.promise;
+    // A crash of Postgres: what was committed without waiting for the disk is gone, writes find it back after a while.
+    await sql`UPDATE run_live SET owner = NULL, state = 'queued', started_at = NULL WHERE id = ${id}`;
+    const second = runner.deliver(id);
+    while ((await readRun(sql, id))?.state === 'queued');
+    await cable.mend();
+    t.same(
+      [await first, await second],
+      [
+        { ok: true, note: 'lost' },
+        { ok: true, note: 'completed' },
+      ],
+    );
+    const [step] = await readSteps(sql, id);
+    t.match(
+      await readRun(sql, id),
+      { state: 'completed', output: step?.output },
+      'what is on record is what it went on with',
+    );
+  },
+);
