@@ -29,7 +29,7 @@ export type Containments = {
   contain(what: { subject: string; reason: string; by: Operator }): Promise<ContainmentReceipt>;
   /** Lets a user in again and their runs go on. Throws `conflict` when there is nothing to release. */
   release(what: { subject: string; by: Operator }): Promise<ReleaseReceipt>;
-  /** Puts a run of a contained user in quarantine that came up after all. */
+  /** Puts a run of a contained user in quarantine that came up after all; its row is waited for. */
   hold(run: { id: string; userId: string }): Promise<void>;
 };
 
@@ -69,9 +69,9 @@ export function createContainments({
   }
 
   /** How many were put in quarantine. */
-  function hold(userId: string, ids: readonly string[], by: Operator): Promise<number> {
+  function hold(userId: string, ids: readonly string[], by: Operator, waits = false): Promise<number> {
     return changeAudited(sql, async (tx, record) => {
-      const done = await quarantineRuns(tx, { userId, ids });
+      const done = await quarantineRuns(tx, { userId, ids, waits });
       if (done === null) return 0;
       const details = { ...by.details, ...done };
       await record({ action: 'runs.quarantined', actor: by.id, subject: userId, outcome: 'success', details });
@@ -167,7 +167,7 @@ export function createContainments({
     },
 
     async hold({ id, userId }) {
-      await hold(userId, [id], { id: null });
+      await hold(userId, [id], { id: null }, true);
     },
   };
 }

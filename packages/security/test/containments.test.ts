@@ -200,6 +200,23 @@ t.test('how long until all obeyed is counted from the first call, and kept', asy
   t.equal((await listContainments(sql, { all: false, limit: 1 }))[0]?.obeyedMs, second.obeyedMs, 'the first stays');
 });
 
+t.test('a run that came up after all is in quarantine when its worker is told so, whoever had it locked', async (t) => {
+  const { sql, user, worker, accept, containments, claim, stateOf, reserve, waitsFor } = await fixture(t);
+  const run = await accept();
+  await claim(await worker(), [run]);
+  await sql.begin((tx) => containUser(tx, { userId: user.id, reason, authorId: null }));
+  let held: Promise<unknown> | undefined;
+  await reserve(async (tx) => {
+    await tx`BEGIN`;
+    await tx`SELECT 1 FROM run_live WHERE id = ${run} FOR UPDATE`; // as a checkpoint of one of its branches
+    held = containments.hold({ id: run, userId: user.id });
+    await Promise.race([held, waitsFor('FROM run_live')]);
+    await tx`ROLLBACK`;
+  });
+  await held;
+  t.equal(await stateOf(run), 'quarantined');
+});
+
 t.test('the worker it was taken from writes nothing, even when it gets the run again', async (t) => {
   const { sql, subject, worker, accept, containments, claim, stateOf } = await fixture(t);
   const owner = await worker();

@@ -6,12 +6,13 @@ export type Quarantined = { queued: number; running: number; waiting: number };
 /**
  * Takes those of `ids` that are a contained user's out of everybody's hands, in the caller's transaction: nobody owns,
  * feeds, wakes or claims them, and what they recorded stays. A run whose row is locked by somebody is left for the
- * caller's next look, so that this never waits for a run while it holds another. Parked runs are at rest already.
- * Returns how many there were of each kind, and by which containment; null when there was none.
+ * caller's next look, so that this never waits for a run while it holds another; with `waits`, which is for a single
+ * one, it is waited for. Parked runs are at rest already. Returns how many there were of each kind, and by which
+ * containment; null when there was none.
  */
 export async function quarantineRuns(
   tx: Db,
-  { userId, ids }: { userId: string; ids: readonly string[] },
+  { userId, ids, waits = false }: { userId: string; ids: readonly string[]; waits?: boolean },
 ): Promise<(Quarantined & { containment: string }) | null> {
   // Shared with others who quarantine; whoever releases the user waits, and then finds these runs.
   const [user] = await tx`SELECT 1 FROM users WHERE id = ${userId} AND contained_at IS NOT NULL FOR SHARE`;
@@ -19,7 +20,7 @@ export async function quarantineRuns(
   const mine = await tx<{ id: string; state: keyof Quarantined }[]>`
       SELECT id, state FROM run_live
       WHERE id = ANY(${ids}::uuid[]) AND principal_id = ${userId} AND state IN ('queued', 'running', 'waiting')
-      ORDER BY id FOR UPDATE SKIP LOCKED`;
+      ORDER BY id FOR UPDATE ${waits ? tx`` : tx`SKIP LOCKED`}`;
   if (mine.length === 0) return null;
   const done = { queued: 0, running: 0, waiting: 0 };
   for (const { state } of mine) done[state] += 1;
