@@ -124,26 +124,33 @@ t.test('claims whose answer was lost are undone; what others own is left alone',
   t.equal(rows.find(({ id }) => id === other)?.owner, neighbour);
 });
 
-t.test('a claim that still waits for a row when it is undone is undone, too', async (t) => {
-  const id = await accept();
-  const me = await worker();
-  const [holder, cut, undoer] = ['holder', 'cut', 'undoer'].map((name) => createSql(url, { name, max: 1 }));
-  if (holder === undefined || cut === undefined || undoer === undefined) throw new Error('no sessions');
-  t.teardown(() => Promise.all([holder.end(), cut.end(), undoer.end()]));
-  const waits = async (sessions: number) => {
-    const waiting = () => sql`
+t.test(
+  'a claim that still waits for a row when it is undone takes nothing, whichever gets the row first',
+  async (t) => {
+    const [holder, cut, undoer] = ['holder', 'cut', 'undoer'].map((name) => createSql(url, { name, max: 1 }));
+    if (holder === undefined || cut === undefined || undoer === undefined) throw new Error('no sessions');
+    t.teardown(() => Promise.all([holder.end(), cut.end(), undoer.end()]));
+    const waits = async (sessions: number) => {
+      const waiting = () => sql`
       SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
-    while ((await waiting()).length < sessions);
-  };
-  const [claiming, undoing] = await holder.begin(async (tx) => {
-    await tx`SELECT FROM run_live WHERE id = ${id} FOR UPDATE`;
-    // Its connection is lost to its worker; the server goes on with it all the same.
-    const claimed = claim(me, [id], cut);
-    await waits(1);
-    const undone = undoClaims(undoer, me, [id]);
-    await Promise.race([waits(2), undone]);
-    return [claimed, undone].map((pending) => ({ pending }));
-  });
-  await Promise.all([claiming?.pending, undoing?.pending]);
-  t.match(await sql`SELECT owner, state FROM run_live WHERE id = ${id}`, [{ owner: null, state: 'queued' }]);
-});
+      while ((await waiting()).length < sessions);
+    };
+    for (const first of ['claim', 'undo']) {
+      const id = await accept();
+      const me = await worker();
+      const pending = await holder.begin(async (tx) => {
+        await tx`SELECT FROM run_live WHERE id = ${id} FOR UPDATE`;
+        // Its connection is lost to its worker; the server goes on with it all the same.
+        const claimed = claim(me, [id], cut);
+        await waits(1);
+        const undone = undoClaims(first === 'undo' ? tx : undoer, me, [id]);
+        await Promise.race([waits(2), undone]);
+        return [{ claimed, undone }];
+      });
+      for (const { claimed, undone } of pending) await Promise.all([claimed, undone]);
+      t.match(await sql`SELECT owner, state FROM run_live WHERE id = ${id}`, [{ owner: null, state: 'queued' }], first);
+      const [again] = await claim(me, [id]);
+      t.match(again, { id }, 'and it can be claimed anew');
+    }
+  },
+);

@@ -55,6 +55,8 @@ export async function claimRuns(db: Db, incarnation: number, carries: number[], 
         AND l.workflow_id = ANY(${carries}::int[])
         -- A stray job of a run that stands in the ledger's line again: caps are the feeder's.
         AND (l.due_at IS NULL OR (l.due_at <= now() AND NOT l.capped))
+        -- Not if it was undone (undoClaims) while this waited for the row: this is read as it was before.
+        AND l.dispatch = (SELECT s.dispatch FROM run_live s WHERE s.id = l.id)
       -- now() is when this statement's transaction began: an earlier start was another owner's.
       RETURNING l.*, l.started_at < now() AS resumed
     )

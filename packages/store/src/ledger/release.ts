@@ -84,13 +84,15 @@ async function letGo(
 }
 
 /**
- * Claims whose answer was lost: what of them took place is undone, so that the feeder delivers those runs anew. A claim
- * may still wait for a run's row, though nobody waits for its answer: this lines up behind it.
+ * Claims whose answer was lost: what of them took place is undone, and the feeder delivers those runs anew. One that is
+ * still under way, though nobody waits for its answer, finds another dispatch than it began with, and takes nothing.
  */
 export async function undoClaims(db: Db, owner: number, runIds: string[]): Promise<void> {
   const ids = runIds.toSorted();
   await db`
-    WITH locked AS (SELECT id, owner FROM run_live WHERE id = ANY(${ids}::uuid[]) ORDER BY id FOR UPDATE)
-    UPDATE run_live l SET owner = NULL, state = 'queued', dispatch = l.dispatch + 1, due_at = now()
-    FROM locked WHERE l.id = locked.id AND ${among(db, 'l', ids)} AND locked.owner = ${owner}`;
+    WITH locked AS (SELECT id, owner, state FROM run_live WHERE id = ANY(${ids}::uuid[]) ORDER BY id FOR UPDATE)
+    UPDATE run_live l SET owner = NULL, state = 'queued', dispatch = l.dispatch + 1, due_at = greatest(l.ready_at, now())
+    FROM locked
+    WHERE l.id = locked.id AND ${among(db, 'l', ids)}
+      AND (locked.owner = ${owner} OR (locked.owner IS NULL AND locked.state = 'queued'))`;
 }
