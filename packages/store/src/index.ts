@@ -75,7 +75,7 @@ export * from './identity/users.ts';
 export * from './incidents/run-events.ts';
 export * from './ledger/accept.ts';
 export { awaitsApproval } from './ledger/approvals.ts';
-export { cancelExpiredRuns, cancelRuns, type Cancelled } from './ledger/cancel.ts';
+export { cancelExpiredRuns, cancelOrphans, cancelRuns, type Cancelled } from './ledger/cancel.ts';
 export * from './ledger/catalogue.ts';
 export * from './ledger/census.ts';
 export * from './ledger/checkpoint.ts';

@@ -24,7 +24,7 @@ import { budgetMetrics } from './budget-metrics.ts';
 import { createBudgetResumer } from './budget-resumer.ts';
 import { createCensus } from './census.ts';
 import { readConfig, rehearsalCron } from './config.ts';
-import { createExpirer } from './expirer.ts';
+import { createExpirer, createOrphanCanceller } from './expirer.ts';
 import { createFeeder } from './feeder.ts';
 import { createDimensionIndexer } from './index-dimensions.ts';
 import { createLeader } from './leader.ts';
@@ -104,6 +104,14 @@ const loops = [
   startLoop({ name: 'deciding on scaling', everyMs: 1_000, share: 0.2, leader, log, work: scaling.decide }),
   ...(scaling.markPods === undefined ? [] : [startLoop({ name: 'marking pods', leader, log, ...scaling.markPods })]),
   startLoop({ name: 'ending expired runs', everyMs: 250, leader, log, work: expire }),
+  startLoop({
+    name: 'cancelling children of cancelled runs',
+    everyMs: 1_000,
+    share: 0.05,
+    leader,
+    log,
+    work: createOrphanCanceller({ sql, queues, publish, log }),
+  }),
   startLoop({
     name: 'resuming paused runs',
     everyMs: 1_000,

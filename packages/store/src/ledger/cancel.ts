@@ -32,6 +32,23 @@ export async function cancelExpiredRuns(db: Db, limit: number): Promise<Cancelle
   });
 }
 
+/**
+ * Cancels up to `limit` live children of cancelled runs: whoever cancelled those was lost before it came to them. One
+ * that a person has retried since goes on.
+ */
+export async function cancelOrphans(db: Db, limit: number): Promise<Cancelled> {
+  const rows = await db<{ id: string }[]>`
+    SELECT l.id FROM run_live l
+    WHERE l.parent_id IS NOT NULL AND l.attempt = 1 AND NOT l.cancel
+      AND NOT EXISTS (SELECT FROM run_live p WHERE p.id = l.parent_id)
+      AND (SELECT e.state FROM run_ends e WHERE e.id = l.parent_id ORDER BY e.attempt DESC LIMIT 1) = 'cancelled'
+    ORDER BY l.id LIMIT ${limit}`;
+  return cancelRuns(
+    db,
+    rows.map(({ id }) => id),
+  );
+}
+
 /** Level by level: parents first, so that none starts another child meanwhile. */
 async function cancelTrees(db: Db, ids: string[], why: Why): Promise<Cancelled> {
   const all: Cancelled = { ended: [], woken: [], requested: [] };
