@@ -72,6 +72,10 @@ export function createJournal(options: Options): Journal {
   /** A chunk was taken for a batch, and the ledger has not answered yet. */
   let inFlight = false;
   let closed = false;
+  /** Closed for good: no release that fails opens it again. */
+  let ended = false;
+  /** The run is being let go of, with what has not been written. */
+  let releasing: Promise<unknown> | undefined;
   let lost = false;
   let owed = false;
 
@@ -106,12 +110,37 @@ export function createJournal(options: Options): Journal {
   }
 
   async function flushed(): Promise<void> {
+    if (releasing) await decided();
     while (pending.length > 0 || writing) {
       // Nothing of it will be written from here: to ask on would be to ask for ever.
       if (closed && writing === undefined) throw new RunInterrupt(lost ? 'lost' : 'over');
       await flush();
+      if (releasing) await decided();
     }
     owed = false;
+  }
+
+  /** Whether the run is let go of is known. */
+  async function decided(): Promise<void> {
+    await releasing?.catch(() => {});
+  }
+
+  async function letGoOf(type: EventType, data: Record<string, unknown>, letGo: LetGo): Promise<ReleaseAnswer> {
+    if (releasing) await decided();
+    closed = true;
+    // What is on its way has the number before ours.
+    if (inFlight) await writing;
+    const taken = [...pending, write({ seq: lastSeq + 1, type, at: new Date().toISOString(), data })];
+    const answer = await letGo({ runId, owner, chunk: chunk + 1, events: textOf(taken), ...settledBy(taken) });
+    if (answer === 'released') {
+      pending = [];
+      tell(taken);
+    } else if (answer === 'news' && !ended) {
+      closed = false;
+      await writing;
+      flush().catch(onFailure);
+    }
+    return answer;
   }
 
   function tell(told: Written[]): void {
@@ -131,34 +160,21 @@ export function createJournal(options: Options): Journal {
     flushed,
     owe: () => void (owed = true),
     paid: () => (owed ? flushed() : undefined),
-    async release(type, data, letGo) {
-      closed = true;
-      // What is on its way has the number before ours.
-      if (inFlight) await writing;
-      const taken = [...pending, write({ seq: lastSeq + 1, type, at: new Date().toISOString(), data })];
-      const answer = await letGo({
-        runId,
-        owner,
-        chunk: chunk + 1,
-        events: textOf(taken),
-        ...settledBy(taken),
+    release(type, data, letGo) {
+      const answer = letGoOf(type, data, letGo).finally(() => {
+        if (releasing === answer) releasing = undefined;
       });
-      if (answer === 'released') {
-        pending = [];
-        tell(taken);
-      } else if (answer === 'news') {
-        closed = false;
-        await writing;
-        flush().catch(onFailure);
-      }
+      releasing = answer;
       return answer;
     },
     async abandon() {
-      closed = true;
+      closed = ended = true;
+      if (releasing) await decided();
       if (inFlight) await writing?.catch(() => {});
     },
     async close() {
-      closed = true;
+      closed = ended = true;
+      if (releasing) await decided();
       if (inFlight) await writing;
       const events = pending.map(({ event }) => event);
       return { chunk, lastSeq, events, text: textOf(pending), ...settledBy(pending) };
