@@ -3,6 +3,7 @@ export const advisoryLocks = {
   migrations: 7_310_240_001,
   /** 7_310_240_002 is the tests'. */
   leader: 7_310_240_003,
+  feeding: 7_310_240_004,
   ledgerPartitions: 7_310_240_011,
   auditPartitions: 7_310_240_012,
 } as const;

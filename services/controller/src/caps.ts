@@ -4,9 +4,9 @@ import {
   rolesOf,
   runsInFlight,
   workflowCaps,
+  type Db,
   type DueRun,
   type InFlight,
-  type Sql,
   type WorkflowCaps,
 } from '@flowstate/store';
 
@@ -28,20 +28,20 @@ export type Caps = {
 };
 
 /** The caps as they are now, for these principals. */
-export async function readCaps(sql: Sql, principalIds: readonly string[]): Promise<Caps> {
-  const [limits, workflows] = await Promise.all([listLimits(sql), workflowCaps(sql)]);
+export async function readCaps(db: Db, principalIds: readonly string[]): Promise<Caps> {
+  const [limits, workflows] = await Promise.all([listLimits(db), workflowCaps(db)]);
   const capped = limits.some((limit) => limit.maxConcurrent !== null) || workflows.some((w) => w.total ?? w.perKey);
-  const [roles, inFlight] = await Promise.all([rolesFor(sql, limits, principalIds), capped ? runsInFlight(sql) : []]);
+  const [roles, inFlight] = await Promise.all([rolesFor(db, limits, principalIds), capped ? runsInFlight(db) : []]);
   return createCaps({ limits, workflows, roles, inFlight });
 }
 
 /** Their roles, where a limit asks for them. */
 export async function rolesFor(
-  sql: Sql,
+  db: Db,
   limits: readonly Limit[],
   principalIds: readonly string[],
 ): Promise<ReadonlyMap<string, Role>> {
-  return limits.some(({ scope }) => scope === 'role') ? rolesOf(sql, principalIds) : new Map();
+  return limits.some(({ scope }) => scope === 'role') ? rolesOf(db, principalIds) : new Map();
 }
 
 type Options = {

@@ -4,8 +4,10 @@ import {
   dueGroups,
   dueRuns,
   handOver,
+  lockFeeding,
   readQueueStates,
   wakeDueRuns,
+  type Db,
   type DueGroup,
   type DueRun,
   type Lanes,
@@ -55,8 +57,11 @@ export function createFeeder({ sql, queues, lanes, windowSize, onFed }: Options)
     own.paused = state.paused;
     const waiting = await queues.waiting(queue);
     const room = own.window.room(state, waiting);
-    const { runs, left } = await choose(queue, Math.min(batch, room));
-    const deliveries = await handOver(sql, runs);
+    const { deliveries, left } = await sql.begin(async (tx) => {
+      await lockFeeding(tx);
+      const chosen = await choose(tx, queue, Math.min(batch, room));
+      return { deliveries: await handOver(tx, chosen.runs), left: chosen.left };
+    });
     await queues.deliver(deliveries, state.round);
     await own.window.passed(state, { waiting, fed: deliveries.length, open: !left });
     if (deliveries.length > 0) onFed(queue, deliveries.length);
@@ -66,12 +71,13 @@ export function createFeeder({ sql, queues, lanes, windowSize, onFed }: Options)
 
   /** The next runs in line; `left`: more could go on, were there room. */
   async function choose(
+    db: Db,
     queue: QueueName,
     room: number,
   ): Promise<{ runs: (DueRun & { capped: boolean })[]; left: boolean }> {
-    const groups = (await dueGroups(sql, queue)).filter(isCarried);
+    const groups = (await dueGroups(db, queue)).filter(isCarried);
     if (groups.length === 0) return { runs: [], left: false };
-    const caps = await readCaps(sql, [...new Set(groups.map(({ principalId }) => principalId))]);
+    const caps = await readCaps(db, [...new Set(groups.map(({ principalId }) => principalId))]);
     const free = groups.filter((group) => caps.left(group) > 0);
     if (free.length === 0 || room === 0) return { runs: [], left: free.length > 0 };
 
@@ -80,7 +86,7 @@ export function createFeeder({ sql, queues, lanes, windowSize, onFed }: Options)
       ...group,
       read: caps.perKey(group) ? lookAhead : Math.min(caps.left(group), share(group)),
     }));
-    const found = await dueRuns(sql, queue, reading);
+    const found = await dueRuns(db, queue, reading);
     const picked = feeding[queue].line.pick(found, room, caps);
     const read = Map.groupBy(found, groupKey);
     const cut = reading.some(

@@ -1,6 +1,7 @@
-import { insertUser, readCensus, readQueueStates, setQueuePaused } from '@flowstate/store';
+import { createSql, insertUser, readCensus, readQueueStates, setQueuePaused } from '@flowstate/store';
 import t from 'tap';
 import { createCensus } from '../src/census.ts';
+import { createFeeder } from '../src/feeder.ts';
 import { queueLoad } from '../src/queue-metrics.ts';
 import { createFeederFixture } from './fixtures/feeder-fixture.ts';
 
@@ -186,4 +187,32 @@ t.test('a paused queue begins nothing, not even what is in Redis, and FLUSHALL d
   await sweeper.findUndelivered();
   await feedUntil(() => started.length === 100);
   t.equal(await queues.queues.workflows.isPaused(), false);
+});
+
+t.test('caps hold when the leader changes in the middle of a pass', async (t) => {
+  const { url, sql, accept, addWorker, feeder, inFlight, lanes, principal, publish, queues } =
+    await createFeederFixture(t);
+  const workflowId = await publish({ name: 'capped', concurrency: { total: 1 } });
+  await addWorker();
+  const [first = ''] = await accept(principal(), 1, { workflowId });
+  const [own, holder] = ['earlier-leader', 'holder'].map((name) => createSql(url, { name, max: 2, ledger: true }));
+  if (own === undefined || holder === undefined) throw new Error('no sessions');
+  t.teardown(() => Promise.all([own.end(), holder.end()]));
+  const earlier = createFeeder({ sql: own, queues, lanes, windowSize: undefined, onFed: () => {} });
+  const waits = async (sessions: number) => {
+    const waiting = () => sql`
+      SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+    while ((await waiting()).length < sessions);
+  };
+  const passes = await holder.begin(async (tx) => {
+    await tx`SELECT FROM run_live WHERE id = ${first} FOR UPDATE`;
+    const old = earlier.feed(); // has counted, and chosen the first one
+    await waits(1);
+    await accept(principal(), 1, { workflowId, priority: 0 });
+    const next = feeder.feed();
+    await Promise.race([next, waits(2)]);
+    return [old, next].map((pending) => ({ pending }));
+  });
+  for (const { pending } of passes) await pending;
+  t.same(await inFlight(), [first]);
 });

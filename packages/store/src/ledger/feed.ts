@@ -1,6 +1,15 @@
 import type { Delivery } from '@flowstate/contracts';
+import { advisoryLocks } from '../advisory-locks.ts';
 import type { Db } from '../client.ts';
 import { deliveryColumns } from './deliveries.ts';
+
+/**
+ * Until the transaction ends nobody else feeds: of two that both believe to lead for a moment the second counts what
+ * the first has handed over.
+ */
+export async function lockFeeding(tx: Db): Promise<void> {
+  await tx`SELECT pg_advisory_xact_lock(${advisoryLocks.feeding})`;
+}
 
 /**
  * Takes runs out of the ledger's line, in the order given; the caller adds their jobs. `capped`: a cap applies to the
