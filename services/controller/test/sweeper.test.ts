@@ -44,8 +44,9 @@ t.test('a Postgres that stood still takes no runs from those who could not beat 
   const me = await registerWorker(sql, { host: 'test', pid: 1, bundle: 'b', carries: [workflowId], concurrency: 1 });
   await lockIncarnation(session, me);
   const id = uuidv7();
-  const rest = { role: 'manager', tags: [], input: '{}', webhookUrl: null, trace: null, delayMs: 0, owner: null };
-  await acceptRuns(sql, [{ id, workflowId, queue: 'workflows', principalId: uuidv7(), priority: 5, ...rest }]);
+  const who = { principalId: uuidv7(), role: 'manager' as const, owner: null };
+  const rest = { priority: 5, tags: [], input: '{}', webhookUrl: null, trace: null, delayMs: 0 };
+  await acceptRuns(sql, [{ id, workflowId, queue: 'workflows', ...who, ...rest }]);
   await claimRuns(sql, me, [workflowId], [id]);
   const owner = async () =>
     (await sql<{ owner: number | null }[]>`SELECT owner FROM run_live WHERE id = ${id}`)[0]?.owner;
