@@ -8,8 +8,10 @@ export const advisoryLocks = {
   auditPartitions: 7_310_240_012,
 } as const;
 
-/** First keys of pairs, the second being what it is about; 7310 is `workerLockClass`. */
+/** First keys of pairs, the second being what it is about. */
 export const advisoryLockClasses = {
+  /** Workers that live, by their incarnation: held for as long as their session is. */
+  workers: 7310,
   /** Runs that are being retried, by a hash of their id. */
   retries: 7311,
 } as const;

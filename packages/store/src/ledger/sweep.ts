@@ -1,7 +1,7 @@
 import type { Delivery } from '@flowstate/contracts';
 import type { Db } from '../client.ts';
 import { deliveryColumns } from './deliveries.ts';
-import { workerLockClass } from './workers.ts';
+import { advisoryLockClasses } from '../advisory-locks.ts';
 
 /** After this long without a heartbeat a worker whose database session is gone too is dead. */
 const goneAfter = '1 second';
@@ -32,7 +32,7 @@ export async function reclaimFromDead(db: Db): Promise<Reclaimed> {
         AND pg_postmaster_start_time() < now() - ${amnesty}::interval
         AND (heartbeat_at < now() - ${silentAfter}::interval OR NOT EXISTS (
           SELECT 1 FROM pg_locks k
-          WHERE k.locktype = 'advisory' AND k.classid = ${workerLockClass} AND k.objid = w.id AND k.objsubid = 2
+          WHERE k.locktype = 'advisory' AND k.classid = ${advisoryLockClasses.workers} AND k.objid = w.id AND k.objsubid = 2
             AND k.database = (SELECT oid FROM pg_database WHERE datname = current_database())
         ))
       RETURNING w.id

@@ -1,8 +1,6 @@
+import { advisoryLockClasses } from '../advisory-locks.ts';
 import type { Db } from '../client.ts';
 import type { Served } from '../scaling/live-workers.ts';
-
-/** First key of the advisory locks by which workers show that their session lives; the second is the incarnation. */
-export const workerLockClass = 7310;
 
 export type WorkerProcess = {
   host: string;
@@ -31,9 +29,9 @@ export async function registerWorker(db: Db, worker: WorkerProcess): Promise<num
 export async function lockIncarnation(session: Db, incarnation: number): Promise<boolean> {
   const [row] = await session<{ held: boolean }[]>`
     SELECT CASE WHEN EXISTS (
-      SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = ${workerLockClass} AND objid = ${incarnation}
+      SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = ${advisoryLockClasses.workers} AND objid = ${incarnation}
         AND objsubid = 2 AND pid = pg_backend_pid()
-    ) THEN true ELSE pg_try_advisory_lock(${workerLockClass}, ${incarnation}) END AS held`;
+    ) THEN true ELSE pg_try_advisory_lock(${advisoryLockClasses.workers}, ${incarnation}) END AS held`;
   return row?.held ?? false;
 }
 
