@@ -1,4 +1,4 @@
-import { changeUserAccess, pruneSessions, readSession } from '@flowstate/store';
+import { changeUserAccess, deleteEndedSessions, readSession } from '@flowstate/store';
 import { emptyRedis } from '@flowstate/test';
 import t from 'tap';
 import { sessionKey, userSessionsKey } from '../src/index.ts';
@@ -119,9 +119,9 @@ t.test('sessions end', async (t) => {
   t.equal(await identity.sessions.check(session.id), 'session_expired', 'by the copy');
   await emptyRedis(direct);
   t.equal(await identity.sessions.check(session.id), 'session_expired', 'by the record');
-  t.equal(await pruneSessions(sql), 0, 'and are kept for a while');
+  t.equal(await deleteEndedSessions(sql, 30, 10), 0, 'and are kept for a while');
   await sql`UPDATE sessions SET expires_at = now() - interval '31 days' WHERE id = ${session.id}`;
-  t.equal(await pruneSessions(sql), 1);
+  t.equal(await deleteEndedSessions(sql, 30, 10), 1);
   t.equal(await identity.sessions.check(session.id), 'session_missing');
 });
 

@@ -138,6 +138,7 @@ export { migrate, migrationsFolder, missingMigrations, neededMigrations } from '
 export { explainNearest } from './search/explain-nearest.ts';
 export * from './log-levels/read-log-level.ts';
 export * from './log-levels/write-log-levels.ts';
+export * from './retention/ended-sessions.ts';
 export * from './retention/ended-workers.ts';
 export * from './retention/finished-runs.ts';
 export * from './retention/idempotency-keys.ts';

@@ -2,6 +2,7 @@ import { lowestId } from '@flowstate/contracts';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from '@flowstate/runtime';
 import {
+  deleteEndedSessions,
   deleteEndedWorkers,
   deleteFinishedRuns,
   deleteModelCallsOf,
@@ -38,6 +39,9 @@ type Options = {
 
 const batch = 200;
 const keysBatch = 2_000;
+const sessionsBatch = 2_000;
+/** Days for which an incident can still ask who was logged in, from where. */
+const sessionDays = 30;
 /** A week that is in use at the moment is tried again so often, and then an hour later. */
 const dropTries = 5;
 
@@ -53,6 +57,7 @@ export function createRetention(options: Options) {
 
   async function* clean(): AsyncGenerator<void> {
     yield* cleanKeys();
+    yield* repeat('sessions', () => deleteEndedSessions(sql, sessionDays, sessionsBatch), sessionsBatch);
     if (days > 0) yield* cleanRuns(await ruleByAge(sql, days));
     const byCount = maxRuns > 0 ? await ruleByCount(sql, maxRuns) : null;
     if (byCount !== null) yield* cleanRuns(byCount);

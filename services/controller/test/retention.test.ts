@@ -4,6 +4,9 @@ import {
   createSql,
   deleteFinishedRuns,
   ensureLedgerPartitions,
+  insertRefreshToken,
+  insertSession,
+  insertUser,
   oldestFinishedAge,
   readRun,
   retryRuns,
@@ -71,6 +74,24 @@ t.test('weeks in which everything is old are dropped, of all tables; younger run
   const age = await oldestFinishedAge(sql);
   t.ok(age !== null && Math.round(age / 86_400) === 20, 'the oldest one kept');
 });
+
+t.test(
+  'logins are forgotten a month after their end, with their refresh tokens, whatever is kept of runs',
+  async (t) => {
+    const { sql, retain } = await setUp(t);
+    const user = await insertUser(sql, { email: 'a@example.org', name: 'A', role: 'manager', passwordHash: null });
+    const logIn = async (ended: string): Promise<void> => {
+      const login = { userId: user?.id ?? '', lifetime: 3_600, userAgent: null, address: ended };
+      const { id } = await insertSession(sql, login);
+      await insertRefreshToken(sql, id, { hash: Buffer.from(id), lifetime: 3_600 });
+      await sql`UPDATE sessions SET expires_at = now() - ${ended}::interval WHERE id = ${id}`;
+    };
+    for (const ended of ['31 days', '29 days', '-1 hour']) await logIn(ended);
+    t.same(await retain({}), { sessions: 1 });
+    t.same(await sql`SELECT address FROM sessions ORDER BY id`, [{ address: '29 days' }, { address: '-1 hour' }]);
+    t.equal((await sql`SELECT FROM refresh_tokens`).length, 2);
+  },
+);
 
 t.test('a live run keeps its week; what else is old in it goes run by run', async (t) => {
   const { sql, retain, addRun, addWeek } = await setUp(t);

@@ -127,10 +127,3 @@ export async function revokeUserSessions(db: Db, userId: string, except: string 
     WHERE user_id = ${userId} AND revoked_at IS NULL AND id IS DISTINCT FROM ${except} RETURNING id`;
   return rows.map((row) => row.id);
 }
-
-/** Forgets sessions that ended over `days` ago, with their refresh tokens. Returns how many. */
-export async function pruneSessions(db: Db, days = 30): Promise<number> {
-  const rows = await db`
-    DELETE FROM sessions WHERE least(expires_at, revoked_at) < now() - ${days} * interval '1 day' RETURNING id`;
-  return rows.length;
-}
