@@ -1,11 +1,10 @@
-import { createLogger } from '@flowstate/runtime';
-import { claimRuns, createSql, listWorkflows, readRun, registerWorker } from '@flowstate/store';
+import { claimRuns, createSql, readRun } from '@flowstate/store';
 import { createTestDatabase } from '@flowstate/test';
 import { defineWorkflow, type Workflow } from '@flowstate/workflow';
 import t from 'tap';
 import Type from 'typebox';
-import { createWorkerLedger } from '../src/ledger-port.ts';
 import { acceptRun } from './fixtures/begin-run.ts';
+import { registerTestWorker } from './fixtures/test-worker.ts';
 
 t.setTimeout(60_000);
 
@@ -13,27 +12,14 @@ t.test(
   'the end of a child that Postgres undid, since it and another waited for each other, is written again',
   async (t) => {
     const { sql, url } = await createTestDatabase(t);
-    const log = createLogger('test', 'silent');
     const workflow = defineWorkflow(
       { name: 'family', version: '1', description: '', input: Type.Unknown(), output: Type.Unknown() },
       async () => null,
     ) as Workflow;
     const parent = await acceptRun(sql, workflow);
     const child = await acceptRun(sql, workflow, {}, { parentId: parent });
-    const carries = (await listWorkflows(sql)).map((known) => known.id);
-    const me = await registerWorker(sql, { host: 'test', pid: 1, bundle: 'test', carries, concurrency: 1 });
+    const { me, carries, ledger } = await registerTestWorker(sql);
     await claimRuns(sql, me, carries, [parent, child]);
-    const ledger = createWorkerLedger({
-      sql: sql,
-      claimSql: sql,
-      incarnation: () => me,
-      carries,
-      log,
-      now: Date.now,
-      confirmed: () => undefined,
-      held: () => [],
-      deliver: () => {},
-    });
     const canceller = createSql(url, { name: 'canceller', max: 1 });
     t.teardown(() => canceller.end());
 
